@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Disks kept by the host: /dev/lda, /dev/ldb, ... with partitions. A bio is
+ * one host call for each LIB_SEGMENTS stretches of memory; there is no queue,
+ * for the host's answer is there when the call returns. Flush and FUA are
+ * passed on as such.
+ */
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/init.h>
+#include <linux/kernel.h>
+#include <linux/slab.h>
+#include <linux/version.h>
+#include <asm/lib.h>
+
+#define LIB_DISKS 702 /* lda to ldzz */
+#define LIB_MINORS 16
+#define LIB_SEGMENTS 32
+#define LIB_DISCARD_BYTES (1UL << 30)
+
+struct lib_disk {
+	struct gendisk *disk;
+	void *handle;
+};
+
+static struct lib_disk *lib_disks[LIB_DISKS];
+static int lib_major;
+
+static blk_status_t lib_status(int error)
+{
+	return error ? errno_to_blk_status(error) : BLK_STS_OK;
+}
+
+static blk_status_t lib_disk_simple(struct lib_disk *disk, u32 op, u64 offset,
+				    u64 bytes)
+{
+	struct ll_io io = {
+		.handle = disk->handle,
+		.op = op,
+		.offset = offset,
+		.bytes = bytes,
+	};
+
+	return lib_status(lib_host_io(&io));
+}
+
+static blk_status_t lib_disk_data(struct lib_disk *disk, struct bio *bio)
+{
+	struct ll_iovec segments[LIB_SEGMENTS];
+	struct ll_io io = {
+		.handle = disk->handle,
+		.op = op_is_write(bio_op(bio)) ? LL_IO_WRITE : LL_IO_READ,
+		.flags = bio->bi_opf & REQ_FUA ? LL_IO_FUA : 0,
+		.offset = bio->bi_iter.bi_sector << SECTOR_SHIFT,
+		.segments = segments,
+	};
+	struct bvec_iter iter = bio->bi_iter;
+	struct bio_vec vec;
+	int error;
+
+	while (iter.bi_size) {
+		io.nr_segments = 0;
+		io.bytes = 0;
+		while (iter.bi_size && io.nr_segments < LIB_SEGMENTS) {
+			vec = mp_bvec_iter_bvec(bio->bi_io_vec, iter);
+			segments[io.nr_segments].base =
+				page_address(vec.bv_page) + vec.bv_offset;
+			segments[io.nr_segments].bytes = vec.bv_len;
+			io.nr_segments++;
+			io.bytes += vec.bv_len;
+			bio_advance_iter_single(bio, &iter, vec.bv_len);
+		}
+		error = lib_host_io(&io);
+		if (error)
+			return lib_status(error);
+		io.offset += io.bytes;
+	}
+	return BLK_STS_OK;
+}
+
+static blk_status_t lib_disk_do(struct lib_disk *disk, struct bio *bio)
+{
+	u64 offset = bio->bi_iter.bi_sector << SECTOR_SHIFT;
+	u64 bytes = bio->bi_iter.bi_size;
+	blk_status_t status;
+
+	if (bio->bi_opf & REQ_PREFLUSH) {
+		status = lib_disk_simple(disk, LL_IO_FLUSH, 0, 0);
+		if (status || !bytes)
+			return status;
+	}
+	switch (bio_op(bio)) {
+	case REQ_OP_READ:
+	case REQ_OP_WRITE:
+		return lib_disk_data(disk, bio);
+	case REQ_OP_FLUSH:
+		return lib_disk_simple(disk, LL_IO_FLUSH, 0, 0);
+	case REQ_OP_DISCARD:
+		return lib_disk_simple(disk, LL_IO_DISCARD, offset, bytes);
+	case REQ_OP_WRITE_ZEROES:
+		return lib_disk_simple(disk, LL_IO_ZERO, offset, bytes);
+	default:
+		return BLK_STS_NOTSUPP;
+	}
+}
+
+static void lib_disk_submit(struct bio *bio)
+{
+	bio->bi_status = lib_disk_do(bio->bi_bdev->bd_disk->private_data, bio);
+	bio_endio(bio);
+}
+
+static const struct block_device_operations lib_disk_operations = {
+	.submit_bio = lib_disk_submit,
+};
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
+static struct gendisk *lib_disk_alloc(const struct ll_disk *wanted)
+{
+	struct queue_limits limits = {
+		.logical_block_size = wanted->sector_bytes,
+		.physical_block_size = max_t(u32, wanted->sector_bytes,
+					     PAGE_SIZE),
+		.max_hw_sectors = UINT_MAX >> SECTOR_SHIFT,
+		.max_segments = USHRT_MAX,
+		.max_segment_size = UINT_MAX,
+		.features = BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA,
+	};
+
+	if (wanted->flags & LL_DISK_ROTATING)
+		limits.features |= BLK_FEAT_ROTATIONAL;
+	if (wanted->flags & LL_DISK_DISCARD) {
+		limits.max_hw_discard_sectors =
+			LIB_DISCARD_BYTES >> SECTOR_SHIFT;
+		limits.max_write_zeroes_sectors =
+			LIB_DISCARD_BYTES >> SECTOR_SHIFT;
+		limits.discard_granularity = wanted->sector_bytes;
+	}
+	return blk_alloc_disk(&limits, NUMA_NO_NODE);
+}
+#else
+static struct gendisk *lib_disk_alloc(const struct ll_disk *wanted)
+{
+	struct gendisk *disk = blk_alloc_disk(NUMA_NO_NODE);
+	struct request_queue *queue;
+
+	if (!disk)
+		return ERR_PTR(-ENOMEM);
+	queue = disk->queue;
+	blk_queue_logical_block_size(queue, wanted->sector_bytes);
+	blk_queue_physical_block_size(
+		queue, max_t(u32, wanted->sector_bytes, PAGE_SIZE));
+	blk_queue_max_hw_sectors(queue, UINT_MAX >> SECTOR_SHIFT);
+	blk_queue_max_segments(queue, USHRT_MAX);
+	blk_queue_max_segment_size(queue, UINT_MAX);
+	blk_queue_write_cache(queue, true, true);
+	if (!(wanted->flags & LL_DISK_ROTATING))
+		blk_queue_flag_set(QUEUE_FLAG_NONROT, queue);
+	if (wanted->flags & LL_DISK_DISCARD) {
+		blk_queue_max_discard_sectors(queue, LIB_DISCARD_BYTES >>
+							     SECTOR_SHIFT);
+		blk_queue_max_write_zeroes_sectors(queue, LIB_DISCARD_BYTES >>
+								  SECTOR_SHIFT);
+		queue->limits.discard_granularity = wanted->sector_bytes;
+	}
+	return disk;
+}
+#endif
+
+static void lib_disk_name(char *name, size_t bytes, u32 index)
+{
+	if (index < 26)
+		snprintf(name, bytes, "ld%c", 'a' + index);
+	else
+		snprintf(name, bytes, "ld%c%c", 'a' + index / 26 - 1,
+			 'a' + index % 26);
+}
+
+/* The device number of the new disk, or -errno. */
+long lib_disk_add(const struct ll_disk *wanted)
+{
+	struct gendisk *disk;
+	struct lib_disk *made;
+	int error;
+
+	if (wanted->index >= LIB_DISKS || lib_disks[wanted->index])
+		return -EEXIST;
+	made = kzalloc(sizeof(*made), GFP_KERNEL);
+	if (!made)
+		return -ENOMEM;
+	disk = lib_disk_alloc(wanted);
+	if (IS_ERR(disk)) {
+		kfree(made);
+		return PTR_ERR(disk);
+	}
+	made->disk = disk;
+	made->handle = wanted->handle;
+	disk->private_data = made;
+	disk->fops = &lib_disk_operations;
+	disk->major = lib_major;
+	disk->first_minor = wanted->index * LIB_MINORS;
+	disk->minors = LIB_MINORS;
+	lib_disk_name(disk->disk_name, sizeof(disk->disk_name), wanted->index);
+	set_capacity(disk, wanted->size_bytes >> SECTOR_SHIFT);
+	set_disk_ro(disk, wanted->flags & LL_DISK_READONLY);
+	error = add_disk(disk);
+	if (error) {
+		put_disk(disk);
+		kfree(made);
+		return error;
+	}
+	lib_disks[wanted->index] = made;
+	return disk_devt(disk);
+}
+
+static struct lib_disk *lib_disk_find(u32 index)
+{
+	return index < LIB_DISKS ? lib_disks[index] : NULL;
+}
+
+long lib_disk_remove(u32 index)
+{
+	struct lib_disk *disk = lib_disk_find(index);
+
+	if (!disk)
+		return -ENODEV;
+	if (disk_openers(disk->disk))
+		return -EBUSY;
+	lib_disks[index] = NULL;
+	del_gendisk(disk->disk);
+	put_disk(disk->disk);
+	kfree(disk);
+	return 0;
+}
+
+long lib_disk_resize(u32 index, u64 bytes)
+{
+	struct lib_disk *disk = lib_disk_find(index);
+
+	if (!disk)
+		return -ENODEV;
+	set_capacity_and_notify(disk->disk, bytes >> SECTOR_SHIFT);
+	return 0;
+}
+
+static int __init lib_disk_init(void)
+{
+	lib_major = register_blkdev(0, "ld");
+	return lib_major < 0 ? lib_major : 0;
+}
+device_initcall(lib_disk_init);

@@ -1,0 +1,1 @@
+../../../../host/boundary.h

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the files of the port have to tell each other. */
+#ifndef _ASM_LIB_LIB_H
+#define _ASM_LIB_LIB_H
+
+#include <linux/sched.h>
+#include <asm/cpu.h>
+
+/* entry.S */
+void lib_switch_stack(unsigned long *save, unsigned long load);
+void lib_fiber_begin(void);
+
+/* boundary.c: leaving the kernel, and calls that come in */
+void lib_leave(enum ll_exit reason);
+void lib_start_call(struct ll_call *call);
+void lib_take_calls(void);
+void lib_finish_call(struct ll_call *call, long result);
+int lib_host_io(struct ll_io *io);
+
+/* task.c: what a library task does instead of running a program */
+void lib_user_mode(void);
+long lib_spawn(u32 flags, void **task);
+
+/* process.c */
+unsigned long lib_new_stack(void *top, void *function, void *argument);
+
+/* syscall.c */
+long lib_execute(struct ll_call *call);
+
+/* signal.c: the work between a system call and "user mode" */
+bool lib_exit_work(void);
+
+/* time.c */
+extern u64 lib_deadline;
+void lib_timer_interrupt(void);
+
+/* Charges to the virtual clock, in nanoseconds: whoever spins moves time. */
+#define LIB_CHARGE_SYSCALL_NS 100
+#define LIB_CHARGE_SWITCH_NS 100
+#define LIB_CHARGE_RELAX_NS 1000
+
+static inline bool lib_clock_is_virtual(void)
+{
+	return lib_cpu.clock == LL_CLOCK_VIRTUAL;
+}
+
+static inline void lib_charge(u64 nanoseconds)
+{
+	if (lib_clock_is_virtual())
+		lib_cpu.virtual_now += nanoseconds;
+}
+
+/* mm/fault.c */
+void lib_fault(struct ll_fault *fault);
+long lib_host_fault(unsigned long address, bool is_write);
+
+/* drivers/block.c */
+long lib_disk_add(const struct ll_disk *disk);
+long lib_disk_remove(u32 index);
+long lib_disk_resize(u32 index, u64 bytes);
+
+#endif

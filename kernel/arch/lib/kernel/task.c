@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Library tasks: user tasks of the kernel whose program is the host process.
+ * "User mode" of such a task is to wait for the host's next call.
+ *
+ * The first one is pid 1. The kernel starts it as it starts every init, by
+ * executing a file: /init, which an initcall puts into the root file system
+ * and which holds nothing but a magic word that our binary format accepts.
+ * All later ones are made by lib_spawn() and share its memory.
+ */
+#include <linux/binfmts.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/init.h>
+#include <linux/init_syscalls.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/task_work.h>
+#include <asm/lib.h>
+
+static const char lib_magic[] = "a task of the host process\n";
+
+static struct linux_binfmt lib_format;
+
+static int lib_load_init(struct linux_binprm *bprm)
+{
+	struct vm_area_struct *vma;
+	int error;
+
+	if (memcmp(bprm->buf, lib_magic, sizeof(lib_magic) - 1))
+		return -ENOEXEC;
+	error = begin_new_exec(bprm);
+	if (error)
+		return error;
+	setup_new_exec(bprm);
+	set_binfmt(&lib_format);
+	/*
+	 * The argument stack is of no use, and its address may be that of the
+	 * host's real stack.
+	 */
+	vma = bprm->vma;
+	bprm->vma = NULL;
+	vm_munmap(vma->vm_start, vma->vm_end - vma->vm_start);
+	finalize_exec(bprm);
+	return 0;
+}
+
+static struct linux_binfmt lib_format = {
+	.load_binary = lib_load_init,
+};
+
+static int __init lib_make_init(void)
+{
+	struct file *file;
+	loff_t position = 0;
+	ssize_t bytes;
+
+	register_binfmt(&lib_format);
+	file = filp_open("/init", O_CREAT | O_WRONLY, 0500);
+	if (IS_ERR(file))
+		panic("/init: cannot create: %ld", PTR_ERR(file));
+	bytes = kernel_write(file, lib_magic, sizeof(lib_magic) - 1, &position);
+	if (bytes != sizeof(lib_magic) - 1)
+		panic("/init: cannot write: %zd", bytes);
+	fput(file);
+	/* A file that is open for writing cannot be executed. */
+	task_work_run();
+	flush_delayed_fput();
+	return 0;
+}
+late_initcall_sync(lib_make_init);
+
+/* The next call for this task; sleeps until there is one. */
+static struct ll_call *lib_next_call(void)
+{
+	struct ll_call *call;
+
+	for (;;) {
+		call = READ_ONCE(current->thread.call);
+		if (call) {
+			current->thread.call = NULL;
+			return call;
+		}
+		if (read_thread_flags() & _TIF_WORK_MASK) {
+			lib_exit_work();
+			continue;
+		}
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (!READ_ONCE(current->thread.call) && !signal_pending(current))
+			schedule();
+		__set_current_state(TASK_RUNNING);
+	}
+}
+
+/* Where every library task ends up after having been made. Never returns. */
+void lib_user_mode(void)
+{
+	struct ll_call *call;
+	long result;
+
+	current->thread.library = 1;
+	if (is_global_init(current))
+		lib_finish_call(lib_cpu.runner, 0);
+	for (;;) {
+		call = lib_next_call();
+		current->thread.active = call;
+		result = lib_execute(call);
+		current->thread.active = NULL;
+		lib_finish_call(call, result);
+	}
+}
+
+/* A new library task, as a thread or as a child process of the caller. */
+long lib_spawn(u32 flags, void **task)
+{
+	struct kernel_clone_args args = {
+		.flags = CLONE_VM,
+		.exit_signal = SIGCHLD,
+	};
+	long pid;
+
+	if (flags != LL_SPAWN_PROCESS) {
+		args.flags |= CLONE_THREAD | CLONE_SIGHAND | CLONE_FILES |
+			      CLONE_FS | CLONE_SYSVSEM;
+		args.exit_signal = 0;
+	}
+	pid = kernel_clone(&args);
+	if (pid > 0) {
+		rcu_read_lock();
+		*task = find_task_by_vpid(pid);
+		rcu_read_unlock();
+	}
+	return pid;
+}
+
+/*
+ * Called by do_exit(), late: files and memory are gone already. A call that
+ * made the task exit is finished here, for it will not return.
+ */
+void exit_thread(struct task_struct *task)
+{
+	struct ll_call *call = task->thread.active;
+
+	if (!task->thread.library)
+		return;
+	lib_cpu.ops->task_gone(lib_cpu.host, task, task_pid_nr(task));
+	task->thread.library = 0;
+	task->thread.active = NULL;
+	if (call)
+		lib_finish_call(call, 0);
+	call = task->thread.call;
+	task->thread.call = NULL;
+	if (call)
+		lib_finish_call(call, -ESRCH);
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Two clocks. The real one is the host's monotonic clock. The virtual one
+ * stands still but for small charges per system call and switch; the host
+ * moves it to the next timer when everything waits (LL_EXIT_IDLE).
+ *
+ * A timer that is due is found by lib_irq_poll().
+ */
+#include <linux/clockchips.h>
+#include <linux/clocksource.h>
+#include <linux/delay.h>
+#include <linux/init.h>
+#include <linux/sched/clock.h>
+#include <linux/timekeeping.h>
+#include <asm/lib.h>
+
+/* When the next timer interrupt is due; see lib_cpu.idle_until. */
+u64 lib_deadline = LL_FOREVER;
+
+unsigned long lib_clock_now(void)
+{
+	if (lib_clock_is_virtual())
+		return lib_cpu.virtual_now;
+	return lib_cpu.ops->monotonic(lib_cpu.host);
+}
+EXPORT_SYMBOL(lib_clock_now);
+
+unsigned long long notrace sched_clock(void)
+{
+	return lib_clock_now();
+}
+
+static u64 lib_clocksource_read(struct clocksource *source)
+{
+	return lib_clock_now();
+}
+
+/*
+ * A shift of 8 leaves 56 bits of nanoseconds between two readings: the host
+ * may stay away for two years, where the usual shift would allow an hour.
+ */
+static struct clocksource lib_clocksource = {
+	.name = "host",
+	.rating = 499,
+	.read = lib_clocksource_read,
+	.mask = CLOCKSOURCE_MASK(64),
+	.flags = CLOCK_SOURCE_IS_CONTINUOUS | CLOCK_SOURCE_VALID_FOR_HRES,
+	.mult = 1 << 8,
+	.shift = 8,
+};
+
+/* From the first reading on, so that the clock never has to be changed. */
+struct clocksource *__init clocksource_default_clock(void)
+{
+	return &lib_clocksource;
+}
+
+static int lib_set_next_event(unsigned long delta,
+			      struct clock_event_device *device)
+{
+	lib_deadline = lib_clock_now() + delta;
+	return 0;
+}
+
+static int lib_timer_stop(struct clock_event_device *device)
+{
+	lib_deadline = LL_FOREVER;
+	return 0;
+}
+
+static struct clock_event_device lib_timer = {
+	.name = "host",
+	.rating = 499,
+	.features = CLOCK_EVT_FEAT_ONESHOT,
+	.set_next_event = lib_set_next_event,
+	.set_state_shutdown = lib_timer_stop,
+	.set_state_oneshot_stopped = lib_timer_stop,
+};
+
+void lib_timer_interrupt(void)
+{
+	lib_deadline = LL_FOREVER;
+	lib_timer.event_handler(&lib_timer);
+}
+
+void read_persistent_clock64(struct timespec64 *now)
+{
+	u64 time = lib_clock_is_virtual() ?
+			   lib_cpu.boot_realtime :
+			   lib_cpu.ops->realtime(lib_cpu.host);
+
+	*now = ns_to_timespec64(time);
+}
+
+void __init time_init(void)
+{
+	/* Scale 1, frequency 0: take mult and shift as they are. */
+	__clocksource_register(&lib_clocksource);
+	lib_timer.cpumask = cpumask_of(0);
+	clockevents_config_and_register(&lib_timer, NSEC_PER_SEC, 1,
+					LONG_MAX);
+}
+
+/* Delays end by the clock; nothing counts loops. */
+void __init calibrate_delay(void)
+{
+	loops_per_jiffy = NSEC_PER_SEC / HZ;
+}
+
+void __ndelay(unsigned long nanoseconds)
+{
+	u64 end = lib_clock_now() + nanoseconds;
+
+	if (lib_clock_is_virtual())
+		lib_cpu.virtual_now = end;
+	while (lib_clock_now() < end)
+		barrier();
+}
+EXPORT_SYMBOL(__ndelay);
+
+void __udelay(unsigned long microseconds)
+{
+	__ndelay(microseconds * NSEC_PER_USEC);
+}
+EXPORT_SYMBOL(__udelay);
+
+/* One loop is one nanosecond: see calibrate_delay(). */
+void __delay(unsigned long loops)
+{
+	__ndelay(loops);
+}
+EXPORT_SYMBOL(__delay);

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The host side as the embedding program sees it: load and boot kernels, make
+ * calls, attach disks. No Python here; src/liblinux/_native is one user.
+ *
+ * Every function may be called from any thread unless it says otherwise, and
+ * returns 0 or a positive value, or -errno. A dead kernel answers -EOWNERDEAD,
+ * a closed one is the caller's mistake.
+ */
+#ifndef LIBLINUX_HOST_H
+#define LIBLINUX_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "boundary.h"
+
+struct host_kernel;
+struct host_process;
+struct host_disk;
+
+/* What the host side asks of the embedding program; all on normal stacks. */
+struct host_embedding {
+	void *context;
+	/*
+	 * Serve `io` of a disk whose backing is the embedding's (see
+	 * host_disk_attach_foreign()). May block and run anything but calls
+	 * into the same kernel. Returns 0 or -errno.
+	 */
+	int (*disk_io)(void *context, void *backing, struct ll_io *io);
+	/*
+	 * A host signal arrived, or a long wait goes on: true when the call of
+	 * this thread shall end with EINTR.
+	 */
+	bool (*interrupted)(void *context);
+	/*
+	 * Around a wait in a fault of host code that may hold a lock of the
+	 * embedding (the GIL): give it up, and take it again. May be NULL.
+	 */
+	void *(*release)(void *context);
+	void (*acquire)(void *context, void *token);
+};
+
+struct host_options {
+	const char *image; /* path of liblinux-<release>.so */
+	u64 memory_bytes; /* of the arena */
+	bool virtual_clock;
+	u64 boot_realtime; /* ns since the epoch, virtual clock only */
+	const char *command_line;
+	unsigned char seed[64];
+	struct host_embedding embedding;
+};
+
+/* Why host_kernel_open() failed, in words. */
+struct host_error {
+	char text[256];
+};
+
+/* Load an image, boot it. The first process (pid 1) belongs to the caller. */
+int host_kernel_open(const struct host_options *options,
+		     struct host_kernel **kernel, struct host_error *error);
+/*
+ * Unmap everything. -EBUSY while a thread is inside or waits. Afterwards the
+ * pointer and those of all its processes and disks are invalid.
+ */
+int host_kernel_close(struct host_kernel *kernel);
+
+const char *host_kernel_release(struct host_kernel *kernel);
+const char *host_kernel_syscalls(struct host_kernel *kernel);
+/* NULL, or what the kernel said when it died. */
+const char *host_kernel_dead(struct host_kernel *kernel);
+struct host_process *host_kernel_init(struct host_kernel *kernel);
+u64 host_kernel_now(struct host_kernel *kernel);
+/* Address window of mmap, and of the whole reservation. */
+void host_kernel_user_window(struct host_kernel *kernel, u64 *start,
+			     u64 *bytes);
+u64 host_kernel_text(struct host_kernel *kernel);
+
+/* Take up to `bytes` of the log; returns how many were there. */
+size_t host_kernel_log(struct host_kernel *kernel, char *buffer, size_t bytes);
+bool host_kernel_log_pending(struct host_kernel *kernel);
+
+struct host_statistics {
+	u64 entries, done, host_exits, idle_exits;
+	u64 faults_inside, faults_outside;
+	u64 aliases, unaliases, aliased_bytes;
+	u64 reads, writes, flushes;
+};
+void host_kernel_statistics(struct host_kernel *kernel,
+			    struct host_statistics *statistics);
+
+/*
+ * Processes. A call runs on the kernel task of the calling host thread, which
+ * is made when the thread first comes; the first thread gets the main task.
+ * The result is the system call's, -errno included. -EDEADLK with *deadlock
+ * set: nothing in this kernel can ever happen again (virtual clock).
+ */
+struct host_result {
+	s64 value;
+	bool dead; /* the kernel died; value is -EOWNERDEAD */
+	bool deadlock;
+	bool interrupted; /* embedding->interrupted said so */
+	bool reentered; /* called from disk_io of the same kernel: refused */
+};
+void host_process_call(struct host_process *process, s64 nr,
+		       const u64 args[6], struct host_result *result);
+int host_process_pid(struct host_process *process);
+/* A child process; NULL and *error on failure. */
+struct host_process *host_process_spawn(struct host_process *process,
+					struct host_result *result);
+/* The caller does not use it any more (its kernel process may live on). */
+void host_process_release(struct host_process *process);
+
+/* Disks. `name_index` n is /dev/lda, /dev/ldb, ... */
+enum host_disk_flags {
+	HOST_DISK_READONLY = 1,
+	HOST_DISK_OVERLAY = 2, /* writes stay in memory */
+	HOST_DISK_ROTATING = 4,
+};
+int host_disk_attach_fd(struct host_kernel *kernel, int fd, u64 bytes,
+			u32 sector_bytes, u32 flags, struct host_disk **disk);
+int host_disk_attach_memory(struct host_kernel *kernel, void *memory,
+			    u64 bytes, u32 sector_bytes, u32 flags,
+			    struct host_disk **disk);
+int host_disk_attach_foreign(struct host_kernel *kernel, void *backing,
+			     u64 bytes, u32 sector_bytes, u32 flags,
+			     struct host_disk **disk);
+/* -EBUSY while it is in use in the kernel. Frees the disk when it succeeds. */
+int host_disk_detach(struct host_disk *disk);
+u32 host_disk_index(struct host_disk *disk);
+/* Bytes that an overlay holds. */
+u64 host_disk_changes(struct host_disk *disk);
+int host_disk_resize(struct host_disk *disk, u64 bytes);
+
+/*
+ * The process-wide handler of SIGSEGV and SIGBUS is installed with the first
+ * kernel. True when somebody had replaced it and it had to be put back.
+ */
+bool host_fault_reclaim(void);
+
+#endif /* LIBLINUX_HOST_H */

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of the host side have to tell each other.
+ *
+ * Three kinds of locking, and no other:
+ *
+ *  - `owner`. The thread that has set it from 0 is the runner: the only one
+ *    that enters the kernel and that touches `cpu` (but for the next line),
+ *    the memory unit, the disks' data and the statistics.
+ *  - `lock`. Queue of waiting calls, cpu->submitted and cpu->attention, which
+ *    task belongs to which thread. Held for some instructions only, never
+ *    over a call, a callback or a wait. A fiber may take it.
+ *  - `spawn_lock`, `fault_lock`: make users of one particular task queue.
+ *    Held over calls; taken before `lock`.
+ *
+ * A struct host_kernel is never given back to the allocator: a signal handler
+ * of another thread may be looking at it. It is used again.
+ */
+#ifndef LIBLINUX_INTERNAL_H
+#define LIBLINUX_INTERNAL_H
+
+#include <pthread.h>
+#include <string.h>
+#include "host.h"
+#include "limits.h"
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* A task of the kernel that executes calls of the host. */
+struct host_task {
+	void *task; /* the kernel's pointer; NULL when it is gone */
+	u32 pid;
+	u32 interrupting; /* `interrupt` is on its way */
+	u64 thread; /* id of the host thread it belongs to, 0: free */
+	struct host_kernel *kernel;
+	struct host_process *process; /* NULL: released */
+	struct host_task *next; /* of the process */
+	struct host_task *next_hash; /* of the bucket, while not gone */
+	struct ll_call interrupt;
+};
+
+struct host_process {
+	struct host_kernel *kernel;
+	u64 id; /* never used twice */
+	int pid;
+	struct host_task *tasks; /* the main task first */
+	struct host_task *spare; /* only makes other tasks */
+	pthread_mutex_t spawn_lock;
+	struct host_process *next;
+};
+
+/* A call and the thread behind it; lives on that thread's stack. */
+enum host_wait_state {
+	WAIT_QUEUED,
+	WAIT_FINISHED,
+	WAIT_RUNNER, /* this thread is the runner now */
+	WAIT_DEAD,
+};
+
+struct host_wait {
+	struct ll_call call;
+	u32 state; /* enum host_wait_state, a futex */
+	u32 flags; /* enum host_call_flags */
+	u64 thread;
+	struct host_task *task;
+	u64 next_poll; /* ns, when to ask embedding.interrupted */
+	bool interrupted, deadlock, dead;
+	struct host_wait *next, **link;
+};
+
+enum host_call_flags {
+	HOST_CALL_UNINTERRUPTED = 1, /* never ask embedding.interrupted */
+	HOST_CALL_FAULT = 2, /* embedding.release around every sleep */
+};
+
+/* A thread inside a callback of the embedding for that kernel. */
+struct host_callback {
+	struct host_kernel *kernel;
+	struct host_callback *next;
+};
+
+/* All that is thread-local. Read in signal handlers: static TLS only. */
+struct host_thread {
+	struct host_kernel *inside; /* between enter() and its return */
+	struct host_callback *callbacks;
+	u64 id; /* never used twice; 0: host_thread_prepare() not called */
+	u64 genuine_address, genuine_ip; /* do not handle this fault again */
+	void *alternate_stack;
+	struct {
+		u64 process;
+		struct host_task *task;
+	} cache[TASK_CACHE_ENTRIES];
+};
+
+extern __thread struct host_thread host_self
+	__attribute__((tls_model("initial-exec")));
+
+struct host_log {
+	pthread_mutex_t lock;
+	char *text; /* a ring of LOG_BYTES */
+	u64 head, tail; /* bytes ever written, ever taken or dropped */
+};
+
+struct host_kernel {
+	/* What a call that does not block touches. */
+	u32 owner; /* 0 free, 1 owned, 2 owned and calls are queued */
+	u32 sleeping; /* 1: the runner sleeps; a futex */
+	struct ll_cpu *cpu;
+	void (*enter)(struct ll_cpu *cpu);
+	struct host_statistics statistics; /* `done` is not kept */
+
+	/* Never changes while the kernel is there. */
+	struct ll_image *image;
+	struct ll_host_ops ops;
+	struct host_embedding embedding;
+	char *command_line;
+	u64 base, bytes; /* the whole reservation */
+	u64 text_start, text_end;
+	u64 memory, memory_bytes, arena;
+	u64 vmalloc, vmalloc_bytes, user, user_bytes;
+
+	/* The queue of waiting calls; see runner.c. */
+	pthread_mutex_t lock;
+	struct host_wait *waits, **last_wait;
+	bool dead;
+	char dead_text[256];
+	u32 virtual_rounds;
+	u64 virtual_poll;
+
+	/* The memory unit; see memory.c. */
+	int memfd; /* -1 before the first alias */
+	u64 *granules; /* a bit: lives in the memfd */
+
+	struct host_process *processes; /* init last */
+	struct host_process *init;
+	struct host_task *buckets[TASK_BUCKETS];
+	struct host_task *garbage; /* to be freed on a normal stack */
+
+	pthread_mutex_t fault_lock;
+	struct host_task *fault_task;
+
+	struct host_disk *disks[DISKS];
+	struct host_log log;
+
+	struct host_kernel *next_free;
+};
+
+/* loader.c */
+int host_load(struct host_kernel *kernel, const struct host_options *options,
+	      struct host_error *error);
+void host_unload(struct host_kernel *kernel);
+int host_fail(struct host_error *error, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* memory.c */
+int host_memory_init(struct host_kernel *kernel);
+void host_memory_exit(struct host_kernel *kernel);
+int host_memory_alias(void *host, u64 address, u64 offset, u64 bytes,
+		      u32 protection);
+int host_memory_unalias(void *host, u64 address, u64 bytes);
+void host_memory_release(void *host, u64 offset, u64 bytes);
+
+/* ops.c */
+extern const struct ll_host_ops host_default_ops;
+u64 host_monotonic(void *host);
+
+/* log.c */
+int host_log_init(struct host_log *log);
+void host_log_exit(struct host_log *log);
+void host_log_add(void *host, const char *text, u64 bytes);
+
+/* runner.c */
+void host_call(struct host_kernel *kernel, struct host_task *task, s64 nr,
+	       const u64 args[6], u32 flags, struct host_result *result);
+int host_boot(struct host_kernel *kernel, struct host_result *result);
+void host_finished(void *host, struct ll_call *call);
+void host_forget_calls(struct host_kernel *kernel, void *task);
+
+/* process.c */
+int host_process_init(struct host_kernel *kernel);
+void host_process_exit(struct host_kernel *kernel);
+void host_task_gone(void *host, void *task, u32 pid);
+int host_spawn_task(struct host_kernel *kernel, struct host_task *executor,
+		    u32 flags, u32 call_flags, struct host_task **made,
+		    struct host_result *result);
+void host_threads_forget(struct host_kernel *kernel, u64 thread);
+
+/* thread.c */
+void host_thread_prepare(void);
+void host_callback_begin(struct host_kernel *kernel,
+			 struct host_callback *callback);
+void host_callback_end(struct host_callback *callback);
+bool host_in_callback(struct host_kernel *kernel);
+
+/* kernel.c */
+void host_each_kernel(void (*function)(struct host_kernel *kernel, u64 value),
+		      u64 value);
+struct host_kernel *host_kernel_of_address(u64 address);
+
+/* disk.c */
+int host_disk_io(void *host, struct ll_io *io);
+int host_disk_serve(struct host_kernel *kernel, struct ll_io *io);
+void host_disk_exit(struct host_kernel *kernel);
+
+/* fault.c and trampoline.S */
+int host_fault_init(void);
+void host_on_stack(void (*function)(void *), void *argument, void *stack);
+
+/* futex.c */
+void host_futex_wake(u32 *word);
+/* 0 or -errno; `until` in ns of the monotonic clock, or LL_FOREVER. */
+int host_futex_wait(u32 *word, u32 value, u64 until);
+
+#endif /* LIBLINUX_INTERNAL_H */

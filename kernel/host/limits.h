@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* All limits of the host side, with their units. */
+#ifndef LIBLINUX_LIMITS_H
+#define LIBLINUX_LIMITS_H
+
+#define KIB 1024ULL
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+
+/* ---- memory ---------------------------------------------------------- */
+
+#define PAGE_BYTES 4096ULL
+/* What moves into the memfd at once when a page of it is aliased. */
+#define GRANULE_BYTES (64 * KIB)
+/* Windows begin where a page table of the kernel does. */
+#define WINDOW_ALIGN_BYTES (2 * MIB)
+#define GUARD_BYTES (2 * MIB)
+#define USER_WINDOW_BYTES (64 * GIB)
+#define VMALLOC_WINDOW_MIN_BYTES (1 * GIB)
+#define VMALLOC_WINDOW_PER_MEMORY 4
+#define MEMORY_MIN_BYTES (8 * MIB)
+#define MEMORY_MAX_BYTES (1024 * GIB)
+
+/* ---- loading --------------------------------------------------------- */
+
+#define IMAGE_SEGMENTS 16
+#define IMAGE_DYNAMIC_ENTRIES 64
+/* Kernels in one process. */
+#define KERNELS 4096
+
+/* ---- waiting --------------------------------------------------------- */
+
+/* How often a thread that waits asks whether it was interrupted. */
+#define POLL_NS 100000000ULL
+/* The virtual clock: rounds between two looks at the real one. */
+#define VIRTUAL_POLL_ROUNDS 4096
+/* Looks at an owned kernel before a call is queued: some microseconds. */
+#define OWNER_SPINS 40
+
+/* ---- threads and tasks ----------------------------------------------- */
+
+/* Processes whose task a thread finds without a search; a power of two. */
+#define TASK_CACHE_ENTRIES 4
+#define TASK_BUCKETS 16
+#define ALTERNATE_STACK_BYTES (64 * KIB)
+
+/* ---- devices --------------------------------------------------------- */
+
+#define DISKS 702 /* lda to ldzz */
+#define DISK_SEGMENTS 64
+#define DISK_ZERO_BYTES (64 * KIB)
+#define OVERLAY_BLOCK_BYTES 4096ULL
+#define LOG_BYTES (256 * KIB)
+
+#endif /* LIBLINUX_LIMITS_H */

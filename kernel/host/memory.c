@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The memory unit: physical pages of a kernel, shown at more than one address.
+ *
+ * The arena is hybrid. It begins as private memory, which is cheap to fork and
+ * to restore. A page that the kernel wants to show at a second address must be
+ * in a file, so its granule moves then: the content is copied into the
+ * kernel's memfd, at the same offset, and mapped shared over the granule. It
+ * never moves back. The memfd is made with the first alias and is sparse.
+ *
+ * All three operations run on a fiber. Its stack may lie in the very granule
+ * that is moving, and what is written to it between the copy and the new
+ * mapping would be lost: a granule is moved on the stack of the host thread,
+ * where it entered the kernel. `struct ll_cpu`, which other threads write to
+ * under `lock`, may lie in the granule as well: it is moved under `lock`.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "internal.h"
+
+#define GRANULE_BITS 64
+
+int host_memory_init(struct host_kernel *kernel)
+{
+	u64 granules = kernel->memory_bytes / GRANULE_BYTES + 1;
+
+	kernel->memfd = -1;
+	kernel->granules = calloc(granules / GRANULE_BITS + 1, sizeof(u64));
+	return kernel->granules ? 0 : -ENOMEM;
+}
+
+void host_memory_exit(struct host_kernel *kernel)
+{
+	if (kernel->memfd >= 0)
+		close(kernel->memfd);
+	kernel->memfd = -1;
+	free(kernel->granules);
+	kernel->granules = NULL;
+}
+
+static bool host_granule_is_shared(struct host_kernel *kernel, u64 granule)
+{
+	return kernel->granules[granule / GRANULE_BITS] >>
+		       granule % GRANULE_BITS & 1;
+}
+
+static int host_memfd(struct host_kernel *kernel)
+{
+	int fd;
+
+	if (kernel->memfd >= 0)
+		return 0;
+	fd = memfd_create("liblinux", MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, kernel->memory_bytes)) {
+		close(fd);
+		return -ENOMEM;
+	}
+	kernel->memfd = fd;
+	return 0;
+}
+
+static bool host_page_is_zero(const u64 *page)
+{
+	const u64 *end = page + PAGE_BYTES / sizeof(*page);
+	u64 bits = 0;
+
+	for (; page < end && !bits; page += 8)
+		bits = page[0] | page[1] | page[2] | page[3] | page[4] |
+		       page[5] | page[6] | page[7];
+	return !bits;
+}
+
+struct host_move {
+	struct host_kernel *kernel;
+	u64 offset, bytes;
+	int result;
+};
+
+/* Runs on the stack of the host thread. */
+static void host_move_granule(void *argument)
+{
+	struct host_move *move = argument;
+	struct host_kernel *kernel = move->kernel;
+	char *address = (char *)kernel->memory + move->offset;
+	int fd = kernel->memfd, result = 0;
+	u64 done;
+
+	for (done = 0; done < move->bytes; done += PAGE_BYTES) {
+		if (host_page_is_zero((u64 *)(address + done)))
+			continue;
+		if (pwrite(fd, address + done, PAGE_BYTES,
+			   move->offset + done) != (ssize_t)PAGE_BYTES) {
+			result = -ENOMEM;
+			break;
+		}
+	}
+	if (!result && mmap(address, move->bytes, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_FIXED, fd,
+			    move->offset) == MAP_FAILED)
+		result = -ENOMEM;
+	move->result = result;
+}
+
+static int host_share_granule(struct host_kernel *kernel, u64 granule)
+{
+	u64 cpu = (u64)kernel->cpu - kernel->memory;
+	struct host_move move = {
+		.kernel = kernel,
+		.offset = granule * GRANULE_BYTES,
+		.bytes = GRANULE_BYTES,
+	};
+	struct host_move *outside;
+	bool lock;
+
+	if (move.bytes > kernel->memory_bytes - move.offset)
+		move.bytes = kernel->memory_bytes - move.offset;
+	lock = cpu < move.offset + move.bytes &&
+	       cpu + sizeof(struct ll_cpu) > move.offset;
+	if (lock)
+		pthread_mutex_lock(&kernel->lock);
+	/* `move` too must not be in the granule when it is written to. */
+	outside = (void *)(((u64)kernel->cpu->host_stack - 128 -
+			    sizeof(move)) & ~63ULL);
+	*outside = move;
+	host_on_stack(host_move_granule, outside, outside);
+	move.result = outside->result;
+	if (lock)
+		pthread_mutex_unlock(&kernel->lock);
+	if (move.result)
+		return move.result;
+	kernel->granules[granule / GRANULE_BITS] |=
+		1ULL << granule % GRANULE_BITS;
+	kernel->statistics.aliased_bytes += move.bytes;
+	return 0;
+}
+
+static bool host_in_window(struct host_kernel *kernel, u64 address, u64 bytes)
+{
+	u64 in_vmalloc = address - kernel->vmalloc;
+	u64 in_user = address - kernel->user;
+
+	return (in_vmalloc < kernel->vmalloc_bytes &&
+		bytes <= kernel->vmalloc_bytes - in_vmalloc) ||
+	       (in_user < kernel->user_bytes &&
+		bytes <= kernel->user_bytes - in_user);
+}
+
+/* ops->alias */
+int host_memory_alias(void *host, u64 address, u64 offset, u64 bytes,
+		      u32 protection)
+{
+	struct host_kernel *kernel = host;
+	int result, flags = 0;
+	u64 granule;
+
+	if (!bytes || offset >= kernel->memory_bytes ||
+	    bytes > kernel->memory_bytes - offset ||
+	    !host_in_window(kernel, address, bytes))
+		return -EINVAL;
+	result = host_memfd(kernel);
+	for (granule = offset / GRANULE_BYTES;
+	     !result && granule <= (offset + bytes - 1) / GRANULE_BYTES;
+	     granule++)
+		if (!host_granule_is_shared(kernel, granule))
+			result = host_share_granule(kernel, granule);
+	if (result)
+		return result;
+	if (protection & LL_PROT_READ)
+		flags |= PROT_READ;
+	if (protection & LL_PROT_WRITE)
+		flags |= PROT_WRITE;
+	if (protection & LL_PROT_EXEC)
+		flags |= PROT_EXEC;
+	if (mmap((void *)address, bytes, flags, MAP_SHARED | MAP_FIXED,
+		 kernel->memfd, offset) == MAP_FAILED)
+		return -errno;
+	kernel->statistics.aliases++;
+	return 0;
+}
+
+/* ops->unalias */
+int host_memory_unalias(void *host, u64 address, u64 bytes)
+{
+	struct host_kernel *kernel = host;
+
+	if (!host_in_window(kernel, address, bytes))
+		return -EINVAL;
+	if (mmap((void *)address, bytes, PROT_NONE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
+		 0) == MAP_FAILED)
+		return -errno;
+	kernel->statistics.unaliases++;
+	return 0;
+}
+
+/* ops->release: only of the arena; data would be read from the file again. */
+void host_memory_release(void *host, u64 offset, u64 bytes)
+{
+	struct host_kernel *kernel = host;
+	u64 end = offset + bytes, arena = kernel->arena - kernel->memory;
+	u64 part;
+
+	if (end > kernel->memory_bytes || end < offset)
+		return;
+	if (offset < arena)
+		offset = arena;
+	for (; offset < end; offset += part) {
+		part = GRANULE_BYTES - offset % GRANULE_BYTES;
+		if (part > end - offset)
+			part = end - offset;
+		if (host_granule_is_shared(kernel, offset / GRANULE_BYTES))
+			fallocate(kernel->memfd,
+				  FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				  offset, part);
+		else
+			madvise((char *)kernel->memory + offset, part,
+				MADV_DONTNEED);
+	}
+}
