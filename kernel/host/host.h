@@ -24,7 +24,8 @@ struct host_embedding {
 	/*
 	 * Serve `io` of a disk whose backing is the embedding's (see
 	 * host_disk_attach_foreign()). May block and run anything but calls
-	 * into the same kernel. Returns 0 or -errno.
+	 * into the same kernel; memory mapped by that kernel is not to be
+	 * touched either. Returns 0 or -errno.
 	 */
 	int (*disk_io)(void *context, void *backing, struct ll_io *io);
 	/*
@@ -107,7 +108,10 @@ int host_process_pid(struct host_process *process);
 /* A child process; NULL and *error on failure. */
 struct host_process *host_process_spawn(struct host_process *process,
 					struct host_result *result);
-/* The caller does not use it any more (its kernel process may live on). */
+/*
+ * The caller does not use it any more (its kernel process may live on).
+ * Without effect for init, which goes with the kernel.
+ */
 void host_process_release(struct host_process *process);
 
 /* Disks. `name_index` n is /dev/lda, /dev/ldb, ... */

@@ -21,8 +21,13 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include "host.h"
 #include "limits.h"
+
+#ifndef SYS_landlock_restrict_self
+#define SYS_landlock_restrict_self 446
+#endif
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
@@ -65,7 +70,7 @@ struct host_wait {
 	u64 thread;
 	struct host_task *task;
 	u64 next_poll; /* ns, when to ask embedding.interrupted */
-	bool interrupted, deadlock, dead;
+	bool interrupted, sent, deadlock, dead;
 	struct host_wait *next, **link;
 };
 
@@ -184,7 +189,37 @@ void host_task_gone(void *host, void *task, u32 pid);
 int host_spawn_task(struct host_kernel *kernel, struct host_task *executor,
 		    u32 flags, u32 call_flags, struct host_task **made,
 		    struct host_result *result);
+int host_make_spare(struct host_process *process, struct host_result *result);
 void host_threads_forget(struct host_kernel *kernel, u64 thread);
+
+/* renew.c */
+void host_renew(struct host_process *process, s64 nr, const u64 args[6],
+		struct host_result *result);
+
+/* Calls after which tasks that were made before must not be copied. */
+static inline bool host_renews(s64 nr)
+{
+	switch (nr) {
+	case SYS_setuid:
+	case SYS_setgid:
+	case SYS_setreuid:
+	case SYS_setregid:
+	case SYS_setresuid:
+	case SYS_setresgid:
+	case SYS_setfsuid:
+	case SYS_setfsgid:
+	case SYS_setgroups:
+	case SYS_capset:
+	case SYS_prctl:
+	case SYS_keyctl:
+	case SYS_seccomp:
+	case SYS_landlock_restrict_self:
+	case SYS_unshare:
+	case SYS_setns:
+		return true;
+	}
+	return false;
+}
 
 /* thread.c */
 void host_thread_prepare(void);

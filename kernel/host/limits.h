@@ -36,6 +36,8 @@
 #define VIRTUAL_POLL_ROUNDS 4096
 /* Looks at an owned kernel before a call is queued: some microseconds. */
 #define OWNER_SPINS 40
+/* Calls of others that a runner executes although its own is over. */
+#define FAVOURS 8
 
 /* ---- threads and tasks ----------------------------------------------- */
 

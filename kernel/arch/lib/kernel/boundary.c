@@ -54,28 +54,21 @@ struct ll_image lib_image __section(".data.image") = {
 	.syscalls = lib_syscall_names,
 };
 
-/*
- * Back to the host. Returns when the host enters again; what it brought in
- * lib_cpu.run has then been given to its task, unless that is the caller's own
- * and the caller takes it from thread.call.
- */
+/* What the host brought along; see lib_leave_here(). */
+void lib_arrive(void)
+{
+	struct ll_call *run = lib_cpu.run;
+
+	lib_cpu.run = NULL;
+	if (run->task == current && run->nr != LL_CALL_INTERRUPT)
+		current->thread.call = run;
+	else
+		lib_start_call(run);
+}
+
 void lib_leave(enum ll_exit reason)
 {
-	struct ll_call *run;
-
-	lib_cpu.reason = reason;
-	lib_cpu.current_task = current;
-	lib_switch_stack((unsigned long *)&lib_cpu.kernel_stack,
-			 (unsigned long)lib_cpu.host_stack);
-
-	run = lib_cpu.run;
-	if (run) {
-		lib_cpu.run = NULL;
-		if (run->task == current && run->nr != LL_CALL_INTERRUPT)
-			current->thread.call = run;
-		else
-			lib_start_call(run);
-	}
+	lib_leave_here(reason);
 }
 
 /* A blocked system call of that task ends with EINTR, as if by a signal. */
@@ -124,13 +117,7 @@ void lib_take_calls(void)
  */
 void lib_finish_call(struct ll_call *call, long result)
 {
-	call->result = result;
-	if (call == lib_cpu.runner) {
-		lib_cpu.runner = NULL;
-		lib_leave(LL_EXIT_DONE);
-	} else {
-		lib_cpu.ops->finished(lib_cpu.host, call);
-	}
+	lib_finish_call_here(call, result);
 }
 
 /* Disk I/O at the host: at once when it can, by leaving when it cannot. */

@@ -22,13 +22,9 @@ unsigned long lib_new_stack(void *top, void *function, void *argument)
 {
 	unsigned long *sp = (unsigned long *)((unsigned long)top & ~15UL);
 
+	*--sp = (unsigned long)argument;
+	*--sp = (unsigned long)function;
 	*--sp = (unsigned long)lib_fiber_begin;
-	*--sp = 0; /* rbp */
-	*--sp = (unsigned long)function; /* rbx */
-	*--sp = (unsigned long)argument; /* r12 */
-	*--sp = 0;
-	*--sp = 0;
-	*--sp = 0; /* r13 to r15 */
 	return (unsigned long)sp;
 }
 

@@ -3,6 +3,7 @@
 #include <linux/cpu.h>
 #include <linux/init.h>
 #include <linux/memblock.h>
+#include <linux/mman.h>
 #include <linux/mm.h>
 #include <linux/random.h>
 #include <linux/seq_file.h>
@@ -13,6 +14,12 @@
 #include <asm/setup.h>
 
 static char lib_command_line[COMMAND_LINE_SIZE];
+
+unsigned long lib_vmalloc_start;
+unsigned long lib_vmalloc_end;
+unsigned long lib_user_start;
+EXPORT_SYMBOL(lib_vmalloc_start);
+EXPORT_SYMBOL(lib_vmalloc_end);
 
 void *lib_zero_page;
 EXPORT_SYMBOL(lib_zero_page);
@@ -50,6 +57,9 @@ void __init setup_arch(char **command_line)
 	strscpy(boot_command_line, lib_cpu.command_line, COMMAND_LINE_SIZE);
 	strscpy(lib_command_line, lib_cpu.command_line, COMMAND_LINE_SIZE);
 	*command_line = lib_command_line;
+	lib_vmalloc_start = lib_cpu.vmalloc;
+	lib_vmalloc_end = lib_cpu.vmalloc + lib_cpu.vmalloc_bytes;
+	lib_user_start = lib_cpu.user;
 	parse_early_param();
 	lib_setup_memory();
 	/* Enough for a ready random generator from the start. */
@@ -61,6 +71,21 @@ void __init mem_init(void)
 {
 	memblock_free_all();
 }
+
+/*
+ * Promise no memory that is not there. The killer of tasks that come too late
+ * otherwise finds only init, and killing init is the end of the kernel; this
+ * way tmpfs says ENOSPC and mmap ENOMEM.
+ */
+#define LIB_COMMIT_PERCENT 60
+
+static int __init lib_limit_commitments(void)
+{
+	sysctl_overcommit_memory = OVERCOMMIT_NEVER;
+	sysctl_overcommit_ratio = LIB_COMMIT_PERCENT;
+	return 0;
+}
+core_initcall(lib_limit_commitments);
 
 /* Code is in the image file; only init data is memory that can be reused. */
 void free_initmem(void)

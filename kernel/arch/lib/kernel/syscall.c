@@ -115,12 +115,15 @@ again:
 restarted:
 	while (unlikely(read_thread_flags() & _TIF_WORK_MASK))
 		interrupted |= lib_exit_work();
+	if (unlikely(current->thread.interrupted)) {
+		/* It is for this call alone, whether it came in time or not. */
+		current->thread.interrupted = 0;
+		interrupted = true;
+	}
 	if (likely(!lib_restarts(result)))
 		return result;
-	if (interrupted || current->thread.interrupted) {
-		current->thread.interrupted = 0;
+	if (interrupted)
 		return -EINTR;
-	}
 	if (result == -ERESTART_RESTARTBLOCK) {
 		result = current->restart_block.fn(&current->restart_block);
 		goto restarted;

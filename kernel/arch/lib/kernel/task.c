@@ -19,6 +19,7 @@
 #include <linux/sched/task.h>
 #include <linux/task_work.h>
 #include <asm/lib.h>
+#include <asm/unistd.h>
 
 static const char lib_magic[] = "a task of the host process\n";
 
@@ -58,6 +59,9 @@ static int __init lib_make_init(void)
 	ssize_t bytes;
 
 	register_binfmt(&lib_format);
+	/* A tmpfs as root is made for everybody to write to. */
+	if (init_chmod("/", 0755))
+		panic("cannot set the mode of the root directory");
 	file = filp_open("/init", O_CREAT | O_WRONLY, 0500);
 	if (IS_ERR(file))
 		panic("/init: cannot create: %ld", PTR_ERR(file));
@@ -72,17 +76,13 @@ static int __init lib_make_init(void)
 }
 late_initcall_sync(lib_make_init);
 
-/* The next call for this task; sleeps until there is one. */
-static struct ll_call *lib_next_call(void)
-{
-	struct ll_call *call;
+/* The first library task is there, and LL_CALL_BOOT has its answer. */
+static bool lib_booted;
 
-	for (;;) {
-		call = READ_ONCE(current->thread.call);
-		if (call) {
-			current->thread.call = NULL;
-			return call;
-		}
+/* Sleeps until the host has a call for this task. */
+static noinline struct ll_call *lib_wait_for_call(void)
+{
+	while (!READ_ONCE(current->thread.call)) {
 		if (read_thread_flags() & _TIF_WORK_MASK) {
 			lib_exit_work();
 			continue;
@@ -92,6 +92,7 @@ static struct ll_call *lib_next_call(void)
 			schedule();
 		__set_current_state(TASK_RUNNING);
 	}
+	return current->thread.call;
 }
 
 /* Where every library task ends up after having been made. Never returns. */
@@ -101,14 +102,19 @@ void lib_user_mode(void)
 	long result;
 
 	current->thread.library = 1;
-	if (is_global_init(current))
+	if (!lib_booted) {
+		lib_booted = true;
 		lib_finish_call(lib_cpu.runner, 0);
+	}
 	for (;;) {
-		call = lib_next_call();
+		call = READ_ONCE(current->thread.call);
+		if (unlikely(!call))
+			call = lib_wait_for_call();
+		current->thread.call = NULL;
 		current->thread.active = call;
 		result = lib_execute(call);
 		current->thread.active = NULL;
-		lib_finish_call(call, result);
+		lib_finish_call_here(call, result);
 	}
 }
 
@@ -135,6 +141,11 @@ long lib_spawn(u32 flags, void **task)
 	return pid;
 }
 
+static bool lib_is_exit(const struct ll_call *call)
+{
+	return call->nr == __NR_exit || call->nr == __NR_exit_group;
+}
+
 /*
  * Called by do_exit(), late: files and memory are gone already. A call that
  * made the task exit is finished here, for it will not return.
@@ -149,7 +160,7 @@ void exit_thread(struct task_struct *task)
 	task->thread.library = 0;
 	task->thread.active = NULL;
 	if (call)
-		lib_finish_call(call, 0);
+		lib_finish_call(call, lib_is_exit(call) ? 0 : -ESRCH);
 	call = task->thread.call;
 	task->thread.call = NULL;
 	if (call)

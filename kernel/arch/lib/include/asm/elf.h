@@ -9,7 +9,7 @@
 #define ELF_DATA ELFDATA2LSB
 #define ELF_ARCH EM_X86_64
 #define ELF_EXEC_PAGESIZE PAGE_SIZE
-#define ELF_ET_DYN_BASE lib_cpu.user
+#define ELF_ET_DYN_BASE lib_user_start
 #define ELF_HWCAP 0
 #define ELF_PLATFORM NULL
 #define elf_check_arch(header) ((header)->e_machine == EM_X86_64)

@@ -5,13 +5,14 @@
 
 #include <linux/sched.h>
 #include <asm/cpu.h>
+#include <asm/stack.h>
 
 /* entry.S */
-void lib_switch_stack(unsigned long *save, unsigned long load);
 void lib_fiber_begin(void);
 
 /* boundary.c: leaving the kernel, and calls that come in */
 void lib_leave(enum ll_exit reason);
+void lib_arrive(void);
 void lib_start_call(struct ll_call *call);
 void lib_take_calls(void);
 void lib_finish_call(struct ll_call *call, long result);
@@ -48,6 +49,35 @@ static inline void lib_charge(u64 nanoseconds)
 {
 	if (lib_clock_is_virtual())
 		lib_cpu.virtual_now += nanoseconds;
+}
+
+/*
+ * Back to the host. Returns when the host enters again; the call that it
+ * brought in lib_cpu.run has then been given to its task, unless that is the
+ * caller's own and the caller takes it from thread.call. Inline for the sake
+ * of the one caller whose speed counts; lib_leave() is for all others.
+ */
+static __always_inline void lib_leave_here(enum ll_exit reason)
+{
+	lib_cpu.reason = reason;
+	lib_cpu.current_task = current;
+	lib_switch_stack((unsigned long *)&lib_cpu.kernel_stack,
+			 (unsigned long)lib_cpu.host_stack);
+	if (lib_cpu.run)
+		lib_arrive();
+}
+
+/* See lib_finish_call(). */
+static __always_inline void lib_finish_call_here(struct ll_call *call,
+						 long result)
+{
+	call->result = result;
+	if (call == lib_cpu.runner) {
+		lib_cpu.runner = NULL;
+		lib_leave_here(LL_EXIT_DONE);
+	} else {
+		lib_cpu.ops->finished(lib_cpu.host, call);
+	}
 }
 
 /* mm/fault.c */

@@ -31,7 +31,6 @@
 #ifndef __ASSEMBLY__
 
 #include <asm-generic/pgtable-nop4d.h>
-#include <asm/cpu.h>
 
 /* Bits 12 to 51 are the frame. The rest of an entry: */
 #define _PAGE_PRESENT (_AC(1, UL) << 0)
@@ -72,8 +71,11 @@ extern void *lib_zero_page;
 #define ZERO_PAGE(address) virt_to_page(lib_zero_page)
 
 /* The windows that the host reserved for this kernel. */
-#define VMALLOC_START ((unsigned long)lib_cpu.vmalloc)
-#define VMALLOC_END ((unsigned long)(lib_cpu.vmalloc + lib_cpu.vmalloc_bytes))
+extern unsigned long lib_vmalloc_start;
+extern unsigned long lib_vmalloc_end;
+
+#define VMALLOC_START lib_vmalloc_start
+#define VMALLOC_END lib_vmalloc_end
 
 #define pte_ERROR(e) pr_err("bad pte %016lx\n", pte_val(e))
 #define pmd_ERROR(e) pr_err("bad pmd %016lx\n", pmd_val(e))

@@ -26,7 +26,10 @@ struct thread_struct {
 #define TASK_SIZE_MAX TASK_SIZE
 #define STACK_TOP TASK_SIZE
 #define STACK_TOP_MAX STACK_TOP
-#define TASK_UNMAPPED_BASE lib_cpu.user
+#define TASK_UNMAPPED_BASE lib_user_start
+
+/* The window of host addresses that mappings of library tasks go into. */
+extern unsigned long lib_user_start;
 
 void cpu_relax(void);
 unsigned long __get_wchan(struct task_struct *task);

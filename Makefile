@@ -1,0 +1,45 @@
+# Thin: what there is to do is done by Python. KERNEL is 6.12, 6.1 or both.
+
+PYTHON ?= python3
+KERNEL ?= 6.12
+KERNELS = $(if $(filter both,$(KERNEL)),6.12 6.1,$(KERNEL))
+VENV = .venv/bin
+TESTS ?=
+
+native := $(wildcard setup.py pyproject.toml src/liblinux/_native/* kernel/host/*)
+
+.PHONY: run build test test-tap bench check wheel clean
+
+run: build
+	$(VENV)/python examples/first_session.py
+
+.stamps/venv: dev/prepare.py $(native)
+	$(PYTHON) dev/prepare.py
+	@mkdir -p .stamps && touch $@
+
+.stamps/test-programs: dev/prepare.py
+	$(PYTHON) dev/prepare.py --test-programs
+	@mkdir -p .stamps && touch $@
+
+build: .stamps/venv
+	$(foreach kernel,$(KERNELS),$(VENV)/liblinux build --kernel $(kernel) &&) true
+
+test: build .stamps/test-programs
+	$(foreach kernel,$(KERNELS),LIBLINUX_KERNEL=$(kernel) $(VENV)/pytest $(TESTS) &&) true
+
+test-tap: build .stamps/test-programs
+	@$(foreach kernel,$(KERNELS),LIBLINUX_KERNEL=$(kernel) $(VENV)/pytest --tap $(TESTS) &&) true
+
+bench: build .stamps/test-programs
+	$(VENV)/python bench/run.py
+
+check: .stamps/venv
+	$(VENV)/ruff check
+	$(VENV)/ruff format --check
+	$(VENV)/mypy
+
+wheel: build
+	$(VENV)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+clean:
+	rm -rf build dist .venv .stamps .mypy_cache .pytest_cache .ruff_cache src/*.egg-info src/liblinux/*.so

@@ -1,0 +1,113 @@
+"""Prepare a checkout: Debian packages, the virtual environment, and what tests need.
+
+    python3 dev/prepare.py                    build tools, then .venv with liblinux in it
+    python3 dev/prepare.py --test-programs    the mkfs and fsck programs of the tests
+
+Only the standard library: it runs before anything is installed. As root on
+Debian it installs what is missing, else it says with which command to do so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+sys.path.insert(0, str(ROOT / "src"))
+
+from liblinux.builder import tools  # noqa: E402 - the line above makes it findable
+
+# Programs that tests make and check images with, and the Debian packages that have them.
+# Those of HFS+ (hfsprogs) are in no free section of Debian 12.
+TEST_PROGRAMS = {
+    "btrfs": "btrfs-progs",
+    "mkfs.btrfs": "btrfs-progs",
+    "debugfs": "e2fsprogs",
+    "e2fsck": "e2fsprogs",
+    "mkfs.ext4": "e2fsprogs",
+    "mkfs.erofs": "erofs-utils",
+    "fsck.erofs": "erofs-utils",
+    "fsck.exfat": "exfatprogs",
+    "mkfs.exfat": "exfatprogs",
+    "fsck.f2fs": "f2fs-tools",
+    "mkfs.f2fs": "f2fs-tools",
+    "fsck.fat": "dosfstools",
+    "mkfs.fat": "dosfstools",
+    "mkfs.jfs": "jfsutils",
+    "mkfs.minix": "util-linux",
+    "fsck.minix": "util-linux",
+    "mkfs.nilfs2": "nilfs-tools",
+    "mkfs.ntfs": "ntfs-3g",
+    "mkfs.udf": "udftools",
+    "mkfs.xfs": "xfsprogs",
+    "xfs_repair": "xfsprogs",
+    "mksquashfs": "squashfs-tools",
+    "genromfs": "genromfs",
+    "mkfs.cramfs": "util-linux-extra",
+    "xorriso": "xorriso",
+    "sfdisk": "fdisk",
+    "setfattr": "attr",
+    "setfacl": "acl",
+}
+
+
+def find_program(name: str) -> str | None:
+    """Like shutil.which, also where Debian keeps the programs of root."""
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+
+def packages_of_python() -> list[str]:
+    """What a Debian Python lacks for a virtual environment with an extension in it."""
+    packages = []
+    # Absent in Debian's Python without python3-venv.
+    if importlib.util.find_spec("ensurepip") is None:
+        packages.append("python3-venv")
+    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
+        packages.append("python3-dev")
+    return packages
+
+
+def install(packages: Iterable[str]) -> None:
+    """Install Debian packages as root; otherwise end with the command that does."""
+    packages = sorted(set(packages))
+    if not packages:
+        return
+    command = tools.install_command(packages)
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        sys.exit(f"packages are missing; install them with:\n  sudo {' '.join(command)}")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(["apt-get", "update", "-qq"], env=environment, check=True)
+    subprocess.run(command, env=environment, check=True)
+
+
+def make_environment() -> None:
+    """The virtual environment with liblinux, its command and all development tools."""
+    if not (VENV / "bin" / "python").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
+    pip = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    subprocess.run([*pip, "setuptools>=77"], check=True)
+    # Without isolation the second build of the extension takes seconds and needs no network.
+    subprocess.run([*pip, "--no-build-isolation", "--editable", f"{ROOT}[dev]"], check=True)
+
+
+def main() -> None:
+    """Do what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--test-programs", action="store_true", help="install the programs that tests need")
+    if parser.parse_args().test_programs:
+        install(package for program, package in TEST_PROGRAMS.items() if find_program(program) is None)
+        return
+    install([*tools.missing_packages(), *packages_of_python()])
+    make_environment()
+
+
+if __name__ == "__main__":
+    main()

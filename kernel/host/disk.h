@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Between disk.c, overlay.c and backing.c. */
+#ifndef LIBLINUX_DISK_H
+#define LIBLINUX_DISK_H
+
+#include "internal.h"
+
+enum host_backing {
+	BACKING_FD,
+	BACKING_MEMORY,
+	BACKING_FOREIGN,
+};
+
+struct host_disk {
+	struct host_kernel *kernel;
+	u32 index;
+	u32 flags; /* enum host_disk_flags */
+	u32 sector_bytes;
+	enum host_backing backing;
+	int fd;
+	void *memory; /* or what the embedding knows it by */
+	u64 base_bytes; /* of the backing, when it was attached */
+	u64 bytes;
+	/* The overlay; see overlay.c. `bytes` may be ahead of it. */
+	char *blocks;
+	u64 *present; /* a bit per block */
+	u64 overlay_bytes;
+	u64 changed_blocks;
+};
+
+/*
+ * Both return 0, -errno, or LL_IO_NEEDS_HOST. `on_host`: not on a fiber, so
+ * the embedding may be called.
+ */
+int host_backing_io(struct host_disk *disk, struct ll_io *io, bool on_host);
+int host_overlay_io(struct host_disk *disk, struct ll_io *io, bool on_host);
+
+int host_overlay_init(struct host_disk *disk);
+void host_overlay_exit(struct host_disk *disk);
+
+#endif /* LIBLINUX_DISK_H */

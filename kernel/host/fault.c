@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Faults: one handler of SIGSEGV and SIGBUS for the process, in front of the
+ * one that was there.
+ *
+ * Nothing is done in the signal handler but to decide whose the fault is. If
+ * it is ours, the handler makes the thread go on in a trampoline on the stack
+ * that faulted, so that the rest happens outside of signal context and may
+ * sleep. There are two cases.
+ *
+ *  - Inside: kernel code, or what it called, has faulted on a fiber. The image
+ *    handles it (a missing page, a bad user pointer, or a panic). It may sleep
+ *    and come back on another host thread: nothing thread-local is used after.
+ *  - Outside: host code has touched a page in the user window of a kernel. The
+ *    page is asked for with a call of a task that does nothing else. If the
+ *    kernel has no page there, the access is made again with a mark that lets
+ *    the fault pass on to the previous handler, with all registers as before.
+ *
+ * A thread inside one kernel gets no pages of another: that would be a wait
+ * on a fiber. Its access fails as one to a bad address does.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include "fault.h"
+
+#define RED_ZONE_BYTES 128
+#define VECTOR_ALIGN_BYTES 64
+#define FAULT_TRIES 4
+
+/* ---- the outside case ------------------------------------------------ */
+
+/* Take a lock for which this thread, holding the embedding's, may wait. */
+static void host_fault_lock(struct host_kernel *kernel, pthread_mutex_t *lock)
+{
+	struct host_embedding *embedding = &kernel->embedding;
+	void *token;
+
+	if (!pthread_mutex_trylock(lock))
+		return;
+	if (!embedding->release) {
+		pthread_mutex_lock(lock);
+		return;
+	}
+	/* Never wait for the embedding's lock with ours held. */
+	do {
+		token = embedding->release(embedding->context);
+		pthread_mutex_lock(lock);
+		pthread_mutex_unlock(lock);
+		embedding->acquire(embedding->context, token);
+	} while (pthread_mutex_trylock(lock));
+}
+
+/* Under `fault_lock`. */
+static struct host_task *host_fault_task(struct host_kernel *kernel)
+{
+	struct host_process *init = kernel->init;
+	struct host_result result;
+
+	if (kernel->fault_task || !init)
+		return kernel->fault_task;
+	host_fault_lock(kernel, &init->spawn_lock);
+	if (init->spare)
+		host_spawn_task(kernel, init->spare, LL_SPAWN_THREAD,
+				HOST_CALL_FAULT | HOST_CALL_UNINTERRUPTED,
+				&kernel->fault_task, &result);
+	pthread_mutex_unlock(&init->spawn_lock);
+	return kernel->fault_task;
+}
+
+static bool host_fault_outside(struct host_kernel *kernel,
+			       struct ll_fault *fault)
+{
+	u64 args[6] = { fault->address, fault->is_write };
+	struct host_result result = { .value = -EFAULT };
+	struct host_task *task;
+	int tries;
+
+	host_fault_lock(kernel, &kernel->fault_lock);
+	__atomic_add_fetch(&kernel->statistics.faults_outside, 1,
+			   __ATOMIC_RELAXED);
+	task = host_fault_task(kernel);
+	for (tries = 0; task && tries < FAULT_TRIES; tries++) {
+		host_call(kernel, task, LL_CALL_FAULT, args,
+			  HOST_CALL_FAULT | HOST_CALL_UNINTERRUPTED, &result);
+		if (result.value != -EINTR)
+			break;
+	}
+	pthread_mutex_unlock(&kernel->fault_lock);
+	return !result.value;
+}
+
+/* ---- the trampoline's second half ------------------------------------ */
+
+/* Not in signal context, on the stack that faulted, all registers saved. */
+void host_fault_serve(struct host_fault_frame *frame)
+{
+	struct host_kernel *kernel = frame->kernel;
+	int error;
+
+	if (!frame->outside) {
+		kernel->statistics.faults_inside++;
+		kernel->image->fault(&frame->fault);
+		frame->ip = frame->fault.ip;
+		return;
+	}
+	error = errno;
+	if (!host_fault_outside(kernel, &frame->fault)) {
+		host_self.genuine_address = frame->fault.address;
+		host_self.genuine_ip = frame->fault.ip;
+	}
+	errno = error;
+}
+
+/* ---- signal context -------------------------------------------------- */
+
+static bool host_between(u64 address, u64 start, u64 bytes)
+{
+	return address - start < bytes;
+}
+
+/* Also with a wild ip: what runs on a fiber's stack is the kernel's doing. */
+static bool host_is_inside(struct host_kernel *kernel, u64 address, u64 ip,
+			   u64 sp)
+{
+	return host_between(ip, kernel->text_start,
+			    kernel->text_end - kernel->text_start) ||
+	       host_between(address, kernel->vmalloc, kernel->vmalloc_bytes) ||
+	       host_between(address, kernel->user, kernel->user_bytes) ||
+	       host_between(sp, kernel->base, kernel->bytes);
+}
+
+/* Whose fault is it? NULL: not ours. */
+static struct host_kernel *host_fault_owner(u64 address, u64 ip, u64 sp)
+{
+	struct host_kernel *kernel = host_self.inside;
+
+	if (kernel)
+		return host_is_inside(kernel, address, ip, sp) ? kernel : NULL;
+	kernel = host_kernel_of_address(address);
+	if (!kernel || !host_between(address, kernel->user, kernel->user_bytes))
+		return NULL;
+	if (host_self.genuine_address == address && host_self.genuine_ip == ip)
+		kernel = NULL;
+	host_self.genuine_address = host_self.genuine_ip = 0;
+	/* In a callback for that kernel: there is nobody to ask. */
+	return kernel && !host_in_callback(kernel) ? kernel : NULL;
+}
+
+static void host_save_registers(struct host_fault_frame *frame,
+				const greg_t *registers)
+{
+	frame->r15 = registers[REG_R15];
+	frame->r14 = registers[REG_R14];
+	frame->r13 = registers[REG_R13];
+	frame->r12 = registers[REG_R12];
+	frame->r11 = registers[REG_R11];
+	frame->r10 = registers[REG_R10];
+	frame->r9 = registers[REG_R9];
+	frame->r8 = registers[REG_R8];
+	frame->bp = registers[REG_RBP];
+	frame->di = registers[REG_RDI];
+	frame->si = registers[REG_RSI];
+	frame->dx = registers[REG_RDX];
+	frame->cx = registers[REG_RCX];
+	frame->bx = registers[REG_RBX];
+	frame->ax = registers[REG_RAX];
+	frame->ip = registers[REG_RIP];
+	frame->flags = registers[REG_EFL];
+	frame->sp = registers[REG_RSP];
+	asm("mov %%cs, %0" : "=r"(frame->cs));
+	asm("mov %%ss, %0" : "=r"(frame->ss));
+}
+
+static void host_divert(struct host_kernel *kernel, int signal, u64 address,
+			greg_t *registers)
+{
+	struct host_fault_frame *frame;
+	u64 sp = registers[REG_RSP] - RED_ZONE_BYTES - sizeof(*frame);
+	char *vectors;
+
+	frame = (void *)(sp & ~(VECTOR_ALIGN_BYTES - 1UL));
+	vectors = (char *)frame - host_vector_bytes;
+	/* The header behind the legacy area; XSAVE wants it clean. */
+	memset(vectors + 512, 0, 64);
+	host_save_registers(frame, registers);
+	frame->kernel = kernel;
+	frame->outside = !host_self.inside;
+	frame->fault = (struct ll_fault){
+		.address = address,
+		.ip = registers[REG_RIP],
+		.sp = registers[REG_RSP],
+		.bp = registers[REG_RBP],
+		.is_write = registers[REG_ERR] >> 1 & 1,
+		.signal = signal,
+	};
+	registers[REG_RBX] = (greg_t)frame;
+	registers[REG_RSP] = (greg_t)vectors;
+	registers[REG_RIP] = (greg_t)host_fault_trampoline;
+}
+
+void host_fault_handler(int signal, siginfo_t *info, void *context)
+{
+	greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
+	u64 address = (u64)info->si_addr;
+	struct host_kernel *kernel = NULL;
+
+	/* Sent by somebody, not by the processor? */
+	if (info->si_code > 0)
+		kernel = host_fault_owner(address, registers[REG_RIP],
+					  registers[REG_RSP]);
+	if (kernel)
+		host_divert(kernel, signal, address, registers);
+	else
+		host_fault_chain(signal, info, context);
+}

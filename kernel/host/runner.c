@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who is inside a kernel, and what everybody else does meanwhile.
+ *
+ * One thread at a time is the runner. It brings its own call, enters, and runs
+ * whatever the kernel has to run until that call is done. A call of another
+ * thread is queued: the kernel takes it, the runner executes it on the way,
+ * and its thread sleeps until it is finished (ops->finished) or until it is
+ * made the runner itself, because the last one had its result and left.
+ *
+ * The word `owner` is all that a call which meets nobody touches: 0 to 1 when
+ * it begins, 1 to 0 when it ends. With calls queued it is 2, which makes the
+ * runner take the long way out. It becomes 2 only under `lock`, and 2 ends
+ * only under `lock`. A dead kernel is owned for ever.
+ *
+ * The runner sleeps when the kernel is idle: until its next timer, or until
+ * something is submitted (`sleeping`, a futex). With the virtual clock it does
+ * not sleep but moves the clock, unless nothing is left to wait for.
+ *
+ * No helper threads, no signals. Callbacks of the embedding are made on normal
+ * stacks with no lock held. A thread in such a callback has an unfinished call
+ * in this kernel, so it must not make another: see host_in_callback().
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include "runner.h"
+
+/* ---- entering and leaving -------------------------------------------- */
+
+static inline void host_enter(struct host_kernel *kernel)
+{
+	kernel->statistics.entries++;
+	host_self.inside = kernel;
+	kernel->enter(kernel->cpu);
+	host_self.inside = NULL;
+}
+
+/* The kernel will never be entered again; the owner word stays as it is. */
+static void host_die(struct host_kernel *kernel)
+{
+	struct host_wait *wait, *next;
+	const char *text = "powered off";
+
+	if (kernel->cpu->reason == LL_EXIT_DEAD)
+		text = kernel->cpu->message;
+	pthread_mutex_lock(&kernel->lock);
+	snprintf(kernel->dead_text, sizeof(kernel->dead_text), "%s", text);
+	__atomic_store_n(&kernel->dead, true, __ATOMIC_RELEASE);
+	for (wait = kernel->waits; wait; wait = next) {
+		next = wait->next;
+		if (load(&wait->state) != WAIT_QUEUED)
+			continue;
+		host_unqueue(kernel, wait);
+		__atomic_store_n(&wait->state, WAIT_DEAD, __ATOMIC_RELEASE);
+		host_futex_wake(&wait->state);
+	}
+	pthread_mutex_unlock(&kernel->lock);
+}
+
+/* Give up the role of runner, or make another thread take it. */
+static void host_hand_over(struct host_kernel *kernel)
+{
+	struct host_wait *wait;
+
+	pthread_mutex_lock(&kernel->lock);
+	wait = host_next(kernel);
+	if (wait) {
+		host_unqueue(kernel, wait);
+		kernel->cpu->runner = &wait->call;
+		kernel->cpu->run = NULL;
+		__atomic_store_n(&wait->state, WAIT_RUNNER, __ATOMIC_RELEASE);
+	} else {
+		__atomic_store_n(&kernel->owner, 0, __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&kernel->lock);
+	if (wait)
+		host_futex_wake(&wait->state);
+}
+
+/*
+ * The runner's call is over, and others are queued. Some that may be short are
+ * executed before leaving: until a thread that is made the runner has woken
+ * up, nobody would be.
+ */
+static void host_leave_slowly(struct host_kernel *kernel)
+{
+	struct host_wait *wait;
+	int favours;
+
+	for (favours = 0; favours < FAVOURS; favours++) {
+		wait = host_fresh(kernel);
+		if (!wait)
+			break;
+		kernel->cpu->runner = &wait->call;
+		kernel->cpu->run = NULL;
+		host_enter(kernel);
+		if (kernel->cpu->reason == LL_EXIT_DEAD ||
+		    kernel->cpu->reason == LL_EXIT_HALT) {
+			host_die(kernel);
+			return;
+		}
+		if (kernel->cpu->reason != LL_EXIT_DONE)
+			break;
+		host_finished(kernel, &wait->call);
+	}
+	host_hand_over(kernel);
+}
+
+static inline void host_leave(struct host_kernel *kernel)
+{
+	u32 owned = 1;
+
+	if (unlikely(!__atomic_compare_exchange_n(&kernel->owner, &owned, 0,
+						  false, __ATOMIC_RELEASE,
+						  __ATOMIC_RELAXED)))
+		host_leave_slowly(kernel);
+}
+
+/* ---- the runner ------------------------------------------------------ */
+
+static void host_serve(struct host_kernel *kernel)
+{
+	struct ll_io *io = kernel->cpu->request;
+	struct host_callback callback;
+
+	kernel->statistics.host_exits++;
+	host_callback_begin(kernel, &callback);
+	io->result = host_disk_serve(kernel, io);
+	host_callback_end(&callback);
+	__atomic_store_n(&io->done, 1, __ATOMIC_RELEASE);
+}
+
+/* Go on after an exit until `wait` has its result. We are the runner. */
+static void host_run(struct host_kernel *kernel, struct host_wait *wait)
+{
+	struct ll_cpu *cpu = kernel->cpu;
+	struct ll_call *run;
+
+	for (;;) {
+		run = NULL;
+		switch (cpu->reason) {
+		case LL_EXIT_DONE:
+			host_leave(kernel);
+			return;
+		case LL_EXIT_HOST:
+			host_serve(kernel);
+			break;
+		case LL_EXIT_IDLE:
+			run = host_idle(kernel, wait);
+			/* A boot cannot be interrupted, only given up. */
+			if (wait->task || !(wait->deadlock || wait->interrupted))
+				break;
+			snprintf(cpu->message, sizeof(cpu->message), "%s",
+				 wait->deadlock ? "the boot waits for ever" :
+						  "the boot was interrupted");
+			cpu->reason = LL_EXIT_DEAD;
+			/* fallthrough */
+		default:
+			host_die(kernel);
+			wait->dead = true;
+			return;
+		}
+		cpu->run = run;
+		host_enter(kernel);
+	}
+}
+
+/* ---- calls ----------------------------------------------------------- */
+
+static bool host_try_own(struct host_kernel *kernel)
+{
+	u32 free = 0;
+
+	return __atomic_compare_exchange_n(&kernel->owner, &free, 1, false,
+					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+/* Somebody is inside; most are not for long. */
+static bool host_spin(struct host_kernel *kernel)
+{
+	int spins;
+
+	for (spins = 0; spins < OWNER_SPINS; spins++) {
+		if (__atomic_load_n(&kernel->sleeping, __ATOMIC_RELAXED) ||
+		    __atomic_load_n(&kernel->dead, __ATOMIC_RELAXED))
+			return false;
+		__builtin_ia32_pause();
+		if (!load(&kernel->owner) && host_try_own(kernel))
+			return true;
+	}
+	return false;
+}
+
+static void host_result_of(struct host_wait *wait, struct host_result *result)
+{
+	result->value = wait->call.result;
+	result->interrupted = wait->interrupted;
+	if (wait->deadlock && result->value == -EINTR) {
+		result->deadlock = true;
+		result->value = -EDEADLK;
+	}
+	if (wait->dead) {
+		result->dead = true;
+		result->value = -EOWNERDEAD;
+	}
+}
+
+/* The kernel is ours: start the call and see it through. */
+static void host_start(struct host_kernel *kernel, struct host_wait *wait)
+{
+	if (wait->task && unlikely(!wait->task->task)) {
+		wait->call.result = -ESRCH;
+		host_leave(kernel);
+		return;
+	}
+	kernel->cpu->runner = &wait->call;
+	kernel->cpu->run = wait->task ? &wait->call : NULL;
+	host_enter(kernel);
+	if (likely(kernel->cpu->reason == LL_EXIT_DONE)) {
+		host_leave(kernel);
+		return;
+	}
+	host_run(kernel, wait);
+}
+
+static __attribute__((noinline)) void
+host_call_slowly(struct host_kernel *kernel, struct host_wait *wait,
+		 struct host_result *result)
+{
+	enum host_admission admission;
+
+	if (host_in_callback(kernel)) {
+		result->reentered = true;
+		wait->call.result = -EDEADLK;
+		return;
+	}
+	if (host_spin(kernel)) {
+		host_start(kernel, wait);
+		return;
+	}
+	pthread_mutex_lock(&kernel->lock);
+	admission = host_admit(kernel, wait);
+	pthread_mutex_unlock(&kernel->lock);
+	switch (admission) {
+	case ADMIT_RUNNER:
+		host_start(kernel, wait);
+		break;
+	case ADMIT_QUEUED:
+		switch (host_wait(kernel, wait)) {
+		case WAIT_RUNNER:
+			host_enter(kernel);
+			host_run(kernel, wait);
+			break;
+		case WAIT_DEAD:
+			wait->dead = true;
+			break;
+		}
+		break;
+	case ADMIT_GONE:
+		wait->call.result = -ESRCH;
+		break;
+	case ADMIT_DEAD:
+		wait->dead = true;
+		break;
+	}
+}
+
+static void host_fill(struct host_wait *wait, struct host_task *task, s64 nr,
+		      const u64 args[6], u32 flags)
+{
+	wait->call.nr = nr;
+	if (args)
+		memcpy(wait->call.args, args, sizeof(wait->call.args));
+	wait->call.task = task ? __atomic_load_n(&task->task, __ATOMIC_RELAXED) :
+				 NULL;
+	wait->call.state = LL_CALL_IDLE;
+	wait->call.flags = 0;
+	wait->call.host = wait;
+	wait->flags = flags;
+	wait->thread = host_self.id;
+	wait->task = task;
+	wait->next_poll = 0;
+	wait->interrupted = wait->sent = wait->deadlock = wait->dead = false;
+}
+
+void host_call(struct host_kernel *kernel, struct host_task *task, s64 nr,
+	       const u64 args[6], u32 flags, struct host_result *result)
+{
+	struct host_wait wait;
+
+	*result = (struct host_result){ 0 };
+	host_fill(&wait, task, nr, args, flags);
+	if (likely(host_try_own(kernel)))
+		host_start(kernel, &wait);
+	else
+		host_call_slowly(kernel, &wait, result);
+	host_result_of(&wait, result);
+}
+
+/* The first entry. cpu->current_task is init's task afterwards. */
+int host_boot(struct host_kernel *kernel, struct host_result *result)
+{
+	struct host_wait wait;
+
+	*result = (struct host_result){ 0 };
+	host_fill(&wait, NULL, LL_CALL_BOOT, NULL, 0);
+	kernel->owner = 1;
+	host_start(kernel, &wait);
+	host_result_of(&wait, result);
+	return result->value;
+}

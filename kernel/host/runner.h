@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Between runner.c, queue.c and wait.c. */
+#ifndef LIBLINUX_RUNNER_H
+#define LIBLINUX_RUNNER_H
+
+#include "internal.h"
+
+#define load(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
+
+enum host_admission {
+	ADMIT_RUNNER,
+	ADMIT_QUEUED,
+	ADMIT_GONE,
+	ADMIT_DEAD,
+};
+
+/* queue.c, under `lock` unless it says otherwise */
+enum host_admission host_admit(struct host_kernel *kernel,
+			       struct host_wait *wait);
+void host_unqueue(struct host_kernel *kernel, struct host_wait *wait);
+void host_push(struct host_kernel *kernel, struct ll_call *call);
+struct host_wait *host_next(struct host_kernel *kernel);
+struct host_wait *host_fresh(struct host_kernel *kernel); /* takes the lock */
+void host_wake_runner(struct host_kernel *kernel); /* without it */
+
+/* wait.c, no lock held */
+struct ll_call *host_idle(struct host_kernel *kernel, struct host_wait *wait);
+u32 host_wait(struct host_kernel *kernel, struct host_wait *wait);
+
+#endif /* LIBLINUX_RUNNER_H */

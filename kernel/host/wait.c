@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Waiting: of the runner when the kernel is idle, and of other threads for
+ * their calls. Every thread that waits asks the embedding now and then whether
+ * it was interrupted; if so its call is ended by LL_CALL_INTERRUPT.
+ *
+ * Callbacks are made with no lock held.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include "runner.h"
+
+/* Is it time to ask, and does the embedding say so? No lock held. */
+static bool host_poll(struct host_kernel *kernel, struct host_wait *wait,
+		      bool now)
+{
+	struct host_callback callback;
+	bool interrupted;
+	u64 time;
+
+	if (!kernel->embedding.interrupted || wait->interrupted ||
+	    (wait->flags & HOST_CALL_UNINTERRUPTED))
+		return false;
+	time = host_monotonic(kernel);
+	if (!now && time < wait->next_poll)
+		return false;
+	wait->next_poll = time + POLL_NS;
+	host_callback_begin(kernel, &callback);
+	interrupted = kernel->embedding.interrupted(kernel->embedding.context);
+	host_callback_end(&callback);
+	wait->interrupted = interrupted;
+	return interrupted;
+}
+
+/* The call that ends this one, or NULL when it is on its way already. */
+static struct ll_call *host_interruption(struct host_wait *wait)
+{
+	wait->sent = true;
+	if (!wait->task || __atomic_exchange_n(&wait->task->interrupting, 1,
+					       __ATOMIC_ACQ_REL))
+		return NULL;
+	return &wait->task->interrupt;
+}
+
+static void host_submit_interruption(struct host_kernel *kernel,
+				     struct host_wait *wait)
+{
+	struct ll_call *call;
+
+	pthread_mutex_lock(&kernel->lock);
+	if (!kernel->dead && wait->task->task &&
+	    load(&wait->state) == WAIT_QUEUED) {
+		call = host_interruption(wait);
+		if (call)
+			host_push(kernel, call);
+	}
+	pthread_mutex_unlock(&kernel->lock);
+	host_wake_runner(kernel);
+}
+
+static int host_sleep(struct host_kernel *kernel, struct host_wait *wait,
+		      u32 *word, u32 value, u64 until)
+{
+	struct host_embedding *embedding = &kernel->embedding;
+	bool release = (wait->flags & HOST_CALL_FAULT) && embedding->release;
+	void *token = NULL;
+	int result;
+
+	if (kernel->embedding.interrupted &&
+	    !(wait->flags & HOST_CALL_UNINTERRUPTED) && !wait->interrupted &&
+	    wait->next_poll < until)
+		until = wait->next_poll;
+	if (release)
+		token = embedding->release(embedding->context);
+	result = host_futex_wait(word, value, until);
+	if (release)
+		embedding->acquire(embedding->context, token);
+	return result;
+}
+
+/* ---- the runner, when the kernel is idle ------------------------------ */
+
+/*
+ * Can nothing ever happen again? Not when a thread that has a task here is
+ * outside: it may come with a call that changes things.
+ */
+static bool host_is_stuck(struct host_kernel *kernel, struct host_wait *wait)
+{
+	struct host_task *task;
+	struct host_wait *other;
+	bool stuck = true;
+	int bucket;
+
+	pthread_mutex_lock(&kernel->lock);
+	for (bucket = 0; bucket < TASK_BUCKETS; bucket++)
+		for (task = kernel->buckets[bucket]; task;
+		     task = task->next_hash) {
+			if (!task->thread || task->thread == wait->thread)
+				continue;
+			for (other = kernel->waits; other; other = other->next)
+				if (other->thread == task->thread &&
+				    load(&other->state) == WAIT_QUEUED)
+					break;
+			if (!other)
+				stuck = false;
+		}
+	pthread_mutex_unlock(&kernel->lock);
+	return stuck;
+}
+
+/* Move the virtual clock. False when that would not help. */
+static bool host_move_clock(struct host_kernel *kernel)
+{
+	struct ll_cpu *cpu = kernel->cpu;
+
+	if (cpu->clock != LL_CLOCK_VIRTUAL || cpu->idle_until == LL_FOREVER)
+		return false;
+	if (cpu->virtual_now < cpu->idle_until)
+		cpu->virtual_now = cpu->idle_until;
+	return true;
+}
+
+/* The kernel is idle. Returns a call to enter it with, or NULL. */
+struct ll_call *host_idle(struct host_kernel *kernel,
+				 struct host_wait *wait)
+{
+	struct ll_cpu *cpu = kernel->cpu;
+	u64 until = cpu->idle_until;
+	int result = 0;
+
+	kernel->statistics.idle_exits++;
+	if (load(&cpu->attention))
+		return NULL;
+	if (wait->interrupted && !wait->sent)
+		return host_interruption(wait);
+	if (host_move_clock(kernel)) {
+		if (++kernel->virtual_rounds % VIRTUAL_POLL_ROUNDS ||
+		    !host_poll(kernel, wait, false))
+			return NULL;
+		return host_interruption(wait);
+	}
+	if (cpu->clock == LL_CLOCK_VIRTUAL && !wait->deadlock &&
+	    host_is_stuck(kernel, wait)) {
+		wait->deadlock = true;
+		return host_interruption(wait);
+	}
+	if (!wait->next_poll)
+		wait->next_poll = host_monotonic(kernel) + POLL_NS;
+	__atomic_store_n(&kernel->sleeping, 1, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&cpu->attention, __ATOMIC_SEQ_CST))
+		result = host_sleep(kernel, wait, &kernel->sleeping, 1, until);
+	__atomic_store_n(&kernel->sleeping, 0, __ATOMIC_RELAXED);
+	if ((result == -EINTR || result == -ETIMEDOUT) &&
+	    host_poll(kernel, wait, result == -EINTR))
+		return host_interruption(wait);
+	return NULL;
+}
+
+/* ---- everybody else --------------------------------------------------- */
+
+/* Sleep until the call is finished or this thread is made the runner. */
+u32 host_wait(struct host_kernel *kernel, struct host_wait *wait)
+{
+	u32 state;
+	int result;
+
+	host_wake_runner(kernel);
+	wait->next_poll = host_monotonic(kernel) + POLL_NS;
+	while ((state = load(&wait->state)) == WAIT_QUEUED) {
+		result = host_sleep(kernel, wait, &wait->state, WAIT_QUEUED,
+				    LL_FOREVER);
+		if ((result == -EINTR || result == -ETIMEDOUT) &&
+		    host_poll(kernel, wait, result == -EINTR))
+			host_submit_interruption(kernel, wait);
+	}
+	if (state == WAIT_FINISHED) {
+		pthread_mutex_lock(&kernel->lock);
+		host_unqueue(kernel, wait);
+		pthread_mutex_unlock(&kernel->lock);
+	}
+	return state;
+}

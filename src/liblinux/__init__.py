@@ -1,0 +1,98 @@
+"""The Linux kernel as a library: a real one, inside this Python process.
+
+The layers, from the program down to Linux::
+
+    your program
+      liblinux.Kernel, Process      this package: os-, io- and logging-shaped
+      liblinux._native              a thin C extension; releases the GIL
+      kernel/host                   loader, clocks, block devices, fault handler
+      ═══ the host boundary ═══     one header, versioned
+      kernel/arch/lib               the architecture port, added to
+      Linux                         Debian's source, not one byte edited
+
+A session::
+
+    import liblinux
+
+    with liblinux.Kernel() as kernel:
+        disk = kernel.attach("disk.img")
+        kernel.mount(disk, "/mnt")
+        print(kernel.os.listdir("/mnt"))
+        with kernel.open("/mnt/etc/hostname") as file:
+            print(file.read())
+
+Errors of the kernel are :class:`OSError` with its errno; what has no errno is
+under :class:`LiblinuxError`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from liblinux._disk import Disk as Disk
+    from liblinux._disk import Partition as Partition
+    from liblinux._dmesg import Record as Record
+    from liblinux._errors import BuildError as BuildError
+    from liblinux._errors import Deadlock as Deadlock
+    from liblinux._errors import KernelClosed as KernelClosed
+    from liblinux._errors import KernelPanic as KernelPanic
+    from liblinux._errors import LiblinuxError as LiblinuxError
+    from liblinux._errors import MountError as MountError
+    from liblinux._kernel import Kernel as Kernel
+    from liblinux._library import images as images
+    from liblinux._mmap import Mapping as Mapping
+    from liblinux._mount import Mount as Mount
+    from liblinux._process import Process as Process
+
+__all__ = [
+    "BuildError",
+    "Deadlock",
+    "Disk",
+    "Kernel",
+    "KernelClosed",
+    "KernelPanic",
+    "LiblinuxError",
+    "Mapping",
+    "Mount",
+    "MountError",
+    "Partition",
+    "Process",
+    "Record",
+    "images",
+]
+
+__version__ = "0.1.0"
+
+# Loaded when first asked for: the builder, which makes the extension and the
+# kernel, runs before either exists, and the command line starts without them.
+_HOMES = {
+    "BuildError": "_errors",
+    "Deadlock": "_errors",
+    "Disk": "_disk",
+    "Kernel": "_kernel",
+    "KernelClosed": "_errors",
+    "KernelPanic": "_errors",
+    "LiblinuxError": "_errors",
+    "Mapping": "_mmap",
+    "Mount": "_mount",
+    "MountError": "_errors",
+    "Partition": "_disk",
+    "Process": "_process",
+    "Record": "_dmesg",
+    "images": "_library",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f"liblinux.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,201 @@
+"""What a kernel and a process have in common: both act, as a process of the kernel.
+
+The kernel object itself acts as init, process 1.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal, TextIO, overload
+
+from liblinux._io import open_file
+from liblinux._mmap import Mapping as MemoryMapping
+from liblinux._mmap import map_file, unmap_with_view
+from liblinux._os import Os
+from liblinux._syscalls import syscaller
+from liblinux._sysctl import Sysctl
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from liblinux import _native
+    from liblinux._os_base import PathOrFd
+
+__all__ = ["Actor"]
+
+_TextMode = Literal["r", "w", "a", "x", "r+", "w+", "a+", "x+", "rt", "wt", "at", "xt"]
+_BinaryMode = Literal[
+    "rb", "wb", "ab", "xb", "rb+", "wb+", "ab+", "xb+", "r+b", "w+b", "a+b", "x+b"
+]  # fmt: skip
+
+
+class Actor:
+    """System calls, the `os`-shaped namespace, files and memory of one process.
+
+    `os` has the functions of the standard library's `os`; `syscall(name or
+    number, ...)` is any system call; `sysctl` the settings under /proc/sys.
+    """
+
+    os: Os
+    syscall: Callable[..., int]
+    sysctl: Sysctl
+
+    def __init__(self, kernel: _native.Kernel, native: _native.Process, numbers: Mapping[str, int]) -> None:
+        self._process = native
+        self.os = Os(native, numbers, kernel)
+        self.syscall = syscaller(native, numbers)
+        self.sysctl = Sysctl(self.os)
+        self._writers: weakref.WeakSet[IO[Any]] = weakref.WeakSet()
+        self._mappings: weakref.WeakSet[MemoryMapping] = weakref.WeakSet()
+        # Not a WeakSet: a view that can be written has no hash.
+        self._views: dict[int, weakref.ref[memoryview]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        """The process number."""
+        return self._process.pid
+
+    def close(self) -> None:
+        """End it."""
+        raise NotImplementedError
+
+    @overload
+    def open(
+        self,
+        file: PathOrFd,
+        mode: _TextMode = ...,
+        buffering: int = ...,
+        encoding: str | None = ...,
+        errors: str | None = ...,
+        newline: str | None = ...,
+        closefd: bool = ...,
+        *,
+        direct: bool = ...,
+    ) -> TextIO: ...
+    @overload
+    def open(
+        self,
+        file: PathOrFd,
+        mode: _BinaryMode,
+        buffering: int = ...,
+        encoding: None = ...,
+        errors: None = ...,
+        newline: None = ...,
+        closefd: bool = ...,
+        *,
+        direct: bool = ...,
+    ) -> BinaryIO: ...
+    @overload
+    def open(
+        self,
+        file: PathOrFd,
+        mode: str,
+        buffering: int = ...,
+        encoding: str | None = ...,
+        errors: str | None = ...,
+        newline: str | None = ...,
+        closefd: bool = ...,
+        *,
+        direct: bool = ...,
+    ) -> IO[Any]: ...
+    def open(
+        self,
+        file: PathOrFd,
+        mode: str = "r",
+        buffering: int = -1,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+        closefd: bool = True,
+        *,
+        direct: bool = False,
+    ) -> IO[Any]:
+        """Open a file of the kernel as an `io` object; arguments as of the built-in open().
+
+        Text is UTF-8 unless `encoding` says otherwise. `direct=True` reads past
+        the page cache ("rb" only). A file that is still open for writing when
+        the kernel is closed is flushed and closed first.
+        """
+        if direct and mode not in ("rb", "br"):
+            raise ValueError("direct=True is for mode 'rb'")
+        memory = self._direct_memory if direct else None
+        opened = open_file(self.os, file, mode, buffering, encoding, errors, newline, closefd, memory)
+        if opened.writable():
+            self._writers.add(opened)
+        return opened
+
+    def mapping(
+        self,
+        file: Any,
+        length: int = 0,
+        offset: int = 0,
+        *,
+        shared: bool = True,
+        writable: bool | None = None,
+    ) -> MemoryMapping:
+        """Map a file into memory; returns a :class:`Mapping` with `view`, `flush()` and `close()`.
+
+        `file` is a file of :meth:`open`, a descriptor of the kernel, or None for
+        anonymous memory, which the kernel's devices can write to directly.
+        `length` in bytes, 0 for the rest of the file; `offset` in bytes, a
+        multiple of the page size. `shared=False` keeps changes in memory.
+        `writable` None: as the file is, and always when not shared.
+        """
+        mapping = map_file(self.os, self._process, file, length, offset, shared, writable)
+        self._mappings.add(mapping)
+        return mapping
+
+    def mmap(
+        self,
+        file: Any,
+        length: int = 0,
+        offset: int = 0,
+        *,
+        shared: bool = True,
+        writable: bool | None = None,
+    ) -> memoryview:
+        """The pages of a file as a `memoryview`; arguments as of :meth:`mapping`.
+
+        It is unmapped when the last view of it is gone. Changes reach the disk
+        with the kernel's write-back, or at once with
+        `kernel.syscall("msync", view, len(view), 4)` or fsync of the file.
+        """
+        view = unmap_with_view(map_file(self.os, self._process, file, length, offset, shared, writable))
+        key, views = id(view), self._views
+        views[key] = weakref.ref(view, lambda _: views.pop(key, None))
+        return view
+
+    def _direct_memory(self, length: int) -> memoryview:
+        return self.mmap(None, length, shared=False)
+
+    def _close_files(self) -> None:
+        """Flush and close what is still open for writing, and take memory views back."""
+        for file in list(self._writers):
+            file.close()
+        for mapping in list(self._mappings):
+            mapping.close()
+        for reference in list(self._views.values()):
+            view = reference()
+            if view is not None:
+                view.release()
+
+    def _read_text(self, path: str) -> str:
+        """The content of a small file of the kernel's own, of /proc or /sys."""
+        fd = self.os.open(path, self.os.O_RDONLY)
+        try:
+            parts = []
+            while part := self.os.read(fd, 65536):
+                parts.append(part)
+        finally:
+            self.os.close(fd)
+        return b"".join(parts).decode("utf-8", "surrogateescape")

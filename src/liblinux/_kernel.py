@@ -1,0 +1,376 @@
+"""The Kernel: boot, disks, mounts, processes, and the way down."""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import hashlib
+import os
+import re
+import warnings
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+from liblinux import _abi, _faulthandler, _native
+from liblinux import _disk as disks
+from liblinux import _mount as mounts
+from liblinux import _process as processes
+from liblinux._actor import Actor
+from liblinux._dmesg import KernelLog, Record
+from liblinux._library import find_image
+
+if TYPE_CHECKING:
+    from liblinux._disk import Disk
+    from liblinux._mount import Mount
+    from liblinux._process import Process
+
+__all__ = ["Kernel"]
+
+SEED_BYTES = 64
+MINIMUM_MEMORY_BYTES = 16 << 20
+
+_BOOT_MOUNTS = (("devtmpfs", "/dev"), ("proc", "/proc"), ("sysfs", "/sys"))
+_BOOT_DIRECTORIES = (("/mnt", 0o755), ("/tmp", 0o1777))  # noqa: S108 - the kernel's own, not the host's
+_MEMORY = re.compile(r"(\d+)\s*(?:([KMGT])(?:i?B)?|B)?", re.IGNORECASE)
+_OCTAL = re.compile(rb"\\([0-7]{3})")
+
+_faulthandler.install()
+
+# Kernels that are still open when the interpreter ends are closed in order.
+_open_kernels: weakref.WeakSet[Kernel] = weakref.WeakSet()
+
+
+class Kernel(Actor):
+    """A Linux kernel in this process.
+
+    Arguments: `memory` of the kernel, in bytes or as "64M"; `clock` "real", or
+    "virtual" for a clock that jumps to the next event when all tasks wait;
+    `seed` of all its randomness (int, str or bytes; None takes one from the host,
+    to be found in `kernel.seed`); `version` of the kernel ("6.12", "6.1", a
+    release, or the path of an image); `command_line`, see the kernel document
+    admin-guide/kernel-parameters; `realtime`, the time of day at boot under the
+    virtual clock, in nanoseconds since 1970.
+
+    Attributes: `release`, what uname(2) calls so ("6.12.117"); `memory` in bytes;
+    `clock`; `seed`, 64 bytes that make the same kernel again; `syscalls`, the numbers
+    of its system calls by name.
+
+    As itself it acts as init, process 1 with all rights: `os`, `open`,
+    `syscall`, `mmap`, `sysctl`. It is a context manager; `close()` unmounts and
+    writes everything back. Safe to use from several threads.
+
+    Raises BuildError when there is no kernel image, ValueError for arguments out
+    of range, OSError when the host has not the memory, KernelPanic when the
+    kernel does not come up.
+    """
+
+    def __init__(
+        self,
+        memory: int | str = "64M",
+        clock: Literal["real", "virtual"] = "real",
+        seed: int | str | bytes | None = None,
+        isolated: bool = False,
+        version: str | None = None,
+        *,
+        command_line: str = "",
+        realtime: int = 0,
+    ) -> None:
+        if isolated:
+            raise NotImplementedError(
+                "isolated=True, a kernel in a sandboxed child process, is not there yet; leave it out"
+            )
+        if clock not in ("real", "virtual"):
+            raise ValueError(f"clock must be 'real' or 'virtual', not {clock!r}")
+        self.clock = clock
+        self.memory = parse_memory(memory)
+        self.seed = make_seed(seed)
+        self._native = _native.Kernel(
+            os.fspath(find_image(version)),
+            memory=self.memory,
+            virtual=clock == "virtual",
+            seed=self.seed,
+            command_line=command_line.encode(),
+            realtime=realtime,
+        )
+        self._host_process = os.getpid()
+        # What uname(2) calls the release, "6.12.117"; it outlives the kernel.
+        self.release: str = self._native.release
+        self._disks: list[Disk] = []
+        self._processes: set[Process] = set()
+        self._version: str | None = None
+        self.syscalls: Mapping[str, int] = MappingProxyType(self._native.syscalls)
+        self._log = KernelLog(self._native)
+        super().__init__(self._native, self._native.init, self._native.syscalls)
+        _open_kernels.add(self)
+        self._prepare()
+        self._log.pump()
+
+    def __repr__(self) -> str:
+        state = " closed" if self.closed else ""
+        return f"<liblinux.Kernel {self.release}, {self.memory >> 20} MiB, {self.clock} clock{state}>"
+
+    def __del__(self) -> None:
+        native = getattr(self, "_native", None)
+        if native is None or native.closed or self._host_process != os.getpid():
+            return
+        warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+        self.close()
+
+    @property
+    def version(self) -> str:
+        """What uname(2) calls the version: number and options of the build."""
+        if self._version is None:
+            self._version = self.os.uname().version
+        return self._version
+
+    @property
+    def closed(self) -> bool:
+        """Whether the kernel is gone."""
+        return self._native.closed
+
+    @property
+    def dead(self) -> str | None:
+        """The message of the panic that the kernel died of, or None."""
+        return self._native.dead
+
+    @property
+    def disks(self) -> tuple[Disk, ...]:
+        """The disks that are attached."""
+        return tuple(self._disks)
+
+    def now(self) -> int:
+        """The kernel's monotonic clock, in nanoseconds."""
+        return self._native.now()
+
+    def statistics(self) -> dict[str, int]:
+        """Counters of the host side: entries, switches, faults."""
+        return self._native.statistics()
+
+    def attach(
+        self,
+        source: Any,
+        readonly: bool = False,
+        overlay: bool = False,
+        sector_size: int = 512,
+        *,
+        lock: bool = True,
+    ) -> Disk:
+        """Make a block device of an image; returns a :class:`Disk`.
+
+        `source` is the path of an image file or block device, a bytes-like
+        object (one that cannot be written becomes a read-only disk), or a
+        binary file object. `overlay=True` keeps all writes in memory and leaves
+        the source untouched. `sector_size` in bytes, 512 to 4096. An image file
+        is locked as long as it is attached: one writer or many readers.
+
+        Raises FileNotFoundError, IsADirectoryError, PermissionError (also for a
+        file object opened for reading only), BlockingIOError when the image is
+        locked by somebody else, ValueError when it is empty or no whole number
+        of sectors, TypeError for anything that cannot be a disk.
+        """
+        self._check_open()
+        disk = disks.attach(self, source, readonly=readonly, overlay=overlay, sector_size=sector_size, lock=lock)
+        self._disks.append(disk)
+        self._log.pump()
+        return disk
+
+    def mount(
+        self,
+        source: Disk | str | None,
+        target: str,
+        partition: int | None = None,
+        type: str | None = None,
+        options: str = "",
+        readonly: bool | None = None,
+    ) -> Mount:
+        """Mount a file system; returns a :class:`Mount`, which may serve as context manager.
+
+        `source` is a disk, a device of the kernel ("/dev/lda1"), a directory for
+        options="bind", or None for a virtual file system (type="tmpfs"). The
+        directory `target` is created. `partition` counts from 1, 0 is the whole
+        disk; by default it is the only one that can be mounted, or the whole disk
+        when there is no partition table. Without `type` the one is tried that the
+        content looks like, then all that the kernel has. `options` are those of
+        mount(8). A read-only disk is mounted read-only.
+
+        Raises MountError, an OSError with the kernel's errno, with what was
+        found and logged.
+        """
+        self._check_open()
+        return mounts.mount(self, source, target, partition=partition, type=type, options=options, readonly=readonly)
+
+    def umount(self, target: str | Mount, *, lazy: bool = False, force: bool = False) -> None:
+        """Write a file system back and unmount it.
+
+        `lazy` takes it out of sight now and unmounts when it is no longer used;
+        `force` is for dead servers. OSError: EBUSY while it is used, EINVAL when
+        nothing is mounted there, EIO when something could not be written (it is
+        unmounted all the same).
+        """
+        self._check_open()
+        path = target if isinstance(target, str) else target.target
+        flags = _abi.MNT_DETACH * lazy | _abi.MNT_FORCE * force
+        failed = self._sync_mount(path)
+        self.os._on(path, "umount2", path, flags)
+        self._log.pump()
+        if failed is not None:
+            raise failed
+
+    def process(
+        self,
+        uid: int = 0,
+        gid: int = 0,
+        groups: Sequence[int] = (),
+        namespaces: Iterable[str] = (),
+        cwd: str | None = None,
+        umask: int | None = None,
+    ) -> Process:
+        """Start a process with credentials, open files and a working directory of its own.
+
+        `namespaces` are those it does not share with init: "mnt", "uts", "ipc",
+        "net", "user", "pid", "cgroup". A new user namespace maps every id to
+        itself; "pid" together with "mnt" has its own /proc.
+        """
+        process = processes.start(self, uid=uid, gid=gid, groups=groups, namespaces=namespaces, cwd=cwd, umask=umask)
+        self._processes.add(process)
+        return process
+
+    def dmesg(self) -> list[Record]:
+        """The kernel's log since boot; every record has also gone to logging "liblinux.kernel"."""
+        return self._log.records()
+
+    def close(self) -> None:
+        """End processes, write back and unmount everything, and drop the kernel. Twice does nothing.
+
+        After a panic it is only dropped. Raises the first OSError of writing
+        back, when all the rest is done; BufferError while slices of a mapping
+        are in use, and BlockingIOError while another thread is in a system call:
+        all is written back then, and close() can be called again.
+        """
+        if self.closed:
+            return
+        problems: list[OSError] = []
+        try:
+            if self.dead is None:
+                problems = self._shut_down()
+            self._log.pump()
+        finally:  # also of a kernel that died on the way down
+            self._native.close()
+        _open_kernels.discard(self)
+        self._disks.clear()
+        if problems:
+            raise problems[0]
+
+    # ---- for the other modules of the package --------------------------------
+
+    def _check_open(self) -> None:
+        # The native layer knows how to say it, and refuses by itself everywhere else.
+        if self.closed:
+            self._process.getpid()
+
+    def _forget_disk(self, disk: Disk) -> None:
+        self._disks.remove(disk)
+        self._log.pump()
+
+    def _write(self, path: str, data: bytes) -> None:
+        fd = self.os.open(path, os.O_WRONLY)
+        try:
+            self.os.write(fd, data)
+        finally:
+            self.os.close(fd)
+
+    # ---- the way up and the way down -----------------------------------------
+
+    def _prepare(self) -> None:
+        """What every program expects to find, in as few calls as possible."""
+        call = self.os.call
+        for type, target in _BOOT_MOUNTS:
+            call("mkdir", target, 0o755)
+            error = -call("mount", type, target, type, 0, None)
+            # A kernel built without one of them works without it.
+            if error not in (0, errno.ENODEV, errno.EBUSY):
+                raise OSError(error, f"cannot mount {type} at boot: {os.strerror(error)}", target)
+        for directory, mode in _BOOT_DIRECTORIES:
+            call("mkdir", directory, mode)
+            call("chmod", directory, mode)
+
+    def _shut_down(self) -> list[OSError]:
+        problems: list[OSError] = []
+        for actor in (*self._processes, self):
+            try:
+                actor._close_files() if actor is self else actor.close()
+            except OSError as error:
+                problems.append(error)
+        call = self.os.call
+        call("chdir", "/")
+        call("close_range", 0, 0xFFFFFFFF, 0)
+        for target in reversed(self._mounted()):
+            failed = self._sync_mount(target)
+            if failed is not None:
+                problems.append(failed)
+            if call("umount2", target, 0) == -errno.EBUSY:
+                call("umount2", target, _abi.MNT_DETACH)
+        call("sync")
+        return problems
+
+    def _mounted(self) -> list[bytes]:
+        """What is mounted besides that of the boot, in the order of mounting."""
+        own = {b"/", *(target.encode() for _, target in _BOOT_MOUNTS)}
+        try:
+            lines = self._read_text("/proc/self/mounts").splitlines()
+        except OSError:
+            return []
+        targets = [
+            _OCTAL.sub(lambda match: bytes((int(match[1], 8),)), os.fsencode(line).split(b" ")[1]) for line in lines
+        ]
+        return [target for target in targets if target not in own]
+
+    def _sync_mount(self, target: str | bytes) -> OSError | None:
+        """Write a mounted file system back; the error if something was lost."""
+        fd = self.os.call("open", target, os.O_RDONLY | os.O_DIRECTORY, 0)
+        if fd < 0:
+            return None
+        try:
+            self.os.syncfs(fd)
+        except OSError as error:
+            error.filename = os.fsdecode(target)
+            return error
+        finally:
+            self.os.call("close", fd)
+        return None
+
+
+def parse_memory(memory: int | str) -> int:
+    """Bytes of "64M", "1G", "65536K" or a number."""
+    if isinstance(memory, bool) or not isinstance(memory, int | str):
+        raise TypeError(f"memory is a number of bytes or a string as '64M', not {type(memory).__name__}")
+    if isinstance(memory, str):
+        match = _MEMORY.fullmatch(memory.strip())
+        if match is None:
+            raise ValueError(f"memory {memory!r} is not a size; write it as '64M' or '1G'")
+        memory = int(match[1]) << 10 * (" KMGT".index(match[2].upper()) if match[2] else 0)
+    if memory < MINIMUM_MEMORY_BYTES:
+        raise ValueError(f"memory of {memory} bytes is too little to boot; take 16M or more")
+    return memory
+
+
+def make_seed(seed: int | str | bytes | None) -> bytes:
+    """The 64 bytes of a seed: as they are, hashed from anything else, or from the host."""
+    if seed is None:
+        return os.urandom(SEED_BYTES)
+    if isinstance(seed, bytes) and len(seed) == SEED_BYTES:
+        return seed
+    if isinstance(seed, bool) or not isinstance(seed, int | str | bytes):
+        raise TypeError(f"a seed is an int, str or bytes, not {type(seed).__name__}")
+    raw = seed if isinstance(seed, bytes) else str(seed).encode()
+    return hashlib.sha512(b"liblinux seed " + raw).digest()
+
+
+@atexit.register
+def _close_all() -> None:
+    for kernel in list(_open_kernels):
+        # A copy made by fork() must not write to its parent's images.
+        if kernel._host_process == os.getpid():
+            kernel.close()

@@ -1,0 +1,306 @@
+"""Mounting: options as mount(8) takes them, and finding the type of a file system."""
+
+from __future__ import annotations
+
+import builtins
+import errno
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from liblinux import _abi
+from liblinux._disk import Disk, Partition, probe
+from liblinux._errors import MountError
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from liblinux._dmesg import Record
+    from liblinux._kernel import Kernel
+
+__all__ = ["Mount", "mount", "parse_options"]
+
+# Option: (flags to set, flags to clear); everything else is the file system's own.
+_FLAGS: dict[str, tuple[int, int]] = {
+    "defaults": (0, 0),
+    "ro": (_abi.MS_RDONLY, 0),
+    "rw": (0, _abi.MS_RDONLY),
+    "suid": (0, _abi.MS_NOSUID),
+    "nosuid": (_abi.MS_NOSUID, 0),
+    "dev": (0, _abi.MS_NODEV),
+    "nodev": (_abi.MS_NODEV, 0),
+    "exec": (0, _abi.MS_NOEXEC),
+    "noexec": (_abi.MS_NOEXEC, 0),
+    "sync": (_abi.MS_SYNCHRONOUS, 0),
+    "async": (0, _abi.MS_SYNCHRONOUS),
+    "dirsync": (_abi.MS_DIRSYNC, 0),
+    "remount": (_abi.MS_REMOUNT, 0),
+    "mand": (_abi.MS_MANDLOCK, 0),
+    "nomand": (0, _abi.MS_MANDLOCK),
+    "nosymfollow": (_abi.MS_NOSYMFOLLOW, 0),
+    "symfollow": (0, _abi.MS_NOSYMFOLLOW),
+    "atime": (0, _abi.MS_NOATIME),
+    "noatime": (_abi.MS_NOATIME, 0),
+    "diratime": (0, _abi.MS_NODIRATIME),
+    "nodiratime": (_abi.MS_NODIRATIME, 0),
+    "relatime": (_abi.MS_RELATIME, 0),
+    "norelatime": (0, _abi.MS_RELATIME),
+    "strictatime": (_abi.MS_STRICTATIME, 0),
+    "nostrictatime": (0, _abi.MS_STRICTATIME),
+    "lazytime": (_abi.MS_LAZYTIME, 0),
+    "nolazytime": (0, _abi.MS_LAZYTIME),
+    "bind": (_abi.MS_BIND, 0),
+    "rbind": (_abi.MS_BIND | _abi.MS_REC, 0),
+    "move": (_abi.MS_MOVE, 0),
+    "private": (_abi.MS_PRIVATE, 0),
+    "rprivate": (_abi.MS_PRIVATE | _abi.MS_REC, 0),
+    "shared": (_abi.MS_SHARED, 0),
+    "rshared": (_abi.MS_SHARED | _abi.MS_REC, 0),
+    "slave": (_abi.MS_SLAVE, 0),
+    "rslave": (_abi.MS_SLAVE | _abi.MS_REC, 0),
+    "unbindable": (_abi.MS_UNBINDABLE, 0),
+    "runbindable": (_abi.MS_UNBINDABLE | _abi.MS_REC, 0),
+    "silent": (_abi.MS_SILENT, 0),
+    "loud": (0, _abi.MS_SILENT),
+}
+# Options that only mount(8) and fstab know.
+_IGNORED = frozenset({"auto", "noauto", "user", "nouser", "users", "nofail", "_netdev"})
+_NO_TYPE_NEEDED = (
+    _abi.MS_BIND
+    | _abi.MS_MOVE
+    | _abi.MS_REMOUNT
+    | _abi.MS_PRIVATE
+    | _abi.MS_SHARED
+    | _abi.MS_SLAVE
+    | _abi.MS_UNBINDABLE
+)
+# Whole-disk formats that carry a partition table for the benefit of boot firmware.
+_HYBRID_TYPES = ("iso9660", "udf")
+_JOURNALLED = ("ext3", "ext4", "xfs", "btrfs", "f2fs", "jfs", "nilfs2", "ntfs3")
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A mounted file system; unmounts at the end of a `with` block."""
+
+    kernel: Kernel
+    source: str
+    target: str
+    type: str
+    readonly: bool
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: builtins.type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self.kernel.closed:
+            self.umount()
+
+    def umount(self) -> None:
+        """Unmount it, as :meth:`Kernel.umount` does."""
+        self.kernel.umount(self.target)
+
+
+def parse_options(options: str) -> tuple[int, str]:
+    """Split options as mount(8) does: the MS_* flags, and what is left for the file system."""
+    flags = 0
+    data: list[str] = []
+    for option in _split(options):
+        if option in _FLAGS:
+            on, off = _FLAGS[option]
+            flags = flags & ~off | on
+        elif option not in _IGNORED and not option.startswith("x-"):
+            data.append(option)
+    return flags, ",".join(data)
+
+
+def _split(options: str) -> Iterator[str]:
+    """The options between commas; a comma inside double quotes (SELinux contexts) does not separate."""
+    quoted = False
+    start = 0
+    for position, character in enumerate(options + ","):
+        if character == '"':
+            quoted = not quoted
+        elif character == "," and not quoted:
+            option = options[start:position].strip()
+            start = position + 1
+            if option:
+                yield option
+
+
+def mount(
+    kernel: Kernel,
+    source: Disk | str | None,
+    target: str,
+    *,
+    partition: int | None,
+    type: str | None,
+    options: str,
+    readonly: bool | None,
+) -> Mount:
+    """Mount `source` on `target`; see :meth:`Kernel.mount`."""
+    flags, data = parse_options(options)
+    if readonly is not None:
+        flags = flags | _abi.MS_RDONLY if readonly else flags & ~_abi.MS_RDONLY
+    if partition is not None and not isinstance(source, Disk):
+        raise ValueError("partition= goes with a disk; a device is named by its path, as /dev/lda1")
+    kernel.os.makedirs(target, exist_ok=True)
+    if isinstance(source, Disk):
+        device = _choose_device(source, partition)
+        if source.readonly:
+            flags |= _abi.MS_RDONLY
+    else:
+        device = source if source is not None else (type or "none")
+    attempt = _Attempt(kernel, source, device, target, flags, data, may_fall_back=readonly is None)
+    return attempt.run(type)
+
+
+def _choose_device(disk: Disk, wanted: int | None) -> str:
+    """The device node of the partition that is meant."""
+    if wanted == 0:
+        return disk.path
+    partitions = disk.partitions
+    if wanted is None:
+        return _choose_default(disk, partitions)
+    for partition in partitions:
+        if partition.number == wanted:
+            return partition.path
+    reason = f"the disk has no partition {wanted}" if partitions else "the disk has no partition table"
+    advice = "leave out partition= to mount the whole disk" if not partitions else "name one of these"
+    raise MountError(errno.ENXIO, reason, disk.path, partitions=partitions, advice=advice)
+
+
+def _choose_default(disk: Disk, partitions: list[Partition]) -> str:
+    content = disk.content
+    if not partitions or (content is not None and content.type in _HYBRID_TYPES):
+        return disk.path
+    known = [partition for partition in partitions if partition.type and partition.mountable]
+    if len(known) == 1:
+        return known[0].path
+    if len(partitions) == 1 and partitions[0].mountable:
+        return partitions[0].path
+    reason = "several partitions can be mounted" if known else "no partition holds a known file system"
+    raise MountError(
+        errno.EINVAL,
+        reason,
+        disk.path,
+        partitions=partitions,
+        advice="name one, as partition=1; partition=0 is the whole disk",
+    )
+
+
+class _Attempt:
+    """One mount and all the types that are tried for it."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        source: Disk | str | None,
+        device: str,
+        target: str,
+        flags: int,
+        data: str,
+        *,
+        may_fall_back: bool,
+    ) -> None:
+        self._kernel = kernel
+        self._source = source
+        self._device = device
+        self._target = target
+        self._flags = flags
+        self._data = data
+        self._may_fall_back = may_fall_back
+        self._tried: list[str] = []
+        self._detected: str | None = None
+        self._kernel._log.take()  # what comes after belongs to this attempt
+
+    def run(self, type: str | None) -> Mount:
+        given = type is not None or self._flags & _NO_TYPE_NEEDED
+        candidates: Iterable[str] = (type or "",) if given else self._candidates()
+        first_error = 0
+        for candidate in candidates:
+            self._tried.append(candidate)
+            error = self._try(candidate)
+            if not error:
+                return self._done(candidate)
+            first_error = first_error or error
+            # EINVAL is "not mine"; anything else is the verdict of the right driver.
+            if error not in (errno.EINVAL, errno.ENODEV):
+                first_error = error
+                break
+        raise self._failure(first_error or errno.ENODEV)
+
+    def _try(self, type: str) -> int:
+        """0, or the errno; a write-protected medium is mounted read-only, as mount(8) does."""
+        error = self._mount(type, self._flags)
+        protected = error in (errno.EROFS, errno.EACCES) and not self._flags & _abi.MS_RDONLY
+        if protected and self._may_fall_back and not self._mount(type, self._flags | _abi.MS_RDONLY):
+            self._flags |= _abi.MS_RDONLY
+            return 0
+        return error
+
+    def _mount(self, type: str, flags: int) -> int:
+        kernel = self._kernel
+        return -kernel.os.call("mount", self._device, self._target, type or None, flags, self._data or None)
+
+    def _candidates(self) -> Iterator[str]:
+        """The type that the content looks like, then, if it comes to that, all others of the kernel."""
+        kernel = self._kernel
+        try:
+            mode = kernel.os.stat(self._device).st_mode
+        except OSError as error:
+            raise MountError(
+                error.errno or 0, "no such device", self._device, advice="for a virtual file system give type="
+            ) from None
+        if not stat.S_ISBLK(mode):
+            raise MountError(errno.ENOTBLK, "not a block device; give type= or options='bind'", self._device)
+        content = probe(kernel, self._device)
+        if content is not None:
+            self._detected = content.type
+            if not content.mountable:
+                raise MountError(errno.EINVAL, f"holds {content.type}, which is not a file system", self._device)
+            yield content.type
+        for name in _device_types(kernel):
+            if name != self._detected:
+                yield name
+
+    def _done(self, type: str) -> Mount:
+        self._kernel._log.pump()
+        readonly = bool(self._flags & _abi.MS_RDONLY)
+        return Mount(self._kernel, self._device, self._target, type, readonly)
+
+    def _failure(self, error: int) -> MountError:
+        log: list[Record] = self._kernel._log.take()
+        partitions = self._source.partitions if isinstance(self._source, Disk) else ()
+        return MountError(
+            error,
+            f"cannot mount on {self._target}: {os.strerror(error)}",
+            self._device,
+            partitions=partitions,
+            types=[type for type in self._tried if type],
+            log=log,
+            advice=self._advice(error),
+        )
+
+    def _advice(self, error: int) -> str:
+        type = self._tried[0] if self._tried else None
+        if error == errno.EROFS and type in _JOURNALLED:
+            return "its journal must be replayed first: attach the disk with overlay=True, or writable"
+        if error == errno.ENODEV:
+            return f"this kernel has no file system {type!r}; kernel.open('/proc/filesystems') lists them"
+        if error == errno.EINVAL and self._detected is None and len(self._tried) > 1:
+            return "no known file system was recognised: the image may be damaged, encrypted or partitioned"
+        if error == errno.EINVAL and self._data:
+            return f"the file system may not know one of the options {self._data!r}"
+        return ""
+
+
+def _device_types(kernel: Kernel) -> list[str]:
+    """The types of /proc/filesystems that need a device; FUSE needs a server too."""
+    lines = kernel._read_text("/proc/filesystems").splitlines()
+    return [line.strip() for line in lines if not line.startswith("nodev") and line.strip() != "fuseblk"]

@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Kernel: loads an image, boots it, and closes it when the last reference to it
+ * or to anything of it is gone.
+ */
+#include "native.h"
+
+#define NATIVE_LOG_BYTES 65536
+
+/* ---- boot ------------------------------------------------------------ */
+
+/* The text alone, or with the errno and file of an OSError. */
+static int native_boot_failed(int code, const char *text, PyObject *image)
+{
+	PyObject *error;
+
+	if (!native_check_code(NULL, 0)) /* an exception that was kept */
+		return -1;
+	if (!text[0])
+		text = strerror(-code);
+	if (code == -EOWNERDEAD) {
+		native_own_error("KernelPanic", text);
+	} else if (code == -ENOEXEC || code == -EPROTO || code == -ELIBBAD) {
+		native_own_error("BuildError", text);
+	} else {
+		error = PyObject_CallFunction(PyExc_OSError, "isN", -code, text,
+					      PyUnicode_DecodeFSDefault(
+						      PyBytes_AS_STRING(image)));
+		if (error)
+			PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+		Py_XDECREF(error);
+	}
+	return -1;
+}
+
+static int native_boot(struct native_kernel *kernel,
+		       struct host_options *options, PyObject *image)
+{
+	struct native_crossing crossing;
+	struct host_error error = { 0 };
+	struct host_kernel *host = NULL;
+	int code;
+
+	options->embedding = native_embedding;
+	options->embedding.context = kernel;
+	kernel->closing = true; /* nobody else boots it meanwhile */
+	native_enter(kernel, &crossing);
+	code = host_kernel_open(options, &host, &error);
+	native_leave(kernel, &crossing);
+	kernel->closing = false;
+	if (code < 0) {
+		error.text[sizeof(error.text) - 1] = 0;
+		return native_boot_failed(code, error.text, image);
+	}
+	kernel->host = host;
+	return native_check_code(kernel, 0) ? 0 : -1;
+}
+
+static int native_kernel_init(PyObject *self, PyObject *args,
+			      PyObject *keywords)
+{
+	static char *names[] = { "image", "memory", "virtual", "seed",
+				 "command_line", "realtime", NULL };
+	struct native_kernel *kernel = (struct native_kernel *)self;
+	struct host_options options = { 0 };
+	PyObject *image = NULL;
+	Py_buffer seed = { 0 };
+	unsigned long long memory = 0, realtime = 0;
+	int virtual_clock = -1, result = -1;
+
+	/* Keywords only are optional to this function, but not to ours. */
+	if (!PyArg_ParseTupleAndKeywords(args, keywords, "O&|$Kpy*yK:Kernel",
+					 names, PyUnicode_FSConverter, &image,
+					 &memory, &virtual_clock, &seed,
+					 &options.command_line, &realtime))
+		return -1;
+	if (!memory || virtual_clock < 0 || !seed.obj ||
+	    !options.command_line) {
+		PyErr_SetString(PyExc_TypeError,
+				"Kernel() needs memory, virtual, seed and command_line");
+	} else if (kernel->host || kernel->closing || kernel->last_words) {
+		PyErr_SetString(PyExc_RuntimeError,
+				"a Kernel object boots one kernel; make another object");
+	} else if (seed.len != sizeof(options.seed)) {
+		PyErr_Format(PyExc_ValueError,
+			     "the seed must have %zu bytes, not %zd",
+			     sizeof(options.seed), seed.len);
+	} else {
+		options.image = PyBytes_AS_STRING(image);
+		options.memory_bytes = memory;
+		options.virtual_clock = virtual_clock;
+		options.boot_realtime = realtime;
+		memcpy(options.seed, seed.buf, sizeof(options.seed));
+		result = native_boot(kernel, &options, image);
+	}
+	PyBuffer_Release(&seed);
+	Py_DECREF(image);
+	return result;
+}
+
+/* ---- close ----------------------------------------------------------- */
+
+/* 0, or why not, as -errno; the GIL is released meanwhile. */
+static int native_shut(struct native_kernel *kernel)
+{
+	struct host_kernel *host = kernel->host;
+	const char *text = host_kernel_dead(host);
+	PyThreadState *thread;
+	int code;
+
+	if (text && !kernel->last_words)
+		kernel->last_words =
+			PyUnicode_DecodeUTF8(text, strlen(text), "replace");
+	if (text && !kernel->last_words)
+		PyErr_Clear();
+	kernel->host = NULL;
+	kernel->closing = true;
+	thread = PyEval_SaveThread();
+	code = host_kernel_close(host);
+	PyEval_RestoreThread(thread);
+	kernel->closing = false;
+	if (code < 0) {
+		kernel->host = host;
+		return code;
+	}
+	native_backings_free(kernel);
+	return 0;
+}
+
+static PyObject *native_kernel_close(PyObject *self, PyObject *unused)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+	int code;
+
+	(void)unused;
+	if (!kernel->host && !kernel->closing)
+		Py_RETURN_NONE;
+	if (kernel->exports) {
+		PyErr_Format(PyExc_BufferError,
+			     "cannot close the kernel: %zd exported buffers of its memory exist; "
+			     "release their memoryviews first",
+			     kernel->exports);
+		return NULL;
+	}
+	code = kernel->inside || kernel->closing ? -EBUSY : native_shut(kernel);
+	if (code == -EBUSY) {
+		PyObject *args = Py_BuildValue(
+			"is", EBUSY,
+			"cannot close the kernel: another thread is inside; "
+			"let its call end first");
+
+		if (args)
+			PyErr_SetObject(PyExc_BlockingIOError, args);
+		Py_XDECREF(args);
+		return NULL;
+	}
+	if (!native_check_code(kernel, code))
+		return NULL;
+	Py_RETURN_NONE;
+}
+
+/*
+ * Nobody refers to it any more, so nobody is inside. Writing back is not done
+ * here: Python's layer does it before, and warns when nobody did.
+ */
+static void native_kernel_finalize(PyObject *self)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+	PyObject *type, *value, *trace;
+
+	PyErr_Fetch(&type, &value, &trace);
+	if (kernel->host && !kernel->exports && !kernel->inside)
+		native_shut(kernel);
+	PyErr_Restore(type, value, trace);
+}
+
+static void native_kernel_free(PyObject *self)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+
+	if (PyObject_CallFinalizerFromDealloc(self) < 0)
+		return;
+	PyObject_GC_UnTrack(self);
+	if (kernel->weak_references)
+		PyObject_ClearWeakRefs(self);
+	Py_CLEAR(kernel->syscalls);
+	Py_CLEAR(kernel->last_words);
+	native_free(self);
+}
+
+static int native_kernel_visit(PyObject *self, visitproc visit, void *arg)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+
+	Py_VISIT(Py_TYPE(self));
+	Py_VISIT(kernel->syscalls);
+	return native_backings_visit(kernel, visit, arg);
+}
+
+static int native_kernel_clear(PyObject *self)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+
+	/* What a living kernel's disks are made of must stay. */
+	if (!kernel->host)
+		native_backings_free(kernel);
+	Py_CLEAR(kernel->syscalls);
+	return 0;
+}
+
+/* ---- attributes ------------------------------------------------------ */
+
+/*
+ * The kernel names a call by its function, which for a few is not the name in
+ * the manual; these have both.
+ */
+static const struct {
+	int nr;
+	const char *name;
+} native_manual_names[] = {
+	{ 4, "stat" },	    { 5, "fstat" },   { 6, "lstat" },
+	{ 40, "sendfile" }, { 63, "uname" }, { 166, "umount2" },
+};
+
+static int native_add_syscall(PyObject *numbers, const char *name,
+			      Py_ssize_t bytes, long nr)
+{
+	PyObject *key = PyUnicode_FromStringAndSize(name, bytes);
+	PyObject *value = PyLong_FromLong(nr);
+	int result = -1;
+
+	if (key && value)
+		result = PyDict_SetDefault(numbers, key, value) ? 0 : -1;
+	Py_XDECREF(key);
+	Py_XDECREF(value);
+	return result;
+}
+
+static int native_add_line(PyObject *numbers, const char *line)
+{
+	char *name;
+	long nr = strtol(line, &name, 10);
+
+	if (name == line || strncmp(name, "=sys_", 5) ||
+	    !strncmp(name, "=sys_ni_", 8))
+		return 0;
+	name += 5;
+	if (native_add_syscall(numbers, name, (Py_ssize_t)strcspn(name, "\n"),
+			       nr) < 0)
+		return -1;
+	for (size_t at = 0; at < Py_ARRAY_LENGTH(native_manual_names); at++) {
+		const char *manual = native_manual_names[at].name;
+
+		if (native_manual_names[at].nr == nr &&
+		    native_add_syscall(numbers, manual,
+				       (Py_ssize_t)strlen(manual), nr) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static PyObject *native_get_syscalls(PyObject *self, void *unused)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+	PyObject *numbers;
+	const char *line;
+
+	(void)unused;
+	if (kernel->syscalls)
+		return Py_NewRef(kernel->syscalls);
+	if (!native_check_open(kernel))
+		return NULL;
+	numbers = PyDict_New();
+	line = host_kernel_syscalls(kernel->host);
+	while (numbers && line && *line) {
+		if (native_add_line(numbers, line) < 0)
+			Py_CLEAR(numbers);
+		line = strchr(line, '\n');
+		line = line ? line + 1 : NULL;
+	}
+	kernel->syscalls = Py_XNewRef(numbers);
+	return numbers;
+}
+
+static PyObject *native_get_release(PyObject *self, void *unused)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+
+	(void)unused;
+	if (!native_check_open(kernel))
+		return NULL;
+	return PyUnicode_FromString(host_kernel_release(kernel->host));
+}
+
+static PyObject *native_get_init(PyObject *self, void *unused)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+
+	(void)unused;
+	if (kernel->init)
+		return Py_NewRef((PyObject *)kernel->init);
+	if (!native_check_open(kernel))
+		return NULL;
+	kernel->init = (struct native_process *)native_process_new(
+		kernel, host_kernel_init(kernel->host), true);
+	return (PyObject *)kernel->init;
+}
+
+static PyObject *native_get_dead(PyObject *self, void *unused)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+	const char *text = kernel->host ? host_kernel_dead(kernel->host) : NULL;
+
+	(void)unused;
+	if (text)
+		return PyUnicode_DecodeUTF8(text, strlen(text), "replace");
+	return Py_NewRef(kernel->last_words ? kernel->last_words : Py_None);
+}
+
+static PyObject *native_get_closed(PyObject *self, void *unused)
+{
+	(void)unused;
+	return PyBool_FromLong(!((struct native_kernel *)self)->host);
+}
+
+static PyObject *native_get_text_base(PyObject *self, void *unused)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+
+	(void)unused;
+	if (!native_check_open(kernel))
+		return NULL;
+	return PyLong_FromUnsignedLongLong(host_kernel_text(kernel->host));
+}
+
+static PyObject *native_get_log_pending(PyObject *self, void *unused)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+
+	(void)unused;
+	if (!native_check_open(kernel))
+		return NULL;
+	return PyBool_FromLong(host_kernel_log_pending(kernel->host));
+}
+
+/* ---- methods --------------------------------------------------------- */
+
+static PyObject *native_kernel_log(PyObject *self, PyObject *unused)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+	PyObject *log, *part;
+	size_t bytes;
+
+	(void)unused;
+	if (!native_check_open(kernel))
+		return NULL;
+	log = PyBytes_FromStringAndSize(NULL, 0);
+	while (log && host_kernel_log_pending(kernel->host)) {
+		part = PyBytes_FromStringAndSize(NULL, NATIVE_LOG_BYTES);
+		if (!part) {
+			Py_CLEAR(log);
+			break;
+		}
+		bytes = host_kernel_log(kernel->host, PyBytes_AS_STRING(part),
+					NATIVE_LOG_BYTES);
+		if (!bytes) {
+			Py_DECREF(part);
+			break;
+		}
+		if (_PyBytes_Resize(&part, (Py_ssize_t)bytes) < 0)
+			Py_CLEAR(log);
+		else
+			PyBytes_ConcatAndDel(&log, part);
+	}
+	return log;
+}
+
+static PyObject *native_kernel_now(PyObject *self, PyObject *unused)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+
+	(void)unused;
+	if (!native_check_open(kernel))
+		return NULL;
+	return PyLong_FromUnsignedLongLong(host_kernel_now(kernel->host));
+}
+
+static PyObject *native_kernel_statistics(PyObject *self, PyObject *unused)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+	struct host_statistics now = { 0 };
+
+	(void)unused;
+	if (!native_check_open(kernel))
+		return NULL;
+	host_kernel_statistics(kernel->host, &now);
+#define NATIVE_COUNTER(name) #name, (unsigned long long)now.name
+	return Py_BuildValue(
+		"{sKsKsKsKsKsKsKsKsKsKsKsK}", NATIVE_COUNTER(entries),
+		NATIVE_COUNTER(done), NATIVE_COUNTER(host_exits),
+		NATIVE_COUNTER(idle_exits), NATIVE_COUNTER(faults_inside),
+		NATIVE_COUNTER(faults_outside), NATIVE_COUNTER(aliases),
+		NATIVE_COUNTER(unaliases), NATIVE_COUNTER(aliased_bytes),
+		NATIVE_COUNTER(reads), NATIVE_COUNTER(writes),
+		NATIVE_COUNTER(flushes));
+#undef NATIVE_COUNTER
+}
+
+#define NATIVE_NAMED(function) ((PyCFunction)(void (*)(void))(function))
+
+static PyMethodDef native_kernel_methods[] = {
+	{ "attach_fd", NATIVE_NAMED(native_attach_fd),
+	  METH_VARARGS | METH_KEYWORDS,
+	  "attach_fd(fd, size, sector, *, readonly, overlay, rotating=False)\n--\n\nA disk of a host's file." },
+	{ "attach_buffer", NATIVE_NAMED(native_attach_buffer),
+	  METH_VARARGS | METH_KEYWORDS,
+	  "attach_buffer(buffer, sector, *, readonly, overlay)\n--\n\nA disk of memory." },
+	{ "attach_object", NATIVE_NAMED(native_attach_object),
+	  METH_VARARGS | METH_KEYWORDS,
+	  "attach_object(obj, size, sector, *, readonly, overlay)\n--\n\nA disk that Python serves." },
+	{ "log", native_kernel_log, METH_NOARGS,
+	  "log()\n--\n\nTake what the kernel has logged." },
+	{ "now", native_kernel_now, METH_NOARGS,
+	  "now()\n--\n\nThe monotonic clock in nanoseconds." },
+	{ "statistics", native_kernel_statistics, METH_NOARGS,
+	  "statistics()\n--\n\nCounters of the host side." },
+	{ "close", native_kernel_close, METH_NOARGS,
+	  "close()\n--\n\nDrop the kernel; twice does nothing." },
+	{ 0 },
+};
+
+static PyGetSetDef native_kernel_attributes[] = {
+	{ "release", native_get_release, NULL, "As in uname -r.", NULL },
+	{ "syscalls", native_get_syscalls, NULL, "Numbers by name.", NULL },
+	{ "init", native_get_init, NULL, "Process 1.", NULL },
+	{ "dead", native_get_dead, NULL, "Why it died, or None.", NULL },
+	{ "closed", native_get_closed, NULL, "Whether it is gone.", NULL },
+	{ "log_pending", native_get_log_pending, NULL,
+	  "Whether log() has anything.", NULL },
+	{ "text_base", native_get_text_base, NULL,
+	  "Address of the kernel's text.", NULL },
+	{ 0 },
+};
+
+static PyMemberDef native_kernel_members[] = {
+	{ "__weaklistoffset__", T_PYSSIZET,
+	  offsetof(struct native_kernel, weak_references), READONLY, NULL },
+	{ 0 },
+};
+
+static PyType_Slot native_kernel_slots[] = {
+	{ Py_tp_doc,
+	  "Kernel(image, *, memory, virtual, seed, command_line, realtime=0)\n--\n\n"
+	  "A kernel in this process." },
+	{ Py_tp_new, PyType_GenericNew },
+	{ Py_tp_init, native_kernel_init },
+	{ Py_tp_finalize, native_kernel_finalize },
+	{ Py_tp_dealloc, native_kernel_free },
+	{ Py_tp_traverse, native_kernel_visit },
+	{ Py_tp_clear, native_kernel_clear },
+	{ Py_tp_methods, native_kernel_methods },
+	{ Py_tp_getset, native_kernel_attributes },
+	{ Py_tp_members, native_kernel_members },
+	{ 0 },
+};
+
+PyType_Spec native_kernel_spec = {
+	.name = "liblinux._native.Kernel",
+	.basicsize = sizeof(struct native_kernel),
+	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+	.slots = native_kernel_slots,
+};

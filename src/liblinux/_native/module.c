@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The module liblinux._native: types, a few functions, and what all types
+ * share. One interpreter per process may use it, since the host side's threads
+ * find the interpreter by PyGILState.
+ */
+#include "native.h"
+#include <time.h>
+
+static struct PyModuleDef native_definition;
+
+struct native_module *native_module_of(PyObject *self)
+{
+	return PyType_GetModuleState(Py_TYPE(self));
+}
+
+void native_free(PyObject *self)
+{
+	PyTypeObject *type = Py_TYPE(self);
+
+	type->tp_free(self);
+	Py_DECREF(type);
+}
+
+static PyObject *native_reclaim_fault_handler(PyObject *module, PyObject *unused)
+{
+	(void)module;
+	(void)unused;
+	return PyBool_FromLong(host_fault_reclaim());
+}
+
+static u64 native_monotonic(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (u64)now.tv_sec * 1000000000 + (u64)now.tv_nsec;
+}
+
+static PyObject *native_null_call(PyObject *module, PyObject *args)
+{
+	static const u64 none[6];
+	struct native_module *state = PyModule_GetState(module);
+	struct native_process *process;
+	struct native_crossing crossing;
+	struct host_result result = { 0 };
+	long long count;
+	u64 started, ended;
+
+	if (!PyArg_ParseTuple(args, "O!L:null_call_nanoseconds",
+			      state->process_type, &process, &count))
+		return NULL;
+	if (count < 1) {
+		PyErr_SetString(PyExc_ValueError, "count must be at least 1");
+		return NULL;
+	}
+	if (!native_check_process(process))
+		return NULL;
+	native_enter(process->kernel, &crossing);
+	started = native_monotonic();
+	for (long long at = 0; at < count; at++) {
+		host_process_call(process->host, NATIVE_NR_getpid, none,
+				  &result);
+		if (result.value < 0)
+			break;
+	}
+	ended = native_monotonic();
+	native_leave(process->kernel, &crossing);
+	if (!native_check(process->kernel, &result) ||
+	    !native_check_code(process->kernel, result.value))
+		return NULL;
+	return PyFloat_FromDouble((double)(ended - started) / (double)count);
+}
+
+static PyMethodDef native_functions[] = {
+	{ "map_view", native_map_view, METH_VARARGS,
+	  "map_view(process, address, length, readonly, /)\n--\n\nMapped memory as a buffer." },
+	{ "reclaim_fault_handler", native_reclaim_fault_handler, METH_NOARGS,
+	  "reclaim_fault_handler()\n--\n\nPut the fault handler in front again; whether that was needed." },
+	{ "null_call_nanoseconds", native_null_call, METH_VARARGS,
+	  "null_call_nanoseconds(process, count, /)\n--\n\nWhat getpid takes from C." },
+	{ 0 },
+};
+
+static bool native_add_type(PyObject *module, PyType_Spec *spec,
+			    PyTypeObject **type)
+{
+	*type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+	return *type && PyModule_AddType(module, *type) == 0;
+}
+
+static int native_execute(PyObject *module)
+{
+	struct native_module *state = PyModule_GetState(module);
+
+	if (!native_add_type(module, &native_kernel_spec, &state->kernel_type) ||
+	    !native_add_type(module, &native_process_spec,
+			     &state->process_type) ||
+	    !native_add_type(module, &native_disk_spec, &state->disk_type) ||
+	    !native_add_type(module, &native_view_spec, &state->view_type))
+		return -1;
+	return PyModule_AddIntConstant(module, "BOUNDARY_VERSION",
+				       LL_BOUNDARY_VERSION);
+}
+
+static int native_visit(PyObject *module, visitproc visit, void *arg)
+{
+	struct native_module *state = PyModule_GetState(module);
+
+	Py_VISIT(state->kernel_type);
+	Py_VISIT(state->process_type);
+	Py_VISIT(state->disk_type);
+	Py_VISIT(state->view_type);
+	return 0;
+}
+
+static int native_clear(PyObject *module)
+{
+	struct native_module *state = PyModule_GetState(module);
+
+	Py_CLEAR(state->kernel_type);
+	Py_CLEAR(state->process_type);
+	Py_CLEAR(state->disk_type);
+	Py_CLEAR(state->view_type);
+	return 0;
+}
+
+static PyModuleDef_Slot native_slots[] = {
+	{ Py_mod_exec, native_execute },
+#ifdef Py_mod_multiple_interpreters
+	{ Py_mod_multiple_interpreters,
+	  Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED },
+#endif
+	{ 0 },
+};
+
+static struct PyModuleDef native_definition = {
+	PyModuleDef_HEAD_INIT,
+	.m_name = "liblinux._native",
+	.m_doc = "The Linux kernel in this process, as the Python layer needs it.",
+	.m_size = sizeof(struct native_module),
+	.m_methods = native_functions,
+	.m_slots = native_slots,
+	.m_traverse = native_visit,
+	.m_clear = native_clear,
+};
+
+PyMODINIT_FUNC PyInit__native(void)
+{
+	return PyModuleDef_Init(&native_definition);
+}

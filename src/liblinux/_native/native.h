@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * liblinux._native: the host side (kernel/host/host.h) as Python objects.
+ *
+ * Four types. A Kernel owns the host side's kernel and the backings of its
+ * disks; a Process, a Disk and a View refer to their Kernel and never the other
+ * way round, so that a kernel which nobody refers to goes away at once. The
+ * Kernel's pointers to its init object and to disk objects are borrowed, and
+ * cleared when those die.
+ *
+ * Rules:
+ *
+ *  - The kernel is entered without the GIL, between native_enter() and
+ *    native_leave(): what a thread waits for inside may be served by another
+ *    thread in Python. All fields of the objects belong to the GIL.
+ *  - `inside` counts the threads between the two. A kernel is closed only when
+ *    it is zero, and nobody comes in any more when `host` is NULL.
+ *  - Memory that a View exports stays mapped: while `exports` is not zero the
+ *    kernel cannot be closed.
+ *
+ * module.c   the module and its functions      call.c       in and out, results
+ * kernel.c   Kernel                            arguments.c  Python to registers
+ * process.c  Process: system calls             file.c       its reads and writes
+ * disk.c     Disk and what it is made of       stat.c       statx, its tuple
+ * serve.c    disks that are Python objects     list.c       a directory
+ * view.c     mapped memory as a buffer         walk.c       a whole tree
+ */
+#ifndef LIBLINUX_NATIVE_H
+#define LIBLINUX_NATIVE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <errno.h>
+#include <structmember.h>
+#include "host.h"
+
+struct native_backing;
+
+struct native_module {
+	PyTypeObject *kernel_type;
+	PyTypeObject *process_type;
+	PyTypeObject *disk_type;
+	PyTypeObject *view_type;
+};
+
+struct native_kernel {
+	PyObject_HEAD
+	PyObject *weak_references;
+	struct host_kernel *host; /* NULL before boot and after close */
+	Py_ssize_t inside; /* threads in the kernel */
+	Py_ssize_t exports; /* buffers of views */
+	struct native_process *init; /* borrowed */
+	struct native_backing *backings; /* of attached disks, newest first */
+	PyObject *syscalls; /* dict, made when first asked for */
+	PyObject *last_words; /* str: why it died, once it is closed */
+	bool closing; /* host_kernel_close() is under way */
+};
+
+struct native_process {
+	PyObject_HEAD
+	PyObject *weak_references;
+	struct native_kernel *kernel;
+	struct host_process *host;
+	int pid;
+	bool is_init;
+	bool exited;
+};
+
+struct native_disk {
+	PyObject_HEAD
+	PyObject *weak_references;
+	struct native_kernel *kernel;
+	struct native_backing *backing; /* NULL when detached or closed */
+	PyObject *error; /* taken over from the backing */
+	u32 index;
+	u64 size;
+};
+
+extern PyType_Spec native_kernel_spec;
+extern PyType_Spec native_process_spec;
+extern PyType_Spec native_disk_spec;
+extern PyType_Spec native_view_spec;
+
+/* The state of the module that `self`, of one of the four types, belongs to. */
+struct native_module *native_module_of(PyObject *self);
+
+/* Release and visit what every object of ours has. */
+void native_free(PyObject *self);
+
+/* ---- call.c: in and out ---------------------------------------------- */
+
+struct native_crossing {
+	PyThreadState *thread;
+};
+
+/* Both with an open kernel, and a reference to it held by the caller. */
+static inline void native_enter(struct native_kernel *kernel,
+				struct native_crossing *crossing)
+{
+	kernel->inside++;
+	crossing->thread = PyEval_SaveThread();
+}
+
+static inline void native_leave(struct native_kernel *kernel,
+				struct native_crossing *crossing)
+{
+	PyEval_RestoreThread(crossing->thread);
+	kernel->inside--;
+}
+
+extern _Thread_local PyObject *native_pending_value;
+
+/* No trouble: `value` is the system call's own. */
+static inline bool native_plain(const struct host_result *result)
+{
+	return !(result->dead | result->deadlock | result->interrupted |
+		 result->reentered) &&
+	       !native_pending_value;
+}
+
+/*
+ * After native_leave(): false with an exception when the call did not come to
+ * a result of its own, or when a signal handler raised one.
+ */
+bool native_check(struct native_kernel *kernel,
+		  const struct host_result *result);
+/* The same for the functions of host.h that return -errno. */
+bool native_check_code(struct native_kernel *kernel, s64 code);
+
+/* Set OSError for a positive errno; returns NULL. */
+PyObject *native_os_error(struct native_kernel *kernel, int error);
+/* Set an exception of liblinux._errors; returns NULL. */
+PyObject *native_own_error(const char *name, const char *text);
+
+/* False with KernelClosed. */
+bool native_check_open(struct native_kernel *kernel);
+bool native_check_process(struct native_process *process);
+
+/* One whole call. False with an exception; *value may be -errno. */
+bool native_call(struct native_process *process, s64 nr, const u64 args[6],
+		 s64 *value);
+
+/* Keep the exception that is set until this thread's call has ended. */
+void native_keep_exception(void);
+
+extern const struct host_embedding native_embedding;
+
+/* ---- arguments.c ----------------------------------------------------- */
+
+struct native_arguments {
+	u64 values[6];
+	Py_buffer buffers[6];
+	int nr_buffers;
+};
+
+/* System-call arguments; false with an exception. Release either way. */
+bool native_arguments_parse(struct native_arguments *arguments,
+			    PyObject *const *args, Py_ssize_t count);
+void native_arguments_release(struct native_arguments *arguments);
+
+/* A C string of str or bytes, alive as long as `object`, or *owner, is. */
+const char *native_c_string(PyObject *object, PyObject **owner);
+
+/* A path: a string, or a descriptor when `string` is NULL. */
+struct native_path {
+	const char *string;
+	PyObject *owner;
+	int fd;
+};
+bool native_path_parse(PyObject *object, bool fd_allowed,
+		       struct native_path *path);
+void native_path_release(struct native_path *path);
+
+bool native_int(PyObject *object, int *value);
+bool native_s64(PyObject *object, s64 *value);
+/*
+ * Sort the arguments of a METH_FASTCALL | METH_KEYWORDS function into `slots`,
+ * by `names`, of which `positional` may come without a name and `required`
+ * must come. Absent ones are NULL.
+ */
+bool native_keywords(const char *function, const char *const *names,
+		     int nr_names, int positional, int required,
+		     PyObject *const *args, Py_ssize_t count,
+		     PyObject *keywords, PyObject **slots);
+
+/* ---- kernel.c, process.c, disk.c, view.c ----------------------------- */
+
+PyObject *native_process_new(struct native_kernel *kernel,
+			     struct host_process *host, bool is_init);
+
+PyObject *native_attach_fd(PyObject *self, PyObject *args, PyObject *keywords);
+PyObject *native_attach_buffer(PyObject *self, PyObject *args,
+			       PyObject *keywords);
+PyObject *native_attach_object(PyObject *self, PyObject *args,
+			       PyObject *keywords);
+/* Let go of everything that disks were made of; the kernel is closed. */
+void native_backings_free(struct native_kernel *kernel);
+int native_backings_visit(struct native_kernel *kernel, visitproc visit,
+			  void *arg);
+/* The oldest exception that a disk has met and nobody has seen; or NULL. */
+PyObject *native_backings_take_error(struct native_kernel *kernel);
+int native_disk_io(void *context, void *backing, struct ll_io *io);
+
+PyObject *native_map_view(PyObject *module, PyObject *args);
+
+/* ---- methods of Process, in files of their own ----------------------- */
+
+PyObject *native_read(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *native_pread(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *native_readinto(PyObject *self, PyObject *const *args,
+			  Py_ssize_t count);
+PyObject *native_preadinto(PyObject *self, PyObject *const *args,
+			   Py_ssize_t count);
+PyObject *native_write(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *native_pwrite(PyObject *self, PyObject *const *args,
+			Py_ssize_t count);
+PyObject *native_open(PyObject *self, PyObject *const *args, Py_ssize_t count,
+		      PyObject *keywords);
+PyObject *native_close(PyObject *self, PyObject *fd);
+
+PyObject *native_stat(PyObject *self, PyObject *const *args, Py_ssize_t count,
+		      PyObject *keywords);
+PyObject *native_listdir(PyObject *self, PyObject *path);
+PyObject *native_walk(PyObject *self, PyObject *const *args, Py_ssize_t count,
+		      PyObject *keywords);
+
+/* ---- numbers of x86-64 system calls, which are the kernel's in any host  */
+
+enum native_nr {
+	NATIVE_NR_read = 0,
+	NATIVE_NR_write = 1,
+	NATIVE_NR_close = 3,
+	NATIVE_NR_lseek = 8,
+	NATIVE_NR_pread64 = 17,
+	NATIVE_NR_pwrite64 = 18,
+	NATIVE_NR_getpid = 39,
+	NATIVE_NR_getdents64 = 217,
+	NATIVE_NR_exit_group = 231,
+	NATIVE_NR_openat = 257,
+	NATIVE_NR_statx = 332,
+	NATIVE_NR_openat2 = 437,
+};
+
+#define NATIVE_AT_FDCWD (-100)
+
+/* Of getdents64, and how much of it is taken at once. */
+struct native_dirent {
+	u64 ino;
+	s64 offset;
+	uint16_t bytes;
+	unsigned char type;
+	char name[];
+};
+
+#define NATIVE_DENTS_BYTES 65536
+
+static inline bool native_is_dot(const char *name)
+{
+	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
+}
+
+#endif /* LIBLINUX_NATIVE_H */

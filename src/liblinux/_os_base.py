@@ -1,0 +1,92 @@
+"""The ground of the `os`-shaped namespace: how its functions call the kernel.
+
+Two rules hold in all of it. Paths travel as bytes in UTF-8 with surrogateescape,
+whatever the host's locale, since the file systems inside know no locale. Errors
+carry the path they are about, as those of the standard library do.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NoReturn
+
+from liblinux import _abi
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from typing_extensions import Buffer
+
+    from liblinux import _native
+
+__all__ = ["Calls", "PathOrFd", "StrOrBytesPath", "blame", "decode", "dir_descriptor", "encode", "like"]
+
+StrOrBytesPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+PathOrFd = int | StrOrBytesPath
+
+
+def encode(path: StrOrBytesPath) -> bytes:
+    """The bytes of a path; TypeError and ValueError as the standard library raises them."""
+    raw = os.fspath(path)
+    if isinstance(raw, str):
+        raw = raw.encode("utf-8", "surrogateescape")
+    if b"\0" in raw:
+        raise ValueError("embedded null byte")
+    return raw
+
+
+def decode(raw: bytes) -> str:
+    """A name from the kernel as str; any bytes survive the way back."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def like(path: object, raw: bytes) -> str | bytes:
+    """`raw` in the type of `path`: bytes for bytes, else str."""
+    if isinstance(path, os.PathLike):
+        path = os.fspath(path)
+    return raw if isinstance(path, bytes) else decode(raw)
+
+
+class Calls:
+    """System calls of one process of the kernel, by name."""
+
+    def __init__(self, native: _native.Process, numbers: Mapping[str, int]) -> None:
+        self._native = native
+        self._numbers = numbers
+        self._raw_call: Callable[..., int] = native.call
+        self._system_call: Callable[..., int] = native.syscall
+
+    def call(self, name: str, *args: int | str | Buffer | None) -> int:
+        """A system call by name, with the kernel's raw answer: -errno instead of an exception."""
+        return self._raw_call(self._numbers[name], *args)
+
+    def _call(self, name: str, *args: int | str | Buffer | None) -> int:
+        """A system call that is not about a path."""
+        return self._system_call(self._numbers[name], *args)
+
+    def _on(self, path: object, name: str, *args: int | str | Buffer | None) -> int:
+        """A system call about `path`, which its exception names."""
+        try:
+            return self._system_call(self._numbers[name], *args)
+        except OSError as error:
+            blame(error, path)
+
+    def _on_two(self, path: object, path2: object, name: str, *args: int | str | Buffer | None) -> int:
+        """A system call about two paths."""
+        try:
+            return self._system_call(self._numbers[name], *args)
+        except OSError as error:
+            error.filename2 = path2
+            blame(error, path)
+
+
+def blame(error: OSError, path: object) -> NoReturn:
+    """Let an exception of the native layer name its path, and raise it again."""
+    if error.filename is None and error.errno is not None:
+        error.filename = path
+    raise error
+
+
+def dir_descriptor(dir_fd: int | None) -> int:
+    """The first argument of the *at family of system calls."""
+    return _abi.AT_FDCWD if dir_fd is None else dir_fd

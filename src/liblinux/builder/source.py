@@ -1,0 +1,321 @@
+"""The kernel source: find it, fetch it, unpack it, and prove it untouched.
+
+A source is a Debian package, a tarball, or a directory. :func:`find` decides
+which one to use, :func:`unpack` turns it into a tree in the cache, where the
+port is added and nothing else ever changes. A tree appears in the cache only
+when it is complete; its fingerprint is checked before every build, and a tree
+that was changed is unpacked again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import lzma
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from liblinux._errors import BuildError
+from liblinux.builder.cache import Cache, safe_name
+from liblinux.builder.port import PORT_DIRECTORY
+
+__all__ = ["Record", "Source", "Tree", "find", "kernel_version", "read_record", "unpack", "verify_pristine"]
+
+_INSTALLED = Path("/usr/src")
+_INNER_TARBALL = re.compile(r"(\./)?usr/src/linux-source-[\d.]+\.tar\.xz")
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """A kernel source that was found: where it is, and what identifies its content."""
+
+    path: Path
+    identity: str
+
+
+@dataclass(frozen=True)
+class Tree:
+    """An unpacked source in the cache."""
+
+    path: Path
+    source: Source
+
+    @property
+    def version(self) -> tuple[int, int, int]:
+        """The kernel's version, for example ``(6, 12, 117)``."""
+        return kernel_version(self.path)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is remembered of an unpacked tree: where it came from, and how it looked."""
+
+    package: Path
+    fingerprint: str
+
+
+def kernel_version(tree: Path) -> tuple[int, int, int]:
+    """The version that the top makefile of ``tree`` gives.
+
+    :raises BuildError: ``tree`` is not a kernel tree.
+    """
+    try:
+        text = (tree / "Makefile").read_text(encoding="utf-8")
+        fields = dict(re.findall(r"^(VERSION|PATCHLEVEL|SUBLEVEL) = (\d+)$", text, re.MULTILINE))
+        return int(fields["VERSION"]), int(fields["PATCHLEVEL"]), int(fields["SUBLEVEL"])
+    except (OSError, KeyError, UnicodeDecodeError) as error:
+        raise BuildError(f"{tree} is not a Linux source tree: its Makefile gives no kernel version") from error
+
+
+# -- finding
+
+
+def find(series: str, given: Path | None, cache: Cache, *, update: bool = False) -> Source:
+    """Find the source of kernel ``series`` (such as ``"6.12"``).
+
+    In this order: what the user gave; the installed ``linux-source`` package;
+    the newest one in the cache; the newest that apt can fetch.
+
+    :param update: pass over the cache, so that a newer package is fetched.
+    :raises BuildError: there is none, and what to do about it.
+    """
+    if given is not None:
+        return _identify(given.expanduser())
+    name = f"linux-source-{series}"
+    installed = _INSTALLED / f"{name}.tar.xz"
+    if installed.is_file():
+        return Source(installed, safe_name(_output(["dpkg-query", "-W", "-f=${Version}", name]) or _digest(installed)))
+    cached = [] if update else sorted(cache.packages.glob(f"{name}_*.deb"), key=_version_key)
+    return _identify(cached[-1]) if cached else _fetch(name, cache)
+
+
+def _identify(path: Path) -> Source:
+    path = path.resolve()
+    if path.is_dir():
+        version = ".".join(map(str, kernel_version(path)))
+        if (path / ".config").exists() or (path / "include/config").exists():
+            raise BuildError(f"the tree {path} has been built in; run `make mrproper` there, or name another source")
+        return Source(path, f"{version}-{_fingerprint(path)[:16]}")
+    if not path.is_file():
+        raise BuildError(f"the kernel source {path} does not exist; give a tree, a tarball or a .deb")
+    if path.suffix != ".deb":
+        return Source(path, f"tarball-{_digest(path)[:16]}")
+    version = _output(["dpkg-deb", "-f", str(path), "Version"])
+    if not version:
+        raise BuildError(f"{path} is not a readable Debian package; it may be damaged: delete it and fetch it again")
+    return Source(path, safe_name(version))
+
+
+def _fetch(name: str, cache: Cache) -> Source:
+    if shutil.which("apt-get") is None:
+        raise BuildError(f"no source for {name}: this system has no apt-get; name one with --source")
+    candidate = _candidate(name)
+    if candidate is None and os.geteuid() == 0:
+        _run(["apt-get", "update", "-qq"], cache.packages)
+        candidate = _candidate(name)
+    if candidate is None:
+        raise BuildError(
+            f"apt does not know the package {name}; run `apt-get update` as root, "
+            "or name a source tree, tarball or .deb with --source"
+        )
+    with cache.new_directory(cache.packages / "fetched") as directory:
+        # apt's own sandbox user cannot write here; there is nothing to protect.
+        _run(["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", f"{name}={candidate}"], directory)
+        (package,) = directory.glob(f"{name}_*.deb")
+        final = cache.packages / package.name
+        package.rename(final)
+    shutil.rmtree(cache.packages / "fetched")
+    return _identify(final)
+
+
+def _candidate(name: str) -> str | None:
+    match = re.search(r"^\s*Candidate: (\S+)$", _output(["apt-cache", "policy", name]), re.MULTILINE)
+    return match[1] if match and match[1] != "(none)" else None
+
+
+def _version_key(package: Path) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", package.stem.split("_")[1]))
+
+
+# -- unpacking
+
+
+def unpack(source: Source, cache: Cache) -> Tree:
+    """The unpacked tree of ``source``; taken from the cache if it is whole.
+
+    :raises BuildError: the source is damaged; nothing of it is left in the cache.
+    """
+    directory = cache.sources / safe_name(source.identity)
+    tree = Tree(directory / "linux", source)
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        if read_record(directory / "source.json").fingerprint == _fingerprint(tree.path):
+            return tree
+    with cache.new_directory(directory) as temporary:
+        unpacked = temporary / "linux"
+        if source.path.is_dir():
+            shutil.copytree(source.path, unpacked, symlinks=True, ignore=shutil.ignore_patterns(".git"))
+        else:
+            unpacked.mkdir()
+            _extract(source.path, unpacked)
+        kernel_version(unpacked)
+        facts = {"package": str(_keep(source.path, cache)), "fingerprint": _fingerprint(unpacked)}
+        (temporary / "source.json").write_text(json.dumps(facts, indent=2) + "\n")
+    return tree
+
+
+def read_record(path: Path) -> Record:
+    """Read the ``source.json`` that lies beside an unpacked tree."""
+    facts = json.loads(path.read_text())
+    return Record(Path(facts["package"]), str(facts["fingerprint"]))
+
+
+def _extract(archive: Path, destination: Path) -> None:
+    command = ["tar", "-x", "--strip-components=1", "--no-same-owner", "-C", str(destination)]
+    if archive.suffix != ".deb":
+        _run([*command, "-f", str(archive)], destination, f"cannot unpack {archive}")
+        return
+    with (
+        _inner_tarball(archive) as packed,
+        subprocess.Popen([*command, "-J"], stdin=subprocess.PIPE, stderr=subprocess.PIPE) as tar,
+    ):
+        with contextlib.suppress(BrokenPipeError):  # tar itself says why it stopped
+            shutil.copyfileobj(packed, cast("IO[bytes]", tar.stdin), _CHUNK_BYTES)
+        said = tar.communicate()[1].decode(errors="replace").strip().splitlines()
+    if tar.returncode != 0:
+        raise BuildError(f"cannot unpack {archive}: {said[-1] if said else 'it is damaged'}; fetch it again")
+
+
+@contextlib.contextmanager
+def _inner_tarball(package: Path) -> Iterator[IO[bytes]]:
+    """The compressed kernel tarball inside a ``linux-source`` package, as a stream."""
+    with subprocess.Popen(
+        ["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            with tarfile.open(fileobj=process.stdout, mode="r|") as outer:
+                inner = next((member for member in outer if _INNER_TARBALL.fullmatch(member.name)), None)
+                if inner is None:
+                    raise BuildError(f"{package} has no usr/src/linux-source-*.tar.xz; is it a linux-source package?")
+                yield cast("IO[bytes]", outer.extractfile(inner))
+        except tarfile.TarError as error:
+            raise BuildError(f"{package} is damaged ({error}); delete it and fetch it again") from error
+        finally:
+            process.kill()
+
+
+def _keep(path: Path, cache: Cache) -> Path:
+    """A link to (or copy of) the package in the cache, for :func:`verify_pristine`."""
+    kept = cache.packages / path.name
+    if path.is_dir() or kept.exists():
+        return path if path.is_dir() else kept
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(path, kept)
+    except OSError:
+        shutil.copy2(path, kept)
+    return kept
+
+
+# -- proving
+
+
+def verify_pristine(tree: Path, package: Path) -> list[str]:
+    """Compare an unpacked tree, byte for byte, with the package it came from.
+
+    :param package: a ``linux-source`` .deb, or a tarball.
+    :returns: one line for each file that is missing, changed, or added
+        elsewhere than under ``arch/lib``; nothing if the tree is pristine.
+    """
+    differences = []
+    known: set[str] = set()
+    with _open_tarball(package) as archive:
+        for member in archive:
+            relative = member.name.removeprefix("./").partition("/")[2]
+            if not relative or member.isdir():
+                continue
+            known.add(relative)
+            path = tree / relative
+            if not os.path.lexists(path):
+                differences.append(f"missing: {relative}")
+            elif not _same(path, member, archive):
+                differences.append(f"changed: {relative}")
+    added = (relative for relative, _ in _walk(tree) if relative not in known)
+    return differences + [f"added: {relative}" for relative in added]
+
+
+def _same(path: Path, member: tarfile.TarInfo, archive: tarfile.TarFile) -> bool:
+    if member.issym():
+        return path.is_symlink() and os.readlink(path) == member.linkname
+    packed = archive.extractfile(member)
+    if packed is None or path.is_symlink() or not path.is_file():
+        return False
+    with open(path, "rb") as unpacked:
+        while chunk := packed.read(_CHUNK_BYTES):
+            if unpacked.read(len(chunk)) != chunk:
+                return False
+        return not unpacked.read(1)
+
+
+@contextlib.contextmanager
+def _open_tarball(package: Path) -> Iterator[tarfile.TarFile]:
+    if package.suffix == ".deb":
+        with (
+            _inner_tarball(package) as packed,
+            lzma.open(packed) as plain,
+            tarfile.open(fileobj=plain, mode="r|") as archive,
+        ):
+            yield archive
+    else:
+        with tarfile.open(package, "r") as archive:
+            yield archive
+
+
+def _walk(tree: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Files and links of a tree but the port's, as relative path and status."""
+    stack = [""]
+    while stack:
+        prefix = stack.pop()
+        with os.scandir(tree / prefix) as entries:
+            for entry in entries:
+                relative = prefix + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    if relative not in (str(PORT_DIRECTORY), ".git"):
+                        stack.append(relative + "/")
+                else:
+                    yield relative, entry.stat(follow_symlinks=False)
+
+
+def _fingerprint(tree: Path) -> str:
+    """A hash of the paths, sizes and times of a tree: quick, and enough to notice an edit."""
+    lines = sorted(f"{relative} {status.st_size} {status.st_mtime_ns}\n" for relative, status in _walk(tree))
+    return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _output(command: list[str]) -> str:
+    """What a query prints; empty if it fails or does not exist."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def _run(command: list[str], directory: Path, what: str = "") -> None:
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise BuildError(f"{what or f'`{shlex.join(command)}` failed'}: {said[-1] if said else 'no message'}")

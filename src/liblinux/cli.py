@@ -1,0 +1,72 @@
+"""The command ``liblinux``: a thin group that loads each command when it is used.
+
+A command is added by one line in :data:`COMMANDS`; its module is imported only
+when it is called or its help is asked for, so that starting stays quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+
+import click
+
+__all__ = ["COMMANDS", "main"]
+
+# Name of the command: its one-line help, and where it is.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "build": ("Build a Linux kernel as a shared library.", "liblinux.builder.cli:build_command"),
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name][1].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        # Not click's own: it would import every command for one line of help.
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][0]) for name in self.list_commands(context)])
+
+
+def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        # Late: it is slow, and only this option needs it.
+        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+
+        try:
+            number = version("liblinux")
+        except PackageNotFoundError:
+            number = "(not installed)"
+        click.echo(f"liblinux {number}")
+        context.exit()
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+def cli() -> None:
+    """The Linux kernel as a library in this process.
+
+    \b
+    Examples:
+      liblinux build                   build Linux 6.12, all file systems and protocols
+      liblinux build --kernel 6.1      the same port, an older kernel
+      liblinux COMMAND --help          more about one command
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point of the installed command."""
+    cli(args=arguments, prog_name="liblinux")
+
+
+if __name__ == "__main__":
+    main()

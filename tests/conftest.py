@@ -1,0 +1,118 @@
+"""Fixtures: kernels, and images made by the file systems' own tools."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import liblinux
+
+# Debian keeps mkfs and fsck where users' PATH does not lead.
+ENVIRONMENT = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"}
+MIB = 1 << 20
+
+
+def run(*command: str | Path) -> str:
+    """Run a program; its output, or a failure that shows it."""
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0, f"{' '.join(map(str, command))}: {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Images:
+    """Makes images in a directory of the test's own."""
+
+    directory: Path
+
+    def empty(self, name: str = "disk.img", size: int = 32 * MIB) -> Path:
+        """A sparse file of zeros."""
+        path = self.directory / name
+        with path.open("wb") as file:
+            file.truncate(size)
+        return path
+
+    def ext4(
+        self, name: str = "ext4.img", size: int = 32 * MIB, *, label: str = "", options: tuple[str, ...] = ()
+    ) -> Path:
+        """An ext4 file system with `hello.txt` and `sub/data.bin` in it."""
+        content = self.directory / "content"
+        if not content.exists():
+            (content / "sub").mkdir(parents=True)
+            (content / "hello.txt").write_text("hello from the image\n")
+            (content / "sub" / "data.bin").write_bytes(bytes(range(256)) * 256)
+        path = self.empty(name, size)
+        run("mkfs.ext4", "-q", "-F", "-L", label, "-d", content, *options, path)
+        return path
+
+    def partitioned(self, table: str, parts: list[Path], name: str = "parts.img") -> Path:
+        """A disk whose partitions, of a "gpt" or "dos" table, are the given images."""
+        size = 2 * MIB + sum(part.stat().st_size for part in parts)
+        path = self.empty(name, size)
+        script = [f"label: {table}"]
+        start = MIB
+        for number, part in enumerate(parts, 1):
+            named = f", name=part-{number}" if table == "gpt" else ""
+            script.append(f"start={start // 512}, size={part.stat().st_size // 512}{named}")
+            start += part.stat().st_size
+        subprocess.run(
+            ["sfdisk", "-q", path], input="\n".join(script), text=True, env=ENVIRONMENT, check=True, capture_output=True
+        )
+        with path.open("r+b") as file:
+            file.seek(MIB)
+            for part in parts:
+                file.write(part.read_bytes())
+        return path
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Images:
+    return Images(tmp_path)
+
+
+@pytest.fixture
+def kernel() -> Iterator[liblinux.Kernel]:
+    """A kernel of the test's own."""
+    with liblinux.Kernel() as booted:
+        yield booted
+
+
+@pytest.fixture(scope="module")
+def shared_kernel() -> Iterator[liblinux.Kernel]:
+    """One kernel for all tests of a module that do not get in each other's way."""
+    with liblinux.Kernel() as booted:
+        yield booted
+
+
+@pytest.fixture
+def as_nobody() -> Iterator[None]:
+    """Without the rights of root on the host, so that permissions matter."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def e2fsck(path: Path) -> None:
+    """The checker of ext4 finds nothing, not even a journal to replay."""
+    run("e2fsck", "-fn", path)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Callable[[Path, str], Path]:
+    """Copy an image under another name."""
+
+    def make(path: Path, name: str) -> Path:
+        return Path(shutil.copyfile(path, tmp_path / name))
+
+    return make

@@ -1,0 +1,338 @@
+"""Bad input: the exception that a Python programmer expects, an untouched image, and a living process."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import random
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+import liblinux
+from conftest import MIB, Images
+
+
+def test_missing_image(kernel: liblinux.Kernel, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        kernel.attach(tmp_path / "missing.img")
+    assert caught.value.filename == str(tmp_path / "missing.img")
+
+
+@pytest.mark.parametrize("readonly", [False, True])
+def test_directory(kernel: liblinux.Kernel, tmp_path: Path, readonly: bool) -> None:
+    with pytest.raises(IsADirectoryError):
+        kernel.attach(tmp_path, readonly=readonly)
+
+
+def test_empty_file(kernel: liblinux.Kernel, images: Images) -> None:
+    with pytest.raises(ValueError, match="empty"):
+        kernel.attach(images.empty(size=0))
+    for nothing in (b"", bytearray(), io.BytesIO()):
+        with pytest.raises(ValueError, match="empty"):
+            kernel.attach(nothing)
+
+
+def test_half_a_sector(kernel: liblinux.Kernel, images: Images) -> None:
+    with pytest.raises(ValueError, match="multiple of the sector size"):
+        kernel.attach(images.empty(size=1000))
+    with pytest.raises(ValueError, match="multiple of the sector size"):
+        kernel.attach(images.empty(size=512 * 9), sector_size=4096)
+
+
+def test_truncated_image(kernel: liblinux.Kernel, images: Images) -> None:
+    """The super block promises more than there is."""
+    image = images.ext4()
+    os.truncate(image, 16 * MIB)
+    before = image.read_bytes()
+    with pytest.raises(liblinux.MountError) as caught:
+        kernel.mount(kernel.attach(image), "/mnt")
+    assert caught.value.errno == errno.EINVAL
+    assert caught.value.types[0] == "ext4"
+    assert any("bad geometry" in record.text for record in caught.value.log)
+    assert "bad geometry" in str(caught.value)
+    assert image.read_bytes() == before
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_bytes(kernel: liblinux.Kernel, images: Images, seed: int) -> None:
+    image = images.empty(size=4 * MIB)
+    image.write_bytes(random.Random(seed).randbytes(4 * MIB))
+    before = image.read_bytes()
+    with pytest.raises(liblinux.MountError) as caught:
+        kernel.mount(kernel.attach(image), "/mnt")
+    assert caught.value.errno == errno.EINVAL
+    assert "ext4" in caught.value.types
+    assert image.read_bytes() == before
+    assert kernel.os.listdir("/mnt") == []
+
+
+def test_zeros(kernel: liblinux.Kernel, images: Images) -> None:
+    with pytest.raises(liblinux.MountError, match="no known file system"):
+        kernel.mount(kernel.attach(images.empty()), "/mnt")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_damaged_image(images: Images, seed: int) -> None:
+    """A flipped file system is mounted or refused, read or an error; never more than an OSError."""
+    image = images.ext4()
+    data = bytearray(image.read_bytes())
+    generator = random.Random(seed)
+    for _ in range(2000):
+        data[generator.randrange(1024, 2 * MIB)] = generator.randrange(256)
+    with liblinux.Kernel() as kernel:
+        try:
+            kernel.mount(kernel.attach(bytes(data), overlay=True), "/mnt")
+            for entry in kernel.os.scantree("/mnt", onerror=lambda error: None):
+                if entry.is_file(follow_symlinks=False):
+                    with kernel.open(entry.path, "rb") as file:
+                        file.read()
+        except OSError as error:
+            assert error.errno
+        assert kernel.os.getpid() == 1
+
+
+def test_unknown_file_system(kernel: liblinux.Kernel, images: Images) -> None:
+    with pytest.raises(liblinux.MountError) as caught:
+        kernel.mount(kernel.attach(images.ext4()), "/mnt", type="bananafs")
+    assert caught.value.errno == errno.ENODEV
+    assert "bananafs" in str(caught.value)
+
+
+def test_wrong_type(kernel: liblinux.Kernel, images: Images) -> None:
+    with pytest.raises(liblinux.MountError) as caught:
+        kernel.mount(kernel.attach(images.ext4()), "/mnt", type="xfs")
+    assert caught.value.errno == errno.EINVAL
+    assert caught.value.types == ("xfs",)
+
+
+def test_unknown_option(kernel: liblinux.Kernel, images: Images) -> None:
+    with pytest.raises(liblinux.MountError, match="banana") as caught:
+        kernel.mount(kernel.attach(images.ext4()), "/mnt", type="ext4", options="noatime,banana=1")
+    assert caught.value.errno == errno.EINVAL
+    assert any("banana" in record.text for record in caught.value.log)
+
+
+def test_encrypted_or_swap(kernel: liblinux.Kernel) -> None:
+    data = bytearray(MIB)
+    data[:6] = b"LUKS\xba\xbe"
+    with pytest.raises(liblinux.MountError, match="crypto_LUKS"):
+        kernel.mount(kernel.attach(data), "/mnt")
+
+
+@pytest.mark.usefixtures("as_nobody")
+def test_image_without_permission(kernel: liblinux.Kernel, tmp_path: Path) -> None:
+    with pytest.raises(PermissionError):
+        kernel.attach("/etc/shadow")
+    with pytest.raises(PermissionError):
+        kernel.attach("/etc/shadow", readonly=True)
+
+
+def test_readonly_image_opened_for_writing(
+    kernel: liblinux.Kernel, images: Images, request: pytest.FixtureRequest
+) -> None:
+    image = images.ext4()
+    image.chmod(0o444)
+    for directory in (image.parent, *image.parent.parents):
+        if directory.stat().st_uid == os.getuid() and directory != Path("/"):
+            directory.chmod(directory.stat().st_mode | 0o055)
+    request.getfixturevalue("as_nobody")
+    with pytest.raises(PermissionError):
+        kernel.attach(image)
+    assert kernel.mount(kernel.attach(image, readonly=True), "/mnt").readonly
+    assert not kernel.mount(kernel.attach(image, overlay=True), "/over").readonly
+
+
+def test_file_object_opened_for_reading(kernel: liblinux.Kernel, images: Images) -> None:
+    with images.ext4().open("rb") as file:
+        with pytest.raises(PermissionError, match="readonly=True"):
+            kernel.attach(file)
+        kernel.mount(kernel.attach(file, readonly=True), "/mnt")
+        assert "hello.txt" in kernel.os.listdir("/mnt")
+        kernel.umount("/mnt")
+
+
+def test_things_that_are_no_disk(kernel: liblinux.Kernel, tmp_path: Path) -> None:
+    for thing in (None, 5, 1.5, ["disk.img"], object()):
+        with pytest.raises(TypeError, match="disk"):
+            kernel.attach(thing)
+    with pytest.raises(TypeError, match="binary"):
+        kernel.attach(io.StringIO("text"))
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for path in ("/dev/null", "/dev/zero", str(fifo)):
+        with pytest.raises(OSError) as caught:
+            kernel.attach(path)
+        assert caught.value.errno == errno.ENOTBLK
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+        with pytest.raises(OSError) as caught:
+            kernel.attach(tmp_path / "socket")
+        assert caught.value.errno == errno.ENOTBLK
+
+
+def test_wrong_partition_number(kernel: liblinux.Kernel, images: Images) -> None:
+    disk = kernel.attach(images.partitioned("gpt", [images.ext4("part.img", 8 * MIB)]))
+    for number in (2, -1, 99):
+        with pytest.raises(liblinux.MountError, match=f"no partition {number}") as caught:
+            kernel.mount(disk, "/mnt", partition=number)
+        assert caught.value.errno == errno.ENXIO
+        assert [partition.number for partition in caught.value.partitions] == [1]
+    whole = kernel.attach(images.ext4())
+    with pytest.raises(liblinux.MountError, match="no partition table"):
+        kernel.mount(whole, "/mnt", partition=1)
+    with pytest.raises(ValueError, match="partition="):
+        kernel.mount("/dev/lda1", "/mnt", partition=1)
+
+
+def test_mounting_what_is_no_device(kernel: liblinux.Kernel) -> None:
+    with pytest.raises(liblinux.MountError) as caught:
+        kernel.mount("/dev/missing", "/mnt")
+    assert caught.value.errno == errno.ENOENT
+    with pytest.raises(liblinux.MountError) as caught:
+        kernel.mount("/dev/null", "/mnt")
+    assert caught.value.errno == errno.ENOTBLK
+
+
+def test_kernel_out_of_memory() -> None:
+    """What does not fit is an error of the call; the kernel goes on."""
+    with liblinux.Kernel(memory="24M") as kernel:
+        kernel.mount(None, "/big", type="tmpfs", options="size=1g")
+        with pytest.raises(OSError) as caught, kernel.open("/big/file", "wb", buffering=0) as file:
+            for _ in range(1000):
+                assert file.write(bytes(MIB)) != 0
+        assert caught.value.errno in (errno.ENOMEM, errno.ENOSPC)
+        kernel.os.unlink("/big/file")
+        with kernel.open("/big/file", "wb") as file:
+            file.write(b"there is room again")
+        assert kernel.os.getpid() == 1
+
+
+def test_system_call_arguments_of_wrong_types(kernel: liblinux.Kernel) -> None:
+    for wrong in (1.5, [], {}, object()):
+        with pytest.raises(TypeError):
+            kernel.syscall("close", wrong)
+        with pytest.raises(TypeError):
+            kernel.os.close(wrong)  # type: ignore[arg-type, unused-ignore]  # wrong on purpose
+    with pytest.raises(TypeError):
+        kernel.syscall(1.5)
+    with pytest.raises(TypeError):
+        kernel.syscall("close", 1, 2, 3, 4, 5, 6, 7)
+    with pytest.raises(OverflowError):
+        kernel.syscall("close", 1 << 64)
+
+
+def test_unknown_system_calls(kernel: liblinux.Kernel) -> None:
+    with pytest.raises(ValueError, match="'getpid'"):
+        kernel.syscall("getpidd")
+    for number in (5000, -1, 1 << 40):
+        with pytest.raises(OSError) as caught:
+            kernel.syscall(number)
+        assert caught.value.errno == errno.ENOSYS
+
+
+@pytest.mark.parametrize("name", ["clone", "clone3", "fork", "vfork", "execve", "execveat", "exit", "exit_group"])
+def test_refused_system_calls(kernel: liblinux.Kernel, name: str) -> None:
+    for call in (name, kernel.syscalls[name]):
+        with pytest.raises(PermissionError, match=name):
+            kernel.syscall(call)
+    assert kernel.os.getpid() == 1
+
+
+def test_use_after_close(images: Images) -> None:
+    kernel = liblinux.Kernel()
+    disk = kernel.attach(images.ext4())
+    kernel.mount(disk, "/mnt")
+    file = kernel.open("/mnt/hello.txt")
+    process = kernel.process()
+    kernel.close()
+    for use in (
+        kernel.os.getpid,
+        lambda: kernel.os.listdir("/"),
+        lambda: kernel.syscall("getpid"),
+        lambda: kernel.open("/mnt/hello.txt"),
+        lambda: kernel.attach(b"x" * 512),
+        lambda: kernel.mount(disk, "/mnt"),
+        lambda: kernel.umount("/mnt"),
+        kernel.process,
+        lambda: kernel.sysctl["kernel.ostype"],
+        process.os.getpid,
+        disk.changes,
+        lambda: disk.partitions,
+    ):
+        with pytest.raises(liblinux.KernelClosed):
+            use()
+        with pytest.raises(ValueError):
+            use()
+    with pytest.raises(ValueError):
+        file.read()
+    file.close()
+    process.close()
+    disk.detach()
+    kernel.close()
+    assert kernel.closed
+    assert kernel.release
+
+
+def test_use_after_close_from_another_thread() -> None:
+    kernel = liblinux.Kernel()
+    kernel.close()
+    caught: list[BaseException] = []
+
+    def use() -> None:
+        try:
+            kernel.os.getpid()
+        except liblinux.KernelClosed as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join()
+    assert len(caught) == 1
+
+
+def test_detached_disk(kernel: liblinux.Kernel, images: Images) -> None:
+    disk = kernel.attach(images.ext4())
+    path = disk.path
+    disk.detach()
+    with pytest.raises(liblinux.MountError):
+        kernel.mount(path, "/mnt")
+
+
+@pytest.mark.parametrize("memory", ["", "banana", "64X", "-1", "1M", 0, -5, 1000])
+def test_memory_out_of_range(memory: int | str) -> None:
+    with pytest.raises(ValueError, match="memory"):
+        liblinux.Kernel(memory=memory)
+
+
+def test_memory_of_wrong_type() -> None:
+    with pytest.raises(TypeError, match="memory"):
+        liblinux.Kernel(memory=1.5)  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_other_arguments_of_the_kernel() -> None:
+    with pytest.raises(ValueError, match="clock"):
+        liblinux.Kernel(clock="atomic")  # type: ignore[arg-type]  # wrong on purpose
+    with pytest.raises(TypeError, match="seed"):
+        liblinux.Kernel(seed=1.5)  # type: ignore[arg-type]  # wrong on purpose
+    with pytest.raises(NotImplementedError, match="isolated"):
+        liblinux.Kernel(isolated=True)
+
+
+def test_no_kernel_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(liblinux.BuildError, match=r"liblinux build --kernel 2\.4"):
+        liblinux.Kernel(version="2.4")
+    monkeypatch.setenv("LIBLINUX_KERNEL", "/no/such/liblinux.so")
+    with pytest.raises(liblinux.BuildError, match="liblinux build"):
+        liblinux.Kernel()
+
+
+def test_an_image_that_is_no_kernel(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.so"
+    for content in (b"", b"not a library", Path("/bin/true").resolve().read_bytes()):
+        wrong.write_bytes(content)
+        with pytest.raises((liblinux.BuildError, OSError)):
+            liblinux.Kernel(version=str(wrong))

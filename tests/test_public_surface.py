@@ -1,0 +1,106 @@
+"""The names that are promised. Adding one is a decision, removing one breaks users."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+import liblinux
+from liblinux._actor import Actor
+from liblinux._os import _PURE, Os
+
+
+def public(thing: object) -> set[str]:
+    return {name for name in dir(thing) if not name.startswith("_")}
+
+
+def test_module() -> None:
+    assert set(liblinux.__all__) == {
+        "BuildError",
+        "Deadlock",
+        "Disk",
+        "Kernel",
+        "KernelClosed",
+        "KernelPanic",
+        "LiblinuxError",
+        "Mapping",
+        "Mount",
+        "MountError",
+        "Partition",
+        "Process",
+        "Record",
+        "images",
+    }
+    for name in liblinux.__all__:
+        assert getattr(liblinux, name).__module__.startswith("liblinux."), name
+    assert set(liblinux.__all__) <= set(dir(liblinux))
+
+
+def test_unknown_name_of_the_module() -> None:
+    with pytest.raises(AttributeError, match="Kernal"):
+        liblinux.Kernal  # noqa: B018 - the look-up is the test
+
+
+def test_kernel() -> None:
+    actor = {"close", "mapping", "mmap", "open", "pid"}
+    assert public(Actor) == actor  # os, syscall and sysctl belong to the instance
+    assert public(liblinux.Kernel) == actor | {
+        "attach",
+        "closed",
+        "dead",
+        "disks",
+        "dmesg",
+        "mount",
+        "now",
+        "process",
+        "statistics",
+        "umount",
+        "version",
+    }
+    assert public(liblinux.Process) == actor | {"closed"}
+
+
+def test_disk() -> None:
+    assert public(liblinux.Disk) == {
+        "changes",
+        "content",
+        "detach",
+        "partitions",
+        "path",
+        "resize",
+        "size",
+    }
+    assert public(liblinux.Partition) == {"label", "mountable", "number", "path", "size", "start", "type"}
+
+
+def test_exceptions() -> None:
+    for name in ("BuildError", "Deadlock", "KernelClosed", "KernelPanic", "MountError"):
+        assert issubclass(getattr(liblinux, name), liblinux.LiblinuxError)
+    assert issubclass(liblinux.MountError, OSError)
+    assert issubclass(liblinux.KernelClosed, ValueError)
+
+
+def test_os_has_what_os_has() -> None:
+    """Every function of `os` on Linux is there, but those that are the host's own business."""
+    theirs = {name for name in dir(os) if name[0].islower() and callable(getattr(os, name))}
+    ours = public(Os) | {"getpid", "read", "write", "pread", "pwrite", "readinto", "close"}
+    missing = theirs - ours - _PURE
+    assert missing <= NOT_OURS, sorted(missing - NOT_OURS)
+
+
+# Programs, the environment, terminals and the scheduling of the host; and what
+# has no counterpart in a kernel whose tasks are Python threads.
+NOT_OURS = {
+    "abort", "confstr", "cpu_count", "ctermid", "device_encoding", "execl", "execle", "execlp", "execlpe", "execv",
+    "execve", "execvp", "execvpe", "fdopen", "fork", "forkpty", "get_exec_path", "get_handle_inheritable",
+    "get_inheritable", "get_terminal_size", "getenv", "getenvb", "getgrouplist", "getlogin", "initgroups",
+    "login_tty", "lockf", "openpty", "pathconf", "pidfd_open", "plock", "popen", "posix_openpt", "posix_spawn",
+    "posix_spawnp", "process_cpu_count", "ptsname", "grantpt", "unlockpt", "putenv", "register_at_fork",
+    "sched_get_priority_max", "sched_get_priority_min", "sched_getaffinity", "sched_getparam",
+    "sched_getscheduler", "sched_param", "sched_rr_get_interval", "sched_setaffinity", "sched_setparam",
+    "sched_setscheduler", "set_inheritable", "spawnl", "spawnle", "spawnlp", "spawnlpe", "spawnv", "spawnve",
+    "spawnvp", "spawnvpe", "sysconf", "system", "tcgetpgrp", "tcsetpgrp", "terminal_size", "timerfd_create",
+    "timerfd_gettime", "timerfd_gettime_ns", "timerfd_settime", "timerfd_settime_ns", "times_result", "unsetenv",
+    "wait", "wait3", "wait4", "waitid", "waitid_result", "waitpid", "waitstatus_to_exitcode", "reload_environ",
+}  # fmt: skip
