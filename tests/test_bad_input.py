@@ -123,8 +123,7 @@ def test_encrypted_or_swap(kernel: liblinux.Kernel) -> None:
         kernel.mount(kernel.attach(data), "/mnt")
 
 
-@pytest.mark.usefixtures("as_nobody")
-def test_image_without_permission(kernel: liblinux.Kernel, tmp_path: Path) -> None:
+def test_image_without_permission(kernel: liblinux.Kernel, as_nobody: None) -> None:
     with pytest.raises(PermissionError):
         kernel.attach("/etc/shadow")
     with pytest.raises(PermissionError):
@@ -197,18 +196,35 @@ def test_mounting_what_is_no_device(kernel: liblinux.Kernel) -> None:
     assert caught.value.errno == errno.ENOTBLK
 
 
+def fill(kernel: liblinux.Kernel, path: str) -> None:
+    """Write until it does not fit any more."""
+    with kernel.open(path, "wb", buffering=0) as file:
+        for _ in range(1000):
+            file.write(bytes(MIB))
+
+
 def test_kernel_out_of_memory() -> None:
     """What does not fit is an error of the call; the kernel goes on."""
     with liblinux.Kernel(memory="24M") as kernel:
-        kernel.mount(None, "/big", type="tmpfs", options="size=1g")
-        with pytest.raises(OSError) as caught, kernel.open("/big/file", "wb", buffering=0) as file:
-            for _ in range(1000):
-                assert file.write(bytes(MIB)) != 0
+        kernel.mount(None, "/big", type="tmpfs")
+        with pytest.raises(OSError) as caught:
+            fill(kernel, "/big/file")
         assert caught.value.errno in (errno.ENOMEM, errno.ENOSPC)
         kernel.os.unlink("/big/file")
         with kernel.open("/big/file", "wb") as file:
             file.write(b"there is room again")
         assert kernel.os.getpid() == 1
+
+
+def test_kernel_that_promised_more_memory_than_it_has() -> None:
+    """Linux may see no way out but a panic; that ends the kernel and not the process."""
+    kernel = liblinux.Kernel(memory="24M")
+    kernel.mount(None, "/big", type="tmpfs", options="size=1g")
+    with pytest.raises((OSError, liblinux.KernelPanic)):
+        fill(kernel, "/big/file")
+    kernel.close()
+    with liblinux.Kernel() as another:
+        assert another.os.getpid() == 1
 
 
 def test_system_call_arguments_of_wrong_types(kernel: liblinux.Kernel) -> None:

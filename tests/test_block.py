@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 import liblinux
 from conftest import MIB, Images, e2fsck
 
+FITRIM = 0xC0185879
 BACKINGS = ["path", "str", "bytearray", "memoryview", "BytesIO", "raw file", "buffered file", "own object"]
 
 
@@ -135,8 +137,10 @@ def test_readonly_leaves_every_backing_alone(kind: str, images: Images) -> None:
         with pytest.raises(OSError) as caught:
             kernel.open("/mnt/new", "w")
         assert caught.value.errno == errno.EROFS
+        fd = kernel.os.open(disk.path, os.O_RDWR)
         with pytest.raises(PermissionError):
-            kernel.os.open(disk.path, os.O_RDWR)
+            kernel.os.write(fd, bytes(4096))
+        kernel.os.close(fd)
     assert content(source) == before
 
 
@@ -367,12 +371,16 @@ def test_discard_makes_the_image_sparse_again(kernel: liblinux.Kernel, images: I
     """fstrim inside the kernel is fallocate outside."""
     image = images.ext4(size=64 * MIB)
     disk = kernel.attach(image)
-    kernel.mount(disk, "/mnt", options="discard")
+    kernel.mount(disk, "/mnt")
     with kernel.open("/mnt/big", "wb") as file:
         file.write(os.urandom(20 * MIB))
     kernel.os.sync()
     full = image.stat().st_blocks
     kernel.os.unlink("/mnt/big")
+    kernel.os.sync()
+    fd = kernel.os.open("/mnt", os.O_RDONLY)
+    kernel.syscall("ioctl", fd, FITRIM, bytearray(struct.pack("=QQQ", 0, 1 << 40, 0)))
+    kernel.os.close(fd)
     kernel.umount("/mnt")
     disk.detach()
     assert image.stat().st_blocks < full - 15 * MIB // 512

@@ -375,8 +375,6 @@ def test_init_cannot_exit(init: _native.Process) -> None:
 
 
 def test_tasks_are_threads(init: _native.Process, nr: dict[str, int]) -> None:
-    with pytest.raises(NotImplementedError, match="thread"):
-        init.spawn(process=False)
     tids: list[int] = []
     thread = threading.Thread(target=lambda: tids.append(init.syscall(nr["gettid"])))
     thread.start()

@@ -77,7 +77,7 @@ enum ll_call_state {
 enum ll_call_nr {
 	/* () -> 0, when init is up; the first call of every kernel */
 	LL_CALL_BOOT = -1000,
-	/* (enum ll_spawn flags, void **task) -> pid; a new task, parked */
+	/* (enum ll_spawn, void **task) -> pid; a new task, parked */
 	LL_CALL_SPAWN = -1001,
 	/* (const struct ll_disk *) -> dev_t of the new block device */
 	LL_CALL_DISK_ADD = -1002,
@@ -93,7 +93,12 @@ enum ll_call_nr {
 
 enum ll_spawn {
 	LL_SPAWN_THREAD = 0, /* of the caller's thread group */
-	LL_SPAWN_PROCESS = 1, /* a child with its own files and directories */
+	/*
+	 * A child with its own files and directories; with CLONE_NEW* flags in
+	 * the same word also with its own namespaces. (unshare() cannot do
+	 * that for users: it wants the memory to itself.)
+	 */
+	LL_SPAWN_PROCESS = 1,
 };
 
 /* ---- block devices --------------------------------------------------- */

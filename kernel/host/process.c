@@ -308,6 +308,7 @@ int host_process_pid(struct host_process *process)
 }
 
 struct host_process *host_process_spawn(struct host_process *process,
+					u32 namespaces,
 					struct host_result *result)
 {
 	struct host_kernel *kernel = process->kernel;
@@ -316,7 +317,8 @@ struct host_process *host_process_spawn(struct host_process *process,
 
 	host_collect_garbage(kernel);
 	task = host_find_task(process, result);
-	if (!task || host_spawn_task(kernel, task, LL_SPAWN_PROCESS, 0,
+	if (!task || host_spawn_task(kernel, task,
+				     LL_SPAWN_PROCESS | namespaces, 0,
 				     &main_task, result))
 		return NULL;
 	child = host_process_new(kernel, main_task);

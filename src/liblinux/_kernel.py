@@ -286,6 +286,7 @@ class Kernel(Actor):
     def _prepare(self) -> None:
         """What every program expects to find, in as few calls as possible."""
         call = self.os.call
+        call("chmod", "/", 0o755)  # the kernel's first tmpfs is open to everybody
         for type, target in _BOOT_MOUNTS:
             call("mkdir", target, 0o755)
             error = -call("mount", type, target, type, 0, None)

@@ -68,45 +68,31 @@ def start(
     if kernel.closed:
         raise KernelClosed("cannot start a process: the kernel is closed")
     wanted = _namespaces(namespaces)
-    if not wanted and not (uid or gid or groups) and cwd is None and umask is None:
-        return Process(kernel, kernel._process.spawn(process=True))
-    # What is set up is a parent, whose child then has inherited all of it with
-    # all of its tasks: credentials and namespaces belong to a task, and the
-    # host side keeps one ready for the next thread. It is the way into a pid
-    # namespace as well, which the caller of unshare(2) itself never enters.
-    parent = kernel._process.spawn(process=True)
+    flags = sum(_abi.NAMESPACES[name] for name in wanted)
+    process = Process(kernel, kernel._process.spawn(namespaces=flags))
     try:
-        _separate(kernel, parent, wanted)
-        system = Process(kernel, parent).os
-        if cwd is not None:
-            system.chdir(cwd)
-        if umask is not None:
-            system.umask(umask)
-        if "pid" in wanted:
-            return _first_process(kernel, parent, uid, gid, groups, own_proc="mnt" in wanted)
-        _become(system, uid, gid, groups)
-        return Process(kernel, parent.spawn(process=True))
-    finally:
-        _end(kernel, parent)
-
-
-def _first_process(
-    kernel: Kernel, parent: _native.Process, uid: int, gid: int, groups: Sequence[int], *, own_proc: bool
-) -> Process:
-    """Process 1 of a new pid namespace; only in it can its /proc be mounted, and only with root's rights.
-
-    So its credentials are set afterwards, and the one task that is ready for a
-    second thread keeps those of root: a limit, listed in the README.
-    """
-    process = Process(kernel, parent.spawn(process=True))
-    try:
-        if own_proc:
-            process.syscall("mount", "proc", "/proc", "proc", 0, None)
+        _settle(kernel, process, wanted)
         _become(process.os, uid, gid, groups)
+        if cwd is not None:
+            process.os.chdir(cwd)
+        if umask is not None:
+            process.os.umask(umask)
     except BaseException:
         process.close()
         raise
     return process
+
+
+def _settle(kernel: Kernel, process: Process, wanted: frozenset[str]) -> None:
+    """Make the new namespaces usable."""
+    if "user" in wanted:
+        # By init: a process in a user namespace of its own may map no more than itself.
+        for file in ("uid_map", "gid_map"):
+            kernel._write(f"/proc/{process.pid}/{file}", _EVERY_ID)
+    if "mnt" in wanted:
+        process.syscall("mount", None, "/", None, _abi.MS_REC | _abi.MS_PRIVATE, None)
+        if "pid" in wanted:
+            process.syscall("mount", "proc", "/proc", "proc", 0, None)
 
 
 def _become(system: Os, uid: int, gid: int, groups: Sequence[int]) -> None:
@@ -128,20 +114,6 @@ def _namespaces(names: Iterable[str]) -> frozenset[str]:
         known = ", ".join(sorted(_abi.NAMESPACES))
         raise ValueError(f"unknown namespaces {', '.join(sorted(unknown))}; there are {known}")
     return wanted
-
-
-def _separate(kernel: Kernel, native: _native.Process, wanted: frozenset[str]) -> None:
-    """Give a process that is being set up its namespaces."""
-    if not wanted:
-        return
-    numbers = kernel.syscalls
-    native.syscall(numbers["unshare"], sum(_abi.NAMESPACES[name] for name in wanted))
-    if "user" in wanted:
-        # By init: a process that has left its user namespace may map no more than itself.
-        for file in ("uid_map", "gid_map"):
-            kernel._write(f"/proc/{native.pid}/{file}", _EVERY_ID)
-    if "mnt" in wanted:
-        native.syscall(numbers["mount"], None, b"/", None, _abi.MS_REC | _abi.MS_PRIVATE, None)
 
 
 def _end(kernel: Kernel, native: _native.Process) -> None:

@@ -131,28 +131,22 @@ static PyObject *native_getpid(PyObject *self, PyObject *unused)
 static PyObject *native_spawn(PyObject *self, PyObject *args,
 			      PyObject *keywords)
 {
-	static char *names[] = { "process", NULL };
+	static char *names[] = { "namespaces", NULL };
 	struct native_process *process = (struct native_process *)self;
 	struct native_kernel *kernel = process->kernel;
 	struct native_crossing crossing;
 	struct host_result result = { 0 };
 	struct host_process *host;
 	PyObject *child;
-	int separate = 1;
+	unsigned int namespaces = 0;
 
-	if (!PyArg_ParseTupleAndKeywords(args, keywords, "|$p:spawn", names,
-					 &separate))
+	if (!PyArg_ParseTupleAndKeywords(args, keywords, "|$I:spawn", names,
+					 &namespaces))
 		return NULL;
 	if (!native_check_process(process))
 		return NULL;
-	if (!separate) {
-		PyErr_SetString(PyExc_NotImplementedError,
-				"a task of the same process is a Python thread: start one, "
-				"and use this Process object there");
-		return NULL;
-	}
 	native_enter(kernel, &crossing);
-	host = host_process_spawn(process->host, &result);
+	host = host_process_spawn(process->host, namespaces, &result);
 	native_leave(kernel, &crossing);
 	if (!native_plain(&result) && !native_check(kernel, &result)) {
 		/* A signal's exception may come with a process: drop it. */
@@ -232,7 +226,7 @@ static PyMethodDef native_process_methods[] = {
 	{ "walk", NATIVE_FAST(native_walk), METH_FASTCALL | METH_KEYWORDS,
 	  "walk(path, *, follow_mounts=True)\n--\n\nA whole tree, and what could not be read." },
 	{ "spawn", NATIVE_FAST(native_spawn), METH_VARARGS | METH_KEYWORDS,
-	  "spawn(*, process=True)\n--\n\nA child process." },
+	  "spawn(*, namespaces=0)\n--\n\nA child process, in new namespaces if there are CLONE_NEW* flags." },
 	{ "exit", native_exit, METH_NOARGS,
 	  "exit()\n--\n\nEnd the process; twice does nothing." },
 	{ 0 },

@@ -118,6 +118,10 @@ void lib_user_mode(void)
 	}
 }
 
+#define LIB_NAMESPACES                                                         \
+	(CLONE_NEWCGROUP | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWNS |         \
+	 CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWUTS)
+
 /* A new library task, as a thread or as a child process of the caller. */
 long lib_spawn(u32 flags, void **task)
 {
@@ -127,7 +131,9 @@ long lib_spawn(u32 flags, void **task)
 	};
 	long pid;
 
-	if (flags != LL_SPAWN_PROCESS) {
+	if (flags & LL_SPAWN_PROCESS) {
+		args.flags |= flags & LIB_NAMESPACES;
+	} else {
 		args.flags |= CLONE_THREAD | CLONE_SIGHAND | CLONE_FILES |
 			      CLONE_FS | CLONE_SYSVSEM;
 		args.exit_signal = 0;

@@ -24,6 +24,12 @@
 
 #define LIB_FAULT_TRIES 64
 
+/*
+ * Fresh anonymous pages that are made with the one that was asked for: a fault
+ * costs a signal and a host mapping, seven microseconds, and a page 0.3.
+ */
+#define LIB_ANONYMOUS_AHEAD 15
+
 extern const struct exception_table_entry __start_lib_extable[];
 extern const struct exception_table_entry __stop_lib_extable[];
 
@@ -43,6 +49,24 @@ static bool lib_allowed(struct vm_area_struct *vma, bool is_write)
 	if (is_write)
 		return vma->vm_flags & VM_WRITE;
 	return vma->vm_flags & (VM_READ | VM_WRITE | VM_EXEC);
+}
+
+/* Memory that is written for the first time is mostly written in a row. */
+static void lib_make_ahead(struct vm_area_struct *vma, unsigned long address)
+{
+	unsigned long end = min(vma->vm_end, (address & PAGE_MASK) +
+			(1 + LIB_ANONYMOUS_AHEAD) * PAGE_SIZE);
+
+	if (!vma_is_anonymous(vma))
+		return;
+	for (address += PAGE_SIZE; address < end; address += PAGE_SIZE) {
+		if (lib_tlb_present(vma->vm_mm, address))
+			return;
+		/* Without FAULT_FLAG_ALLOW_RETRY the lock is not dropped. */
+		if (handle_mm_fault(vma, address,
+				    FAULT_FLAG_USER | FAULT_FLAG_WRITE, NULL))
+			return;
+	}
 }
 
 /* Make the page there and let the host see it. -EFAULT when it may not be. */
@@ -86,6 +110,8 @@ static long lib_user_fault(struct mm_struct *mm, unsigned long address,
 			mmap_read_unlock(mm);
 			return fault & VM_FAULT_OOM ? -ENOMEM : -EFAULT;
 		}
+		if (is_write)
+			lib_make_ahead(vma, address);
 		error = lib_tlb_fill(mm, address, is_write, vma->vm_end);
 		mmap_read_unlock(mm);
 		if (error != -EAGAIN)

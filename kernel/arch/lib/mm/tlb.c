@@ -36,6 +36,14 @@ static pte_t *lib_find_entry(struct mm_struct *mm, unsigned long address)
 	return pte_offset_kernel(pmd, address);
 }
 
+/* Is there anything for this address, present or swapped out? */
+bool lib_tlb_present(struct mm_struct *mm, unsigned long address)
+{
+	pte_t *pte = lib_find_entry(mm, address);
+
+	return pte && !pte_none(*pte);
+}
+
 /* What the host may let through: a clean page must fault when written to. */
 static u32 lib_protection(pte_t pte)
 {

@@ -6,6 +6,7 @@
 
 void lib_tlb_flush(struct mm_struct *mm, unsigned long start,
 		   unsigned long end);
+bool lib_tlb_present(struct mm_struct *mm, unsigned long address);
 int lib_tlb_fill(struct mm_struct *mm, unsigned long address, bool is_write,
 		 unsigned long end);
 
