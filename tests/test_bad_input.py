@@ -205,7 +205,7 @@ def fill(kernel: liblinux.Kernel, path: str) -> None:
 
 def test_kernel_out_of_memory() -> None:
     """What does not fit is an error of the call; the kernel goes on."""
-    with liblinux.Kernel(memory="24M") as kernel:
+    with liblinux.Kernel() as kernel:
         kernel.mount(None, "/big", type="tmpfs")
         with pytest.raises(OSError) as caught:
             fill(kernel, "/big/file")

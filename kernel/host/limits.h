@@ -18,6 +18,8 @@
 #define USER_WINDOW_BYTES (64 * GIB)
 #define VMALLOC_WINDOW_MIN_BYTES (1 * GIB)
 #define VMALLOC_WINDOW_PER_MEMORY 4
+/* How much of the arena is asked for in large pages. */
+#define LARGE_PAGES_BYTES (8 * MIB)
 #define MEMORY_MIN_BYTES (8 * MIB)
 #define MEMORY_MAX_BYTES (1024 * GIB)
 

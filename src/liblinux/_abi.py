@@ -54,7 +54,6 @@ MS_SYNC = 4  # of msync(2), not of mount(2)
 
 PR_SET_DUMPABLE = 4
 
-WNOHANG = 1
 WALL = 0x40000000
 
 DT_UNKNOWN = 0

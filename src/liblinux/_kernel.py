@@ -191,8 +191,8 @@ class Kernel(Actor):
         options="bind", or None for a virtual file system (type="tmpfs"). The
         directory `target` is created. `partition` counts from 1, 0 is the whole
         disk; by default it is the only one that can be mounted, or the whole disk
-        when there is no partition table. Without `type` the one is tried that the
-        content looks like, then all that the kernel has. `options` are those of
+        when there is no partition table. Without `type` the one is taken that the
+        content looks like; when that cannot be told, all that the kernel has are tried. `options` are those of
         mount(8). A read-only disk is mounted read-only.
 
         Raises MountError, an OSError with the kernel's errno, with what was

@@ -79,6 +79,10 @@ _NO_TYPE_NEEDED = (
 )
 # Whole-disk formats that carry a partition table for the benefit of boot firmware.
 _HYBRID_TYPES = ("iso9660", "udf")
+# Types that may mount what looks like another.
+_RELATED = {"ext2": ("ext4",), "ext3": ("ext4",), "udf": ("iso9660",)}
+# Two bytes in the right place prove nothing, nor does a boot sector.
+_SHORT_MAGIC = ("hfs", "minix", "nilfs2", "vfat")
 _JOURNALLED = ("ext3", "ext4", "xfs", "btrfs", "f2fs", "jfs", "nilfs2", "ntfs3")
 
 
@@ -249,7 +253,7 @@ class _Attempt:
         return -kernel.os.call("mount", self._device, self._target, type or None, flags, self._data or None)
 
     def _candidates(self) -> Iterator[str]:
-        """The type that the content looks like, then, if it comes to that, all others of the kernel."""
+        """The type that the content looks like; all types of the kernel when that is not known for sure."""
         kernel = self._kernel
         try:
             mode = kernel.os.stat(self._device).st_mode
@@ -265,6 +269,10 @@ class _Attempt:
             if not content.mountable:
                 raise MountError(errno.EINVAL, f"holds {content.type}, which is not a file system", self._device)
             yield content.type
+            yield from _RELATED.get(content.type, ())
+            if content.type not in _SHORT_MAGIC:
+                # No other driver could do more than add its complaint to the log.
+                return
         for name in _device_types(kernel):
             if name != self._detected:
                 yield name

@@ -117,6 +117,7 @@ def _namespaces(names: Iterable[str]) -> frozenset[str]:
 
 
 def _end(kernel: Kernel, native: _native.Process) -> None:
+    """End a process and reap it. exit() comes back before the last of its tasks is gone, so this waits."""
     pid = native.pid
     native.exit()
-    kernel.os.call("wait4", pid, None, _abi.WNOHANG | _abi.WALL, None)
+    kernel.os.call("wait4", pid, None, _abi.WALL, None)

@@ -75,17 +75,20 @@ void __init mem_init(void)
 /*
  * Promise no memory that is not there. The killer of tasks that come too late
  * otherwise finds only init, and killing init is the end of the kernel; this
- * way tmpfs says ENOSPC and mmap ENOMEM.
+ * way tmpfs says ENOSPC and mmap ENOMEM. The rest is for the kernel itself.
  */
-#define LIB_COMMIT_PERCENT 60
+#define LIB_COMMIT_PERCENT 75
 
 static int __init lib_limit_commitments(void)
 {
+	unsigned long free = global_zone_page_state(NR_FREE_PAGES);
+
 	sysctl_overcommit_memory = OVERCOMMIT_NEVER;
-	sysctl_overcommit_ratio = LIB_COMMIT_PERCENT;
+	sysctl_overcommit_kbytes =
+		free * LIB_COMMIT_PERCENT / 100 << (PAGE_SHIFT - 10);
 	return 0;
 }
-core_initcall(lib_limit_commitments);
+late_initcall_sync(lib_limit_commitments);
 
 /* Code is in the image file; only init data is memory that can be reused. */
 void free_initmem(void)

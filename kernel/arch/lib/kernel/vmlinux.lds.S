@@ -47,6 +47,9 @@ SECTIONS
 		TEXT_TEXT
 		SCHED_TEXT
 		LOCK_TEXT
+#ifdef CPUIDLE_TEXT /* Linux 6.1; later it is part of .noinstr.text */
+		CPUIDLE_TEXT
+#endif
 		KPROBES_TEXT
 		IRQENTRY_TEXT
 		SOFTIRQENTRY_TEXT
