@@ -5,6 +5,8 @@ KERNEL ?= 6.12
 KERNELS = $(if $(filter both,$(KERNEL)),6.12 6.1,$(KERNEL))
 VENV = .venv/bin
 TESTS ?=
+# What a test may rely on to be there.
+export LIBLINUX_BUILT = $(KERNELS)
 
 native := $(wildcard setup.py pyproject.toml src/liblinux/_native/* kernel/host/*)
 
@@ -38,7 +40,9 @@ check: .stamps/venv
 	$(VENV)/ruff format --check
 	$(VENV)/mypy
 
+# Not what an earlier wheel was made from: it may hold kernels of other releases.
 wheel: build
+	rm -rf build/lib* build/bdist*
 	$(VENV)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 clean:

@@ -26,12 +26,15 @@ sys.path.insert(0, str(ROOT / "src"))
 from liblinux.builder import tools  # noqa: E402 - the line above makes it findable
 
 # Programs that tests make and check images with, and the Debian packages that have them.
-# Those of HFS+ (hfsprogs) are in no free section of Debian 12.
+# Those of HFS+ (hfsprogs) are in no free section of Debian 12; tests/filesystems/hfsplus.py is there instead.
 TEST_PROGRAMS = {
     "btrfs": "btrfs-progs",
     "mkfs.btrfs": "btrfs-progs",
     "debugfs": "e2fsprogs",
     "e2fsck": "e2fsprogs",
+    "dumpe2fs": "e2fsprogs",
+    "mkfs.ext2": "e2fsprogs",
+    "mkfs.ext3": "e2fsprogs",
     "mkfs.ext4": "e2fsprogs",
     "mkfs.erofs": "erofs-utils",
     "fsck.erofs": "erofs-utils",
@@ -41,12 +44,19 @@ TEST_PROGRAMS = {
     "mkfs.f2fs": "f2fs-tools",
     "fsck.fat": "dosfstools",
     "mkfs.fat": "dosfstools",
+    "hformat": "hfsutils",
+    "hls": "hfsutils",
+    "hmount": "hfsutils",
+    "fsck.jfs": "jfsutils",
     "mkfs.jfs": "jfsutils",
     "mkfs.minix": "util-linux",
     "fsck.minix": "util-linux",
     "mkfs.nilfs2": "nilfs-tools",
     "mkfs.ntfs": "ntfs-3g",
-    "mkfs.udf": "udftools",
+    "ntfsfix": "ntfs-3g",
+    "ntfsresize": "ntfs-3g",
+    "mkudffs": "udftools",
+    "udfinfo": "udftools",
     "mkfs.xfs": "xfsprogs",
     "xfs_repair": "xfsprogs",
     "mksquashfs": "squashfs-tools",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +18,9 @@ ENVIRONMENT = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/s
 MIB = 1 << 20
 
 
-def run(*command: str | Path) -> str:
+def run(*command: str | Path, environment: Mapping[str, str] = ENVIRONMENT) -> str:
     """Run a program; its output, or a failure that shows it."""
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, errors="replace", check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
     assert done.returncode == 0, f"{' '.join(map(str, command))}: {done.returncode}\n{done.stdout}{done.stderr}"
     return done.stdout
 

@@ -118,6 +118,14 @@ struct host_process *host_process_spawn(struct host_process *process,
  */
 void host_process_release(struct host_process *process);
 
+/*
+ * Measuring: two tasks of `process` throw one byte to and fro over two pipes,
+ * `switches` times, both on the thread of the caller. *nanoseconds is the whole
+ * time, with a write, a read and a switch for each.
+ */
+int host_measure_switches(struct host_process *process, u64 switches,
+			  u64 *nanoseconds, struct host_result *result);
+
 /* Disks. `name_index` n is /dev/lda, /dev/ldb, ... */
 enum host_disk_flags {
 	HOST_DISK_READONLY = 1,

@@ -189,6 +189,10 @@ void host_task_gone(void *host, void *task, u32 pid);
 int host_spawn_task(struct host_kernel *kernel, struct host_task *executor,
 		    u32 flags, u32 call_flags, struct host_task **made,
 		    struct host_result *result);
+struct host_task *host_find_task(struct host_process *process,
+				 struct host_result *result);
+struct host_task *host_make_task(struct host_process *process,
+				 struct host_result *result);
 int host_make_spare(struct host_process *process, struct host_result *result);
 void host_threads_forget(struct host_kernel *kernel, u64 thread);
 

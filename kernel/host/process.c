@@ -239,8 +239,9 @@ static struct host_task *host_bind(struct host_process *process)
 	return found;
 }
 
-static struct host_task *host_make_task(struct host_process *process,
-					struct host_result *result)
+/* A further task for the calling thread. */
+struct host_task *host_make_task(struct host_process *process,
+				 struct host_result *result)
 {
 	struct host_task *task = NULL;
 
@@ -259,7 +260,8 @@ static struct host_task *host_make_task(struct host_process *process,
 	return task;
 }
 
-static __attribute__((noinline)) struct host_task *
+/* The task of the calling thread; NULL and the error in *result. */
+__attribute__((noinline)) struct host_task *
 host_find_task(struct host_process *process, struct host_result *result)
 {
 	struct host_kernel *kernel = process->kernel;

@@ -23,6 +23,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include "runner.h"
 
@@ -224,6 +225,29 @@ static void host_start(struct host_kernel *kernel, struct host_wait *wait)
 	host_run(kernel, wait);
 }
 
+/*
+ * For measure.c. Start the call `run` (or none), which will block, and come
+ * back when `wait` is over, which has been blocked since an earlier host_pass().
+ */
+void host_pass(struct host_kernel *kernel, struct host_wait *run,
+	       struct host_wait *wait)
+{
+	while (!host_try_own(kernel)) {
+		if (__atomic_load_n(&kernel->dead, __ATOMIC_ACQUIRE)) {
+			wait->dead = true;
+			return;
+		}
+		sched_yield();
+	}
+	kernel->cpu->runner = &wait->call;
+	kernel->cpu->run = run ? &run->call : NULL;
+	host_enter(kernel);
+	if (likely(kernel->cpu->reason == LL_EXIT_DONE))
+		host_leave(kernel);
+	else
+		host_run(kernel, wait);
+}
+
 static __attribute__((noinline)) void
 host_call_slowly(struct host_kernel *kernel, struct host_wait *wait,
 		 struct host_result *result)
@@ -266,8 +290,8 @@ host_call_slowly(struct host_kernel *kernel, struct host_wait *wait,
 	}
 }
 
-static void host_fill(struct host_wait *wait, struct host_task *task, s64 nr,
-		      const u64 args[6], u32 flags)
+void host_fill(struct host_wait *wait, struct host_task *task, s64 nr,
+	       const u64 args[6], u32 flags)
 {
 	wait->call.nr = nr;
 	if (args)

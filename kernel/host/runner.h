@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Between runner.c, queue.c and wait.c. */
+/* Between runner.c, queue.c, wait.c and measure.c. */
 #ifndef LIBLINUX_RUNNER_H
 #define LIBLINUX_RUNNER_H
 
@@ -13,6 +13,12 @@ enum host_admission {
 	ADMIT_GONE,
 	ADMIT_DEAD,
 };
+
+/* runner.c, no lock held */
+void host_fill(struct host_wait *wait, struct host_task *task, s64 nr,
+	       const u64 args[6], u32 flags);
+void host_pass(struct host_kernel *kernel, struct host_wait *run,
+	       struct host_wait *wait);
 
 /* queue.c, under `lock` unless it says otherwise */
 enum host_admission host_admit(struct host_kernel *kernel,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Kernel"]
 
 SEED_BYTES = 64
-MINIMUM_MEMORY_BYTES = 16 << 20
+MINIMUM_MEMORY_BYTES = 20 << 20
 
 _BOOT_MOUNTS = (("devtmpfs", "/dev"), ("proc", "/proc"), ("sysfs", "/sys"))
 _BOOT_DIRECTORIES = (("/mnt", 0o755), ("/tmp", 0o1777))  # noqa: S108 - the kernel's own, not the host's
@@ -353,7 +353,7 @@ def parse_memory(memory: int | str) -> int:
             raise ValueError(f"memory {memory!r} is not a size; write it as '64M' or '1G'")
         memory = int(match[1]) << 10 * (" KMGT".index(match[2].upper()) if match[2] else 0)
     if memory < MINIMUM_MEMORY_BYTES:
-        raise ValueError(f"memory of {memory} bytes is too little to boot; take 16M or more")
+        raise ValueError(f"memory of {memory} bytes is too little to boot; take 20M or more")
     return memory
 
 

@@ -153,6 +153,8 @@ def mount(
         flags = flags | _abi.MS_RDONLY if readonly else flags & ~_abi.MS_RDONLY
     if partition is not None and not isinstance(source, Disk):
         raise ValueError("partition= goes with a disk; a device is named by its path, as /dev/lda1")
+    if isinstance(source, Disk) and source._kernel is not kernel:
+        raise ValueError(f"{source!r} is attached to another kernel; attach it to this one")
     kernel.os.makedirs(target, exist_ok=True)
     if isinstance(source, Disk):
         device = _choose_device(source, partition)

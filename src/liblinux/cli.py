@@ -10,12 +10,14 @@ import importlib
 from collections.abc import Sequence
 
 import click
+from click.shell_completion import get_completion_class
 
 __all__ = ["COMMANDS", "main"]
 
 # Name of the command: its one-line help, and where it is.
 COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("Build a Linux kernel as a shared library.", "liblinux.builder.cli:build_command"),
+    "completion": ("Print a script that completes this command in a shell.", "liblinux.cli:completion_command"),
 }
 
 
@@ -59,8 +61,25 @@ def cli() -> None:
     Examples:
       liblinux build                   build Linux 6.12, all file systems and protocols
       liblinux build --kernel 6.1      the same port, an older kernel
+      eval "$(liblinux completion)"    completion in this bash
       liblinux COMMAND --help          more about one command
     """
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]), default="bash")
+def completion_command(shell: str) -> None:
+    """Print a script that completes commands and options of liblinux in SHELL.
+
+    \b
+    Examples:
+      eval "$(liblinux completion bash)"                   in ~/.bashrc
+      eval "$(liblinux completion zsh)"                    in ~/.zshrc
+      liblinux completion fish | source                    in ~/.config/fish/config.fish
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(cli, {}, "liblinux", "_LIBLINUX_COMPLETE").source())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

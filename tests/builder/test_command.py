@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,8 +35,46 @@ def test_the_version() -> None:
     assert result.output.startswith("liblinux ")
 
 
-def test_an_unknown_command() -> None:
-    assert CliRunner().invoke(command_line.cli, ["nonsense"]).exit_code == 2
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["build", "--nonsense"], ["build", "-j", "0"], ["completion", "cmd"]]
+)
+def test_wrong_usage(arguments: list[str]) -> None:
+    result = CliRunner().invoke(command_line.cli, arguments)
+    assert result.exit_code == 2
+    assert "Usage: " in result.output
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_of_every_shell(shell: str) -> None:
+    result = CliRunner().invoke(command_line.cli, ["completion", shell])
+    assert result.exit_code == 0
+    assert f"_LIBLINUX_COMPLETE={shell}_complete" in result.output
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["liblinux", ""], {"build", "completion"}),
+        (["liblinux", "build", "--k"], {"--kernel"}),
+        (["liblinux", "build", "--config", "m"], {"minimal"}),
+    ],
+)
+def test_bash_completes(words: list[str], expected: set[str], tmp_path: Path) -> None:
+    """The printed script in a real bash, which asks the real command."""
+    command = tmp_path / "liblinux"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m liblinux.cli "$@"\n')
+    command.chmod(0o755)
+    script = f"""
+        PATH={tmp_path}:$PATH
+        eval "$(liblinux completion bash)"
+        COMP_WORDS=({" ".join(word or "''" for word in words)})
+        COMP_CWORD={len(words) - 1}
+        _liblinux_completion liblinux
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert expected <= set(done.stdout.split()), done
 
 
 def test_options_reach_the_builder(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import stat
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import hfsplus
-from conftest import run
 from trees import DAY, MIB, SECOND, Holds, open_mode
+
+from conftest import run
 
 _YEAR_2038 = (1 << 31) - 1
 _YEAR_2106 = (1 << 32) - 1
@@ -104,7 +104,7 @@ _FAT = Holds(
     modified_step=2 * SECOND,
     accessed_step=DAY,
     symlinks=False,
-    hard_links=False,
+    hard_links="refused",
     nodes=False,
     xattrs=(),
     acls=False,
@@ -131,7 +131,7 @@ _HFS = Holds(
     accessed_step=0,
     latest=_YEAR_2106,
     symlinks=False,
-    hard_links=False,
+    hard_links="refused",
     nodes=False,
     xattrs=(),
     acls=False,
@@ -151,12 +151,26 @@ _UDF = Holds(
     acls=False,
 )
 
+# Linux 6.12 writes the numbers of device nodes, and reads them under another name: ntfs_get_wsl_perm()
+# asks for sizeof("$$LXDEV") - 1 bytes of "$LXDEV". What is written behind a hole fills it.
+_NTFS = Holds(
+    raw_names="refused",
+    modified_step=100,
+    accessed_step=100,
+    device_numbers=False,
+    xattr_bytes=16_000,
+    holes=False,
+)
+_EXT4K = Holds(link_bytes=4095, xattr_bytes=600)
+
 _e2fsck = program("e2fsck", "-fn")
 _fsck_fat = program("fsck.fat", "-n")
 _fsck_minix = program("fsck.minix", "-f")
 
 FORMATS = [
-    Format("ext2", "ext2", 32 * MIB, program("mkfs.ext2", "-qF"), _e2fsck, _EXT2, remarks="supports timestamps until 2038"),
+    Format(
+        "ext2", "ext2", 32 * MIB, program("mkfs.ext2", "-qF"), _e2fsck, _EXT2, remarks="supports timestamps until 2038"
+    ),
     Format("ext3", "ext3", 32 * MIB, program("mkfs.ext3", "-qF"), _e2fsck, _EXT),
     Format("ext4", "ext4", 32 * MIB, program("mkfs.ext4", "-qF"), _e2fsck, _EXT),
     Format(
@@ -168,7 +182,12 @@ FORMATS = [
         Holds(xattr_bytes=16_000),
     ),
     Format(
-        "xfs", "xfs", 300 * MIB, program("mkfs.xfs", "-q"), program("xfs_repair", "-n", "-f"), Holds(link_bytes=1023, xattr_bytes=16_000)
+        "xfs",
+        "xfs",
+        300 * MIB,
+        program("mkfs.xfs", "-q"),
+        program("xfs_repair", "-n", "-f"),
+        Holds(link_bytes=1023, xattr_bytes=16_000),
     ),
     Format(
         "btrfs",
@@ -188,7 +207,9 @@ FORMATS = [
         options="noatime,compress-force=zstd",
     ),
     Format("f2fs", "f2fs", 64 * MIB, program("mkfs.f2fs", "-q"), check_f2fs, Holds()),
-    Format("jfs", "jfs", 16 * MIB, program("mkfs.jfs", "-q"), program("fsck.jfs", "-n", "-f"), Holds(xattr_bytes=16_000)),
+    Format(
+        "jfs", "jfs", 16 * MIB, program("mkfs.jfs", "-q"), program("fsck.jfs", "-n", "-f"), Holds(xattr_bytes=16_000)
+    ),
     Format(
         "nilfs2",
         "nilfs2",
@@ -198,11 +219,21 @@ FORMATS = [
         Holds(accessed_step=0, xattrs=(), acls=False),
     ),
     Format(
-        "minix1", "minix", 24 * MIB, program("mkfs.minix", "-1"), _fsck_minix, Holds(**{**vars(_MINIX), "owner_bits": (16, 8)})
+        "minix1",
+        "minix",
+        24 * MIB,
+        program("mkfs.minix", "-1"),
+        _fsck_minix,
+        replace(_MINIX, owner_bits=(16, 8)),
     ),
     Format("minix2", "minix", 24 * MIB, program("mkfs.minix", "-2"), _fsck_minix, _MINIX),
     Format(
-        "minix3", "minix", 24 * MIB, program("mkfs.minix", "-3"), _fsck_minix, Holds(**{**vars(_MINIX), "name_bytes": 60})
+        "minix3",
+        "minix",
+        24 * MIB,
+        program("mkfs.minix", "-3"),
+        _fsck_minix,
+        replace(_MINIX, name_bytes=60),
     ),
     Format("fat12", "vfat", 16 * MIB, program("mkfs.fat", "-F12"), _fsck_fat, _FAT),
     Format("fat16", "vfat", 24 * MIB, program("mkfs.fat", "-F16"), _fsck_fat, _FAT),
@@ -213,7 +244,7 @@ FORMATS = [
         32 * MIB,
         program("mkfs.exfat"),
         program("fsck.exfat", "-n"),
-        Holds(**{**vars(_FAT), "modified_step": 10_000_000, "accessed_step": 2 * SECOND}),
+        replace(_FAT, modified_step=10_000_000, accessed_step=2 * SECOND),
     ),
     Format(
         "ntfs",
@@ -221,11 +252,28 @@ FORMATS = [
         32 * MIB,
         program("mkfs.ntfs", "-FQq"),
         check_ntfs,
-        Holds(raw_names="refused", modified_step=100, accessed_step=100, device_numbers=False, xattr_bytes=16_000, holes=False),
+        _NTFS,
         options="noatime,acl",
     ),
-    Format("udf-512", "udf", 24 * MIB, program("mkudffs", "-b512"), program("udfinfo"), Holds(**{**vars(_UDF), "link_bytes": 400}), options=_UDF_OPTIONS),
-    Format("udf-2048", "udf", 24 * MIB, program("mkudffs", "-b2048"), program("udfinfo"), _UDF, options=_UDF_OPTIONS, remarks="No anchor found"),
+    Format(
+        "udf-512",
+        "udf",
+        24 * MIB,
+        program("mkudffs", "-b512"),
+        program("udfinfo"),
+        replace(_UDF, link_bytes=400),
+        options=_UDF_OPTIONS,
+    ),
+    Format(
+        "udf-2048",
+        "udf",
+        24 * MIB,
+        program("mkudffs", "-b2048"),
+        program("udfinfo"),
+        _UDF,
+        options=_UDF_OPTIONS,
+        remarks="No anchor found",
+    ),
     Format("hfs", "hfs", 24 * MIB, program("hformat", "-l", "Test"), check_hfs, _HFS),
     Format(
         "hfsplus",
@@ -234,8 +282,88 @@ FORMATS = [
         hfsplus.make,
         hfsplus.check,
         Holds(
-            raw_names="replaced", wide_characters=False, links_like_names=False, xattrs_listed=False, folds_case=True, modified_step=SECOND, accessed_step=SECOND, latest=_YEAR_2106, acls=False,
+            raw_names="replaced",
+            wide_characters=False,
+            links_like_names=False,
+            xattrs_listed=False,
+            folds_case=True,
+            modified_step=SECOND,
+            accessed_step=SECOND,
+            latest=_YEAR_2106,
+            acls=False,
             holes=False,
         ),
+    ),
+    # Disks whose sectors have 4096 bytes. (exfatprogs 1.2 and minix cannot make such images.)
+    Format(
+        "ext4-4k-sectors", "ext4", 64 * MIB, program("mkfs.ext4", "-qF", "-b4096"), _e2fsck, _EXT4K, sector_size=4096
+    ),
+    Format(
+        "xfs-4k-sectors",
+        "xfs",
+        300 * MIB,
+        program("mkfs.xfs", "-q", "-ssize=4096"),
+        program("xfs_repair", "-n", "-f"),
+        Holds(link_bytes=1023, xattr_bytes=16_000),
+        sector_size=4096,
+    ),
+    Format(
+        "btrfs-4k-sectors",
+        "btrfs",
+        114 * MIB,
+        program("mkfs.btrfs", "-q"),
+        program("btrfs", "check", "--readonly"),
+        Holds(xattr_bytes=16_000),
+        sector_size=4096,
+    ),
+    Format(
+        "f2fs-4k-sectors", "f2fs", 64 * MIB, program("mkfs.f2fs", "-q", "-w4096"), check_f2fs, Holds(), sector_size=4096
+    ),
+    Format(
+        "jfs-4k-sectors",
+        "jfs",
+        16 * MIB,
+        program("mkfs.jfs", "-q"),
+        program("fsck.jfs", "-n", "-f"),
+        Holds(xattr_bytes=16_000),
+        sector_size=4096,
+    ),
+    Format(
+        "nilfs2-4k-sectors",
+        "nilfs2",
+        128 * MIB,
+        program("mkfs.nilfs2", "-q", "-B64", "-b4096"),
+        check_nilfs2,
+        Holds(accessed_step=0, xattrs=(), acls=False),
+        sector_size=4096,
+    ),
+    Format(
+        "fat32-4k-sectors",
+        "vfat",
+        300 * MIB,
+        program("mkfs.fat", "-F32", "-S4096", "-s1"),
+        _fsck_fat,
+        _FAT,
+        sector_size=4096,
+    ),
+    Format(
+        "ntfs-4k-sectors",
+        "ntfs3",
+        64 * MIB,
+        program("mkfs.ntfs", "-FQq", "-s4096"),
+        check_ntfs,
+        _NTFS,
+        options="noatime,acl",
+        sector_size=4096,
+    ),
+    Format(
+        "udf-4k-sectors",
+        "udf",
+        64 * MIB,
+        program("mkudffs", "-b4096"),
+        program("udfinfo"),
+        _UDF,
+        options=_UDF_OPTIONS,
+        sector_size=4096,
     ),
 ]

@@ -67,7 +67,9 @@ def _volume_header(total: int, free: int, next_block: int) -> bytes:
 
 
 def _fork(start: int, blocks: int) -> bytes:
-    return struct.pack(">QII", blocks * BLOCK_BYTES, BLOCK_BYTES, blocks) + struct.pack(">II", start, blocks) + bytes(56)
+    return (
+        struct.pack(">QII", blocks * BLOCK_BYTES, BLOCK_BYTES, blocks) + struct.pack(">II", start, blocks) + bytes(56)
+    )
 
 
 def _bitmap(used: int, total: int) -> bytes:

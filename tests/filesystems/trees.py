@@ -91,7 +91,7 @@ class Holds:
     symlinks: bool = True
     link_bytes: int = 4095
     links_like_names: bool = True  # what a link says goes through the same conversion
-    hard_links: bool = True
+    hard_links: Literal["kept", "refused", "copied"] = "kept"
     nodes: bool = True
     wide_devices: bool = True  # device numbers of more than 8 bits
     device_numbers: bool = True
@@ -112,7 +112,7 @@ class Holds:
     def _name(self, name: bytes) -> bytes:
         """How a name is given back: byte by byte as question marks if it cannot be kept."""
         wide = is_utf8(name) and any(ord(character) > 0xFFFF for character in name.decode())
-        if self.raw_names == "replaced" and not is_utf8(name) or wide and not self.wide_characters:
+        if (self.raw_names == "replaced" and not is_utf8(name)) or (wide and not self.wide_characters):
             return name.decode("ascii", "replace").replace("\ufffd", "?").encode()
         return name
 
@@ -127,7 +127,7 @@ class Holds:
             target = entry.target or b""
             return self.symlinks and len(target) <= self.link_bytes and (raw or is_utf8(target))
         if entry.same_as is not None:
-            return self.hard_links
+            return self.hard_links != "refused"
         return kind in (stat.S_IFREG, stat.S_IFDIR) or (self.nodes and (self.wide_devices or entry.device < 1 << 16))
 
     def _entry(self, entry: Entry) -> Entry:
@@ -137,6 +137,7 @@ class Holds:
             owner=(_fit(entry.owner[0], self.owner_bits[0]), _fit(entry.owner[1], self.owner_bits[1])),
             modified=self._time(entry.modified, self.modified_step),
             accessed=self._time(entry.accessed, self.accessed_step) if entry.accessed and self.accessed_step else None,
+            same_as=entry.same_as if self.hard_links == "kept" else None,
             sparse=entry.sparse and self.holes,
             target=self._name(entry.target) if entry.target and self.links_like_names else entry.target,
             device=entry.device if self.device_numbers else 0,
@@ -185,7 +186,9 @@ def acl(*entries: tuple[int, int, int]) -> bytes:
 
 
 _NOBODY = 0xFFFFFFFF
-_ACL_OF_FILE = acl((1, 6, _NOBODY), (2, 4, 70_000), (4, 4, _NOBODY), (8, 6, 70_001), (0x10, 6, _NOBODY), (0x20, 0, _NOBODY))
+_ACL_OF_FILE = acl(
+    (1, 6, _NOBODY), (2, 4, 70_000), (4, 4, _NOBODY), (8, 6, 70_001), (0x10, 6, _NOBODY), (0x20, 0, _NOBODY)
+)
 _ACL_OF_NEW = acl((1, 7, _NOBODY), (2, 5, 70_000), (4, 5, _NOBODY), (0x10, 5, _NOBODY), (0x20, 0, _NOBODY))
 
 _DIRECTORY = Entry(stat.S_IFDIR | 0o755)
@@ -202,7 +205,14 @@ def _plan() -> Tree:
 
 def _names() -> Tree:
     names: list[bytes] = [b"n" * length for length in (14, 15, 30, 31, 60, 61, 200, 247, 254, 255)]
-    names += ["Grüße-日本語".encode(), "penguin-🐧".encode(), b"raw-\xff\xfe-\xe4", b"with space", b".hidden", b"a+b=c,[d]"]
+    names += [
+        "Grüße-日本語".encode(),
+        "penguin-🐧".encode(),
+        b"raw-\xff\xfe-\xe4",
+        b"with space",
+        b".hidden",
+        b"a+b=c,[d]",
+    ]
     return {b"names/" + name: _SMALL for name in names}
 
 
@@ -260,7 +270,7 @@ def _attributes() -> Tree:
         ("user.huge", _random.randbytes(16_000)),
         ("user.short", b"value"),
     )
-    return {
+    tree = {
         b"set": replace(_DIRECTORY, mode=stat.S_IFDIR | 0o1777),
         b"set/read-only": replace(_SMALL, mode=stat.S_IFREG | 0o555),
         b"set/set-user": replace(_SMALL, mode=stat.S_IFREG | 0o4711, owner=(1234, 321)),
@@ -269,6 +279,10 @@ def _attributes() -> Tree:
         b"set/xattrs": replace(_SMALL, xattrs=tuple(sorted(xattrs))),
         b"set/acl": replace(_SMALL, mode=stat.S_IFREG | 0o660, xattrs=((ACL_ACCESS, _ACL_OF_FILE),)),
         b"set/acl-directory": replace(_DIRECTORY, mode=stat.S_IFDIR | 0o750, xattrs=((ACL_DEFAULT, _ACL_OF_NEW),)),
+    }
+    # cramfs makes one inode of equal files, with the attributes of one of them; so no two are equal.
+    return {
+        path: replace(entry, content=content((0, path))) if entry.content else entry for path, entry in tree.items()
     }
 
 
@@ -279,20 +293,24 @@ _XATTR_NAMES = sorted({name for entry in PLAN.values() for name, _ in entry.xatt
 # ---- writing and reading -----------------------------------------------------
 
 
-def write(system: Any, root: str, holds: Holds) -> None:
-    """Write the plan through `system` (`os`, or the `os` of a kernel); raises OSError if what `holds` has fails."""
+def write(system: Any, root: str, holds: Holds | None, plan: Mapping[bytes, Entry] = PLAN) -> None:
+    """Write a plan through `system` (`os`, or the `os` of a kernel).
+
+    Raises OSError if what `holds` has fails; with None, as much as possible will do.
+    """
     system.mkdir(root)
-    kept = holds.keep(PLAN)
-    for path, entry in PLAN.items():
+    kept = holds.keep(plan) if holds else {}
+    for path, entry in plan.items():
         with contextlib.nullcontext() if path in kept else contextlib.suppress(OSError):
             _create(system, os.fsencode(root) + b"/" + path, os.fsencode(root), entry)
     # Times last and from the inside out: every other change would set them anew.
-    for path in reversed(PLAN):
+    for path in reversed(list(plan)):
         whole = os.fsencode(root) + b"/" + path
-        entry = PLAN[path]
-        if path in kept:
-            _set_attributes(system, whole, entry, kept[path])
-            system.utime(whole, ns=(entry.accessed or 0, entry.modified), follow_symlinks=False)
+        entry = plan[path]
+        if path in kept or holds is None:
+            _set_attributes(system, whole, entry, kept.get(path))
+            with contextlib.nullcontext() if path in kept else contextlib.suppress(OSError):
+                system.utime(whole, ns=(entry.accessed or 0, entry.modified), follow_symlinks=False)
 
 
 def _create(system: Any, path: bytes, root: bytes, entry: Entry) -> None:
@@ -315,14 +333,14 @@ def _create(system: Any, path: bytes, root: bytes, entry: Entry) -> None:
             system.close(fd)
 
 
-def _set_attributes(system: Any, path: bytes, entry: Entry, kept: Entry) -> None:
-    with contextlib.nullcontext() if kept.owner == entry.owner else contextlib.suppress(OSError):
+def _set_attributes(system: Any, path: bytes, entry: Entry, kept: Entry | None) -> None:
+    with contextlib.nullcontext() if kept and kept.owner == entry.owner else contextlib.suppress(OSError):
         system.chown(path, *entry.owner, follow_symlinks=False)
     if not stat.S_ISLNK(entry.mode):
-        with contextlib.nullcontext() if kept.mode == entry.mode else contextlib.suppress(OSError):
+        with contextlib.nullcontext() if kept and kept.mode == entry.mode else contextlib.suppress(OSError):
             system.chmod(path, stat.S_IMODE(entry.mode))
     for xattr in entry.xattrs:
-        with contextlib.nullcontext() if xattr in kept.xattrs else contextlib.suppress(OSError):
+        with contextlib.nullcontext() if kept and xattr in kept.xattrs else contextlib.suppress(OSError):
             system.setxattr(path, *xattr, follow_symlinks=False)
 
 

@@ -72,6 +72,35 @@ static PyObject *native_null_call(PyObject *module, PyObject *args)
 	return PyFloat_FromDouble((double)(ended - started) / (double)count);
 }
 
+static PyObject *native_switches(PyObject *module, PyObject *args)
+{
+	struct native_module *state = PyModule_GetState(module);
+	struct native_process *process;
+	struct native_crossing crossing;
+	struct host_result result = { 0 };
+	u64 nanoseconds = 0;
+	long long count;
+	int error;
+
+	if (!PyArg_ParseTuple(args, "O!L:switch_nanoseconds",
+			      state->process_type, &process, &count))
+		return NULL;
+	if (count < 1) {
+		PyErr_SetString(PyExc_ValueError, "count must be at least 1");
+		return NULL;
+	}
+	if (!native_check_process(process))
+		return NULL;
+	native_enter(process->kernel, &crossing);
+	error = host_measure_switches(process->host, (u64)count, &nanoseconds,
+				      &result);
+	native_leave(process->kernel, &crossing);
+	if (!native_check(process->kernel, &result) ||
+	    !native_check_code(process->kernel, error))
+		return NULL;
+	return PyFloat_FromDouble((double)nanoseconds / (double)count);
+}
+
 static PyMethodDef native_functions[] = {
 	{ "map_view", native_map_view, METH_VARARGS,
 	  "map_view(process, address, length, readonly, /)\n--\n\nMapped memory as a buffer." },
@@ -79,6 +108,8 @@ static PyMethodDef native_functions[] = {
 	  "reclaim_fault_handler()\n--\n\nPut the fault handler in front again; whether that was needed." },
 	{ "null_call_nanoseconds", native_null_call, METH_VARARGS,
 	  "null_call_nanoseconds(process, count, /)\n--\n\nWhat getpid takes from C." },
+	{ "switch_nanoseconds", native_switches, METH_VARARGS,
+	  "switch_nanoseconds(process, count, /)\n--\n\nWhat a switch between tasks over a pipe takes." },
 	{ 0 },
 };
 

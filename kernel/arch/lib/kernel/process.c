@@ -55,6 +55,8 @@ struct task_struct *__switch_to(struct task_struct *from,
 				struct task_struct *to)
 {
 	lib_charge(LIB_CHARGE_SWITCH_NS);
+	if (to->thread.library)
+		lib_last_progress = lib_cpu.virtual_now;
 	lib_switched_from = from;
 	lib_current = to;
 	lib_switch_stack(&from->thread.sp, to->thread.sp);
@@ -69,7 +71,8 @@ void flush_thread(void)
 void arch_cpu_idle(void)
 {
 	if (!READ_ONCE(lib_cpu.attention) && lib_clock_now() < lib_deadline) {
-		lib_cpu.idle_until = lib_deadline;
+		lib_cpu.idle_until = lib_waits_for_nothing() ? LL_FOREVER :
+							       lib_deadline;
 		lib_leave(LL_EXIT_IDLE);
 	}
 	/* Look for interrupts as soon as they are enabled. */

@@ -13,6 +13,8 @@
 #include <linux/fs.h>
 #include <linux/init.h>
 #include <linux/init_syscalls.h>
+#include <linux/kdev_t.h>
+#include <linux/major.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -20,6 +22,9 @@
 #include <linux/task_work.h>
 #include <asm/lib.h>
 #include <asm/unistd.h>
+
+
+#define LIB_TASKS 16384
 
 static const char lib_magic[] = "a task of the host process\n";
 
@@ -59,9 +64,17 @@ static int __init lib_make_init(void)
 	ssize_t bytes;
 
 	register_binfmt(&lib_format);
+	/* Tasks are fibers of one program; memory limits them soon enough. */
+	current->signal->rlim[RLIMIT_NPROC].rlim_cur = LIB_TASKS;
+	current->signal->rlim[RLIMIT_NPROC].rlim_max = LIB_TASKS;
 	/* A tmpfs as root is made for everybody to write to. */
 	if (init_chmod("/", 0755))
 		panic("cannot set the mode of the root directory");
+	/* Standard input and output of init: there is nothing behind them. */
+	init_unlink("/dev/console");
+	if (init_mknod("/dev/console", S_IFCHR | 0600,
+		       new_encode_dev(MKDEV(MEM_MAJOR, 3))))
+		panic("cannot make /dev/console");
 	file = filp_open("/init", O_CREAT | O_WRONLY, 0500);
 	if (IS_ERR(file))
 		panic("/init: cannot create: %ld", PTR_ERR(file));

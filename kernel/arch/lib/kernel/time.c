@@ -9,10 +9,12 @@
 #include <linux/clockchips.h>
 #include <linux/clocksource.h>
 #include <linux/delay.h>
+#include <linux/hrtimer.h>
 #include <linux/init.h>
 #include <linux/sched/clock.h>
 #include <linux/timekeeping.h>
 #include <asm/lib.h>
+#include <../kernel/time/tick-internal.h>
 
 /* When the next timer interrupt is due; see lib_cpu.idle_until. */
 u64 lib_deadline = LL_FOREVER;
@@ -100,6 +102,51 @@ void __init time_init(void)
 	clockevents_config_and_register(&lib_timer, NSEC_PER_SEC, 1,
 					LONG_MAX);
 }
+
+/*
+ * Under the virtual clock the kernel's own housekeeping moves time for ever,
+ * a few times a second, so a wait that nothing can end has to be recognised:
+ * no library task has run for so long, and no high-resolution timer is set,
+ * which is what timeouts and sleeps of system calls are made of. (Timers of
+ * the network are not, but all of them have come by then.)
+ */
+#define LIB_PATIENCE_NS (4ULL * 3600 * NSEC_PER_SEC)
+
+u64 lib_last_progress;
+
+static bool lib_timer_is_set(void)
+{
+	struct hrtimer_cpu_base *base = this_cpu_ptr(&hrtimer_bases);
+	struct hrtimer *tick = &tick_get_tick_sched(0)->sched_timer;
+	struct timerqueue_node *node;
+	int clock;
+
+	for (clock = 0; clock < HRTIMER_MAX_CLOCK_BASES; clock++)
+		for (node = timerqueue_getnext(&base->clock_base[clock].active);
+		     node; node = timerqueue_iterate_next(node))
+			if (node != &tick->node)
+				return true;
+	return false;
+}
+
+bool lib_waits_for_nothing(void)
+{
+	return lib_clock_is_virtual() &&
+	       lib_cpu.virtual_now - lib_last_progress > LIB_PATIENCE_NS &&
+	       !lib_timer_is_set();
+}
+
+/*
+ * Timers have the resolution of ticks until a tick has found that the clock
+ * allows a better one. Let it come before the first program.
+ */
+static int __init lib_first_tick(void)
+{
+	lib_deadline = 0;
+	lib_irq_poll();
+	return 0;
+}
+late_initcall(lib_first_tick);
 
 /* Delays end by the clock; nothing counts loops. */
 void __init calibrate_delay(void)

@@ -33,7 +33,9 @@ bool lib_exit_work(void);
 
 /* time.c */
 extern u64 lib_deadline;
+extern u64 lib_last_progress;
 void lib_timer_interrupt(void);
+bool lib_waits_for_nothing(void);
 
 /* Charges to the virtual clock, in nanoseconds: whoever spins moves time. */
 #define LIB_CHARGE_SYSCALL_NS 100

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a switch between two tasks takes: the classic ping-pong over pipes.
+ *
+ * Both players are tasks of the kernel and both are moved by the calling
+ * thread: it starts the read of one, which blocks, and comes out with the read
+ * of the other, which had been blocked so far. Two host threads would measure
+ * the host's scheduler.
+ *
+ * A player whose read is over before anybody waited for it (the kernel may
+ * switch to it as soon as there is a byte) is noticed by its state.
+ *
+ * The players live on the heap: after a failure a read may still be pending,
+ * and its player is left to it.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include "runner.h"
+
+struct host_player {
+	struct host_kernel *kernel;
+	struct host_task *task;
+	struct host_wait read;
+	int from, to; /* descriptors */
+	unsigned char byte;
+};
+
+static int host_throw(struct host_player *player, struct host_result *result)
+{
+	u64 args[6] = { player->to, (u64)&player->byte, 1 };
+
+	host_call(player->kernel, player->task, SYS_write, args,
+		  HOST_CALL_UNINTERRUPTED, result);
+	return result->value == 1 ? 0 : -EIO;
+}
+
+static void host_prepare_catch(struct host_player *player)
+{
+	u64 args[6] = { player->from, (u64)&player->byte, 1 };
+
+	host_fill(&player->read, player->task, SYS_read, args,
+		  HOST_CALL_UNINTERRUPTED);
+	player->read.state = WAIT_QUEUED;
+}
+
+/* `from` has thrown: it begins to wait (but for the last time), `to` catches. */
+static int host_catch(struct host_player *from, struct host_player *to,
+		      bool last)
+{
+	if (!last)
+		host_prepare_catch(from);
+	if (load(&to->read.state) == WAIT_QUEUED)
+		host_pass(from->kernel, last ? NULL : &from->read, &to->read);
+	else if (!last)
+		host_push(from->kernel, &from->read.call);
+	if (to->read.dead)
+		return -EOWNERDEAD;
+	return to->read.call.result == 1 ? 0 : -EIO;
+}
+
+static int host_play(struct host_player players[2], u64 switches,
+		     struct host_result *result)
+{
+	struct host_player *from = &players[0], *to = &players[1], *swap;
+	int error = 0;
+
+	host_prepare_catch(to);
+	host_push(to->kernel, &to->read.call);
+	while (!error && switches--) {
+		error = host_throw(from, result);
+		if (!error)
+			error = host_catch(from, to, !switches);
+		swap = from;
+		from = to;
+		to = swap;
+	}
+	return error;
+}
+
+static int host_two_pipes(struct host_process *process, int pipes[2][2],
+			  struct host_result *result)
+{
+	int at;
+
+	for (at = 0; at < 2; at++) {
+		u64 args[6] = { (u64)pipes[at], O_CLOEXEC };
+
+		host_process_call(process, SYS_pipe2, args, result);
+		if (result->value < 0)
+			return result->value;
+	}
+	return 0;
+}
+
+static void host_close_pipes(struct host_process *process, int pipes[2][2])
+{
+	struct host_result ignored;
+	int at;
+
+	for (at = 0; at < 4; at++) {
+		u64 args[6] = { pipes[at / 2][at % 2] };
+
+		if (pipes[at / 2][at % 2] >= 0)
+			host_process_call(process, SYS_close, args, &ignored);
+	}
+}
+
+int host_measure_switches(struct host_process *process, u64 switches,
+			  u64 *nanoseconds, struct host_result *result)
+{
+	struct host_kernel *kernel = process->kernel;
+	int pipes[2][2] = { { -1, -1 }, { -1, -1 } };
+	struct host_player *players = calloc(2, sizeof(*players));
+	struct host_task *tasks[2] = { 0 };
+	int at, error;
+
+	if (!players)
+		return -ENOMEM;
+	tasks[0] = host_find_task(process, result);
+	if (tasks[0])
+		tasks[1] = host_make_task(process, result);
+	if (!tasks[1]) {
+		free(players);
+		return result->value ? result->value : -EAGAIN;
+	}
+	error = host_two_pipes(process, pipes, result);
+	for (at = 0; !error && at < 2; at++)
+		players[at] = (struct host_player){
+			.kernel = kernel,
+			.task = tasks[at],
+			.from = pipes[!at][0],
+			.to = pipes[at][1],
+		};
+	if (!error) {
+		*nanoseconds = host_monotonic(kernel);
+		error = host_play(players, switches, result);
+		*nanoseconds = host_monotonic(kernel) - *nanoseconds;
+	}
+	host_close_pipes(process, pipes);
+	/* Another thread may have it now. */
+	pthread_mutex_lock(&kernel->lock);
+	tasks[1]->thread = 0;
+	pthread_mutex_unlock(&kernel->lock);
+	if (!error)
+		free(players);
+	return error;
+}

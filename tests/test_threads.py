@@ -1,0 +1,212 @@
+"""Python threads in one kernel, the GIL, and Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import pytest
+
+import liblinux
+from conftest import MIB
+
+THREADS = 32
+
+
+@pytest.fixture
+def kernel(shared_kernel: liblinux.Kernel) -> liblinux.Kernel:
+    return shared_kernel
+
+
+def start(functions: Sequence[Callable[[], object]]) -> list[threading.Thread]:
+    threads = [threading.Thread(target=function) for function in functions]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def test_everybody_waits_for_something_else(kernel: liblinux.Kernel) -> None:
+    """Each thread blocks in a read of a pipe of its own, and gets what was meant for it, in any order."""
+    pipes = [kernel.os.pipe() for _ in range(THREADS)]
+    got: dict[int, bytes] = {}
+
+    def wait(number: int) -> None:
+        got[number] = kernel.os.read(pipes[number][0], 100)
+
+    threads = start([partial(wait, number) for number in range(THREADS)])
+    order = list(range(THREADS))
+    random.Random(1).shuffle(order)
+    for number in order:
+        kernel.os.write(pipes[number][1], b"for %d" % number)
+        threads[number].join()
+        assert got.pop(number) == b"for %d" % number
+    for reader, writer in pipes:
+        kernel.os.close(reader)
+        kernel.os.close(writer)
+
+
+def test_a_chain_of_threads(kernel: liblinux.Kernel) -> None:
+    """A message goes through all threads and back, many times."""
+    pipes = [kernel.os.pipe() for _ in range(THREADS + 1)]
+    rounds = 100
+
+    def pass_on(number: int) -> None:
+        for _ in range(rounds):
+            kernel.os.write(pipes[number + 1][1], kernel.os.read(pipes[number][0], 8))
+
+    threads = start([partial(pass_on, number) for number in range(THREADS)])
+    for count in range(rounds):
+        kernel.os.write(pipes[0][1], count.to_bytes(8, "little"))
+        assert kernel.os.read(pipes[-1][0], 8) == count.to_bytes(8, "little")
+    for thread in threads:
+        thread.join()
+    for reader, writer in pipes:
+        kernel.os.close(reader)
+        kernel.os.close(writer)
+
+
+def test_many_writers_and_readers_of_one_pipe(kernel: liblinux.Kernel) -> None:
+    """Nothing is lost, doubled or torn."""
+    reader, writer = kernel.os.pipe()
+    count, pairs = 200, THREADS // 2
+    received: list[int] = []
+
+    def write(number: int) -> None:
+        for item in range(count):
+            kernel.os.write(writer, struct.pack("=Q", number * count + item))
+
+    def read() -> None:
+        received.extend(struct.unpack("=Q", kernel.os.read(reader, 8))[0] for _ in range(count))
+
+    for thread in start([*[read] * pairs, *(partial(write, number) for number in range(pairs))]):
+        thread.join()
+    assert sorted(received) == list(range(pairs * count))
+    kernel.os.close(reader)
+    kernel.os.close(writer)
+
+
+def test_files_from_many_threads(kernel: liblinux.Kernel) -> None:
+    failures: list[str] = []
+
+    def work(number: int) -> None:
+        path = f"/tmp/{number}"
+        for size in range(1, 40):
+            with kernel.open(path, "wb") as file:
+                file.write(bytes([number]) * size * 100)
+            kernel.os.rename(path, path + "-moved")
+            with kernel.open(path + "-moved", "rb") as file:
+                if file.read() != bytes([number]) * size * 100:
+                    failures.append(path)
+            kernel.os.unlink(path + "-moved")
+
+    for thread in start([partial(work, number) for number in range(THREADS)]):
+        thread.join()
+    assert failures == []
+
+
+def test_memory_from_many_threads(kernel: liblinux.Kernel) -> None:
+    """Page faults of several threads at once, outside of any system call."""
+    view = kernel.mmap(None, 4 * MIB)
+
+    def touch(number: int) -> None:
+        for page in range(number, len(view) // 4096, THREADS):
+            view[page * 4096] = number + 1
+
+    for thread in start([partial(touch, number) for number in range(THREADS)]):
+        thread.join()
+    assert all(view[page * 4096] == page % THREADS + 1 for page in range(len(view) // 4096))
+    view.release()
+
+
+def progress_during(call: Callable[[], object]) -> float:
+    """How much of the time of a call in another thread this thread could run Python, from 0 to 1."""
+    times: list[float] = []
+
+    def timed() -> None:
+        times.append(time.perf_counter())
+        call()
+        times.append(time.perf_counter())
+
+    thread = threading.Thread(target=timed)
+    thread.start()
+    ticks = []
+    while thread.is_alive():
+        ticks.append(time.perf_counter())
+    thread.join()
+    begin, end = times
+    parts = 20
+    return len({int((tick - begin) / (end - begin) * parts) for tick in ticks if begin <= tick < end}) / parts
+
+
+def test_the_gil_is_released_while_a_call_waits(kernel: liblinux.Kernel) -> None:
+    assert progress_during(lambda: kernel.syscall("nanosleep", struct.pack("=qq", 0, 300_000_000), None)) > 0.3
+
+
+def test_the_gil_is_released_while_a_call_computes(kernel: liblinux.Kernel) -> None:
+    buffer = bytearray(64 * MIB)
+    fd = kernel.os.open("/dev/urandom", os.O_RDONLY)
+    assert progress_during(lambda: kernel.os.readinto(fd, buffer)) > 0.3
+    kernel.os.close(fd)
+
+
+# ---- Ctrl-C ------------------------------------------------------------------
+
+
+@pytest.fixture
+def interrupt() -> Iterator[Callable[[], None]]:
+    """Presses Ctrl-C in a moment."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    timers: list[threading.Timer] = []
+
+    def press() -> None:
+        timers.append(threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)))
+        timers[-1].start()
+
+    yield press
+    for timer in timers:
+        timer.join()
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("call", ["read", "nanosleep", "epoll_wait", "futex"])
+def test_ctrl_c_ends_a_wait(kernel: liblinux.Kernel, interrupt: Callable[[], None], call: str) -> None:
+    """KeyboardInterrupt; and the same call works afterwards."""
+    reader, writer = kernel.os.pipe()
+    epoll = kernel.syscall("epoll_create1", 0)
+    waits: dict[str, Callable[[], object]] = {
+        "read": lambda: kernel.os.read(reader, 1),
+        "nanosleep": lambda: kernel.syscall("nanosleep", struct.pack("=qq", 100, 0), None),
+        "epoll_wait": lambda: kernel.syscall("epoll_wait", epoll, bytearray(12), 1, -1),
+        "futex": lambda: kernel.syscall("futex", bytearray(4), 128, 0, None, None, 0),
+    }
+    for _ in range(2):
+        interrupt()
+        with pytest.raises(KeyboardInterrupt):
+            waits[call]()
+    kernel.os.write(writer, b"x")
+    assert kernel.os.read(reader, 1) == b"x"
+    for fd in (reader, writer, epoll):
+        kernel.os.close(fd)
+
+
+def test_ctrl_c_while_another_thread_is_inside(kernel: liblinux.Kernel, interrupt: Callable[[], None]) -> None:
+    """It ends the wait of the main thread, and of no other."""
+    mine, theirs = kernel.os.pipe(), kernel.os.pipe()
+    got: list[bytes] = []
+    thread = threading.Thread(target=lambda: got.append(kernel.os.read(theirs[0], 10)))
+    thread.start()
+    interrupt()
+    with pytest.raises(KeyboardInterrupt):
+        kernel.os.read(mine[0], 1)
+    assert thread.is_alive()
+    kernel.os.write(theirs[1], b"undisturbed")
+    thread.join()
+    assert got == [b"undisturbe"]
+    for fd in (*mine, *theirs):
+        kernel.os.close(fd)
