@@ -29,8 +29,10 @@ build: .stamps/venv
 test: build .stamps/test-programs
 	$(foreach kernel,$(KERNELS),LIBLINUX_KERNEL=$(kernel) $(VENV)/pytest $(TESTS) &&) true
 
-test-tap: build .stamps/test-programs
-	@$(foreach kernel,$(KERNELS),LIBLINUX_KERNEL=$(kernel) $(VENV)/pytest --tap $(TESTS) &&) true
+# Nothing but TAP on standard output, a document for each kernel.
+test-tap:
+	@$(MAKE) --no-print-directory build .stamps/test-programs >&2
+	@$(foreach kernel,$(KERNELS),LIBLINUX_KERNEL=$(kernel) $(VENV)/pytest --tap13 $(TESTS) &&) true
 
 bench: build .stamps/test-programs
 	$(VENV)/python bench/run.py
@@ -45,5 +47,6 @@ wheel: build
 	rm -rf build/lib* build/bdist*
 	$(VENV)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
+# Kernels that were built stay in the cache, see `liblinux build --help`.
 clean:
-	rm -rf build dist .venv .stamps .mypy_cache .pytest_cache .ruff_cache src/*.egg-info src/liblinux/*.so
+	rm -rf build dist .venv .stamps .mypy_cache .pytest_cache .ruff_cache src/*.egg-info src/liblinux/*.so src/liblinux/lib

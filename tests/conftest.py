@@ -13,6 +13,8 @@ import pytest
 
 import liblinux
 
+pytest_plugins = ["tap13"]
+
 # Debian keeps mkfs and fsck where users' PATH does not lead.
 ENVIRONMENT = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"}
 MIB = 1 << 20

@@ -7,13 +7,16 @@ import io
 import os
 import random
 import socket
+import struct
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import liblinux
 from conftest import MIB, Images
+from liblinux import _native
 
 
 def test_missing_image(kernel: liblinux.Kernel, tmp_path: Path) -> None:
@@ -352,3 +355,40 @@ def test_an_image_that_is_no_kernel(tmp_path: Path) -> None:
         wrong.write_bytes(content)
         with pytest.raises((liblinux.BuildError, OSError)):
             liblinux.Kernel(version=str(wrong))
+
+
+def test_an_image_of_another_boundary(tmp_path: Path) -> None:
+    """A kernel that was built for another version of the host side is refused before it runs."""
+    release, image = next(reversed(list(liblinux.images().items())))
+    content = bytearray(image.read_bytes())
+    magic = content.index(b"liblinux" + struct.pack("=I", _native.BOUNDARY_VERSION))
+    struct.pack_into("=I", content, magic + 8, _native.BOUNDARY_VERSION + 1)
+    wrong = tmp_path / f"liblinux-{release}.so"
+    wrong.write_bytes(content)
+    with pytest.raises(liblinux.BuildError, match="boundary"):
+        liblinux.Kernel(version=str(wrong))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"type": "bananafs"},
+        {"type": "xfs"},
+        {"type": "ext4", "options": "banana"},
+        {"type": "ext4", "options": "commit=-5"},
+        {"partition": 1},
+        {"target": "/mnt/\0"},
+    ],
+    ids=str,
+)
+def test_a_failed_mount_changes_nothing(kernel: liblinux.Kernel, images: Images, options: dict[str, Any]) -> None:
+    """Whatever was wrong: the image is as it was, and mounts when it is asked for properly."""
+    image = images.ext4()
+    before = image.read_bytes()
+    disk = kernel.attach(image)
+    with pytest.raises((liblinux.MountError, ValueError)):
+        kernel.mount(disk, **({"target": "/mnt"} | options))
+    kernel.os.sync()
+    assert image.read_bytes() == before
+    kernel.mount(disk, "/mnt")
+    assert "hello.txt" in kernel.os.listdir("/mnt")

@@ -396,3 +396,15 @@ def test_detach_flushes_an_object(kernel: liblinux.Kernel) -> None:
     disk.detach()
     assert source.data[:7] == b"written"
     assert source.flushes > 0
+
+
+def test_fsync_flushes_the_image_file(kernel: liblinux.Kernel, images: Images) -> None:
+    """A flush of the kernel is one of the host; without a sync there is none."""
+    kernel.mount(kernel.attach(images.ext4()), "/mnt")
+    before = kernel.statistics()["flushes"]
+    fd = kernel.os.open("/mnt/file", os.O_WRONLY | os.O_CREAT)
+    kernel.os.write(fd, b"x")
+    assert kernel.statistics()["flushes"] == before
+    kernel.os.fsync(fd)
+    assert kernel.statistics()["flushes"] > before
+    kernel.os.close(fd)

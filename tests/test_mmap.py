@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -284,3 +285,25 @@ def test_a_real_crash_is_still_reported() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == -11
     assert "Fatal Python error: Segmentation fault" in done.stderr
+
+
+def test_touching_behind_the_end_is_a_bus_error() -> None:
+    """A file that was truncated under its mapping: as everywhere, SIGBUS, and the rest is still there."""
+    program = """
+        import faulthandler, os
+        import liblinux
+        kernel = liblinux.Kernel()
+        faulthandler.enable()
+        fd = kernel.os.open("/file", os.O_RDWR | os.O_CREAT)
+        kernel.os.write(fd, b"x" * 8192)
+        view = kernel.mmap(fd)
+        print(view[0], view[8191], flush=True)
+        kernel.os.ftruncate(fd, 4096)
+        print(view[4095], flush=True)
+        view[4096]
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "120 120\n120\n"
+    assert done.returncode == -signal.SIGBUS
+    assert "Fatal Python error: Bus error" in done.stderr

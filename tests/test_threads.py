@@ -6,6 +6,9 @@ import os
 import random
 import signal
 import struct
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -153,6 +156,30 @@ def test_the_gil_is_released_while_a_call_computes(kernel: liblinux.Kernel) -> N
     fd = kernel.os.open("/dev/urandom", os.O_RDONLY)
     assert progress_during(lambda: kernel.os.readinto(fd, buffer)) > 0.3
     kernel.os.close(fd)
+
+
+def test_no_thread_and_no_signal_is_taken() -> None:
+    """A kernel at work is this thread, and the two signals of the machine's faults."""
+    program = """
+        import os, re
+        from pathlib import Path
+
+        def caught():
+            mask = int(re.search(r"SigCgt:\\s*(\\w+)", Path("/proc/self/status").read_text())[1], 16)
+            return {number for number in range(1, 65) if mask >> number - 1 & 1}
+
+        before = caught()
+        import liblinux
+        with liblinux.Kernel() as kernel:
+            kernel.mount(None, "/work", type="tmpfs")
+            with kernel.open("/work/file", "wb") as file:
+                file.write(bytes(1 << 20))
+            kernel.os.sync()
+            print(os.listdir("/proc/self/task") == [str(os.getpid())], sorted(caught() - before))
+    """
+    command = [sys.executable, "-W", "error", "-c", textwrap.dedent(program)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"True [{signal.SIGBUS.value}, {signal.SIGSEGV.value}]\n"
 
 
 # ---- Ctrl-C ------------------------------------------------------------------

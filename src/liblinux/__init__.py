@@ -28,7 +28,7 @@ under :class:`LiblinuxError`.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from liblinux._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from liblinux._disk import Disk as Disk

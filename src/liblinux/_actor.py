@@ -8,7 +8,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal, TextIO, overload
+from liblinux._typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal, TextIO, overload
 
 from liblinux._io import open_file
 from liblinux._mmap import Mapping as MemoryMapping

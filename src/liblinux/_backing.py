@@ -19,7 +19,7 @@ import io
 import os
 import stat
 import threading
-from typing import Any, Protocol
+from liblinux._typing import Any, Protocol
 
 __all__ = ["FileAdapter", "check_size", "is_file_object", "lock_image", "open_image_file", "plain_descriptor"]
 

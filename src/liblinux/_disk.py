@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import PurePath
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from liblinux._typing import TYPE_CHECKING, Any, Value
 
 from liblinux._backing import (
     FileAdapter,
@@ -30,8 +29,7 @@ SYSFS_SECTOR_BYTES = 512  # sysfs counts in these, whatever the disk's own secto
 SECTOR_SIZES = (512, 1024, 2048, 4096)
 
 
-@dataclass(frozen=True, slots=True)
-class Partition:
+class Partition(Value):
     """A partition as the kernel found it.
 
     `number` counts from 1; `type` is what its first bytes look like ("ext4",

@@ -17,7 +17,7 @@ import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from liblinux._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from liblinux import _native
@@ -41,7 +41,8 @@ _LEVELS = (
     logging.INFO,
     logging.DEBUG,
 )
-_PRIORITY = re.compile(rb"^(\d+),", re.MULTILINE)
+# A record and the KEY=value lines that belong to it.
+_RECORD = re.compile(rb"^(\d+),.*\n?(?: .*\n?)*", re.MULTILINE)
 _ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
 
 
@@ -108,32 +109,27 @@ class KernelLog:
         self._records: deque[Record] = deque(maxlen=RECORDS_KEPT)
 
     def pump(self) -> None:
-        """Take over what the kernel has logged since, and forward it. Cheap when there is nothing."""
+        """Take over what the kernel has logged since, and forward what logging wants. Cheap when there is nothing."""
         if self._native.closed or not self._native.log_pending:
             return
         raw = self._native.log()
         self._raw.append(raw)
-        if self._wanted(raw):
-            self.take()
+        # All of it is parsed when somebody asks: a boot has more than a hundred records.
+        wanted = {level for level, logged in enumerate(_LEVELS) if _LOGGER.isEnabledFor(logged)}
+        for match in _RECORD.finditer(raw):
+            if int(match[1]) & 7 in wanted:
+                for record in parse(match[0]):
+                    _LOGGER.log(record.logging_level, "%s", record.text, extra={"kernel": record})
 
     def take(self) -> list[Record]:
-        """The records that arrived since the last parsing; they have been forwarded."""
-        if not self._native.closed and self._native.log_pending:
-            self._raw.append(self._native.log())
+        """The records that arrived since the last parsing."""
+        self.pump()
         fresh = parse(b"".join(self._raw))
         self._raw.clear()
         self._records.extend(fresh)
-        for record in fresh:
-            if _LOGGER.isEnabledFor(record.logging_level):
-                _LOGGER.log(record.logging_level, "%s", record.text, extra={"kernel": record})
         return fresh
 
     def records(self) -> list[Record]:
         """All records since boot that are still kept."""
         self.take()
         return list(self._records)
-
-    @staticmethod
-    def _wanted(raw: bytes) -> bool:
-        """Whether logging would pass any record on; asked before the work of parsing."""
-        return any(_LOGGER.isEnabledFor(_LEVELS[int(priority) & 7]) for priority in set(_PRIORITY.findall(raw)))

@@ -19,7 +19,7 @@ Every message says what was tried, what happened, and what to do next.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from liblinux._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from liblinux._disk import Partition

@@ -13,26 +13,29 @@ every entry into the kernel, which costs a host system call each.)
 from __future__ import annotations
 
 import faulthandler
-import functools
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
 
 from liblinux import _native
+from liblinux._typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import ParamSpec, TypeVar
+
+    _Parameters = ParamSpec("_Parameters")
+    _Result = TypeVar("_Result")
 
 __all__ = ["install"]
 
-_Parameters = ParamSpec("_Parameters")
-_Result = TypeVar("_Result")
-
 
 def _reclaiming(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
-    @functools.wraps(function)
     def wrapper(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
         try:
             return function(*args, **kwargs)
         finally:
             _native.reclaim_fault_handler()
 
+    # What functools.wraps does; importing it takes as long as opening a hundred files.
+    wrapper.__name__, wrapper.__qualname__, wrapper.__doc__ = function.__name__, function.__qualname__, function.__doc__
     wrapper.__liblinux__ = True  # type: ignore[attr-defined]  # functions take attributes
     return wrapper
 

@@ -11,7 +11,7 @@ import warnings
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from liblinux._typing import TYPE_CHECKING, Any, Literal
 
 from liblinux import _abi, _faulthandler, _native
 from liblinux import _disk as disks
@@ -31,6 +31,20 @@ __all__ = ["Kernel"]
 SEED_BYTES = 64
 MINIMUM_MEMORY_BYTES = 20 << 20
 
+# Devices that drivers make at boot, whether anybody wants them or not: they cost a
+# quarter of the boot and two megabytes. All can be made later. The command line of
+# the user comes after these and overrules them.
+_BOOT_OPTIONS = (
+    "bonding.max_bonds=0",
+    "dummy.numdummies=0",
+    "ifb.numifbs=0",
+    "nbd.nbds_max=0",
+    "null_blk.nr_devices=0",
+    "zram.num_devices=0",
+    "jfs.nTxBlock=256",
+    "jfs.nTxLock=1024",
+)
+_TASKS = b"16384"
 _BOOT_MOUNTS = (("devtmpfs", "/dev"), ("proc", "/proc"), ("sysfs", "/sys"))
 _BOOT_DIRECTORIES = (("/mnt", 0o755), ("/tmp", 0o1777))  # noqa: S108 - the kernel's own, not the host's
 _MEMORY = re.compile(r"(\d+)\s*(?:([KMGT])(?:i?B)?|B)?", re.IGNORECASE)
@@ -91,7 +105,7 @@ class Kernel(Actor):
             memory=self.memory,
             virtual=clock == "virtual",
             seed=self.seed,
-            command_line=command_line.encode(),
+            command_line=" ".join((*_BOOT_OPTIONS, command_line)).encode(),
             realtime=realtime,
         )
         self._host_process = os.getpid()
@@ -286,13 +300,16 @@ class Kernel(Actor):
     def _prepare(self) -> None:
         """What every program expects to find, in as few calls as possible."""
         call = self.os.call
-        call("chmod", "/", 0o755)  # the kernel's first tmpfs is open to everybody
         for type, target in _BOOT_MOUNTS:
             call("mkdir", target, 0o755)
             error = -call("mount", type, target, type, 0, None)
             # A kernel built without one of them works without it.
             if error not in (0, errno.ENODEV, errno.EBUSY):
                 raise OSError(error, f"cannot mount {type} at boot: {os.strerror(error)}", target)
+        # The kernel allows as many tasks as its memory could hold with programs in them.
+        if (fd := call("open", "/proc/sys/kernel/threads-max", os.O_WRONLY, 0)) >= 0:
+            call("write", fd, _TASKS, len(_TASKS))
+            call("close", fd)
         for directory, mode in _BOOT_DIRECTORIES:
             call("mkdir", directory, mode)
             call("chmod", directory, mode)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import mmap as host_mmap
 import weakref
 from types import TracebackType
-from typing import TYPE_CHECKING
+from liblinux._typing import TYPE_CHECKING
 
 from liblinux import _abi, _native
 from liblinux._io import KernelFile

@@ -7,9 +7,8 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING
+from liblinux._typing import TYPE_CHECKING, Value
 
 from liblinux import _abi
 from liblinux._disk import Disk, Partition, probe
@@ -86,8 +85,7 @@ _SHORT_MAGIC = ("hfs", "minix", "nilfs2", "vfat")
 _JOURNALLED = ("ext3", "ext4", "xfs", "btrfs", "f2fs", "jfs", "nilfs2", "ntfs3")
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(Value):
     """A mounted file system; unmounts at the end of a `with` block."""
 
     kernel: Kernel

@@ -8,7 +8,7 @@ are the standard library's own.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from liblinux._typing import TYPE_CHECKING, Any
 
 from liblinux._os_path import PathFunctions
 from liblinux._os_process import Identity

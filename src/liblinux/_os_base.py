@@ -8,7 +8,7 @@ carry the path they are about, as those of the standard library do.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NoReturn
+from liblinux._typing import TYPE_CHECKING, NoReturn
 
 from liblinux import _abi
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from liblinux._typing import TYPE_CHECKING
 
 from liblinux import _abi
 from liblinux._os_base import Calls, StrOrBytesPath, blame, decode, dir_descriptor, encode

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import posixpath
 import stat as stat_modes
-from typing import TYPE_CHECKING, Any
+from liblinux._typing import TYPE_CHECKING, Any
 
 from liblinux._errors import KernelClosed
 from liblinux._os_base import PathOrFd, StrOrBytesPath, encode, like

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat as stat_modes
-from typing import Any, AnyStr, overload
+from liblinux._typing import Any, AnyStr, overload
 
 from liblinux import _abi
 from liblinux._os_base import (

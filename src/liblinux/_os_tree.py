@@ -8,7 +8,7 @@ import os
 import stat as stat_modes
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, AnyStr, Generic, overload
+from liblinux._typing import TYPE_CHECKING, AnyStr, Generic, overload
 
 from liblinux import _abi
 from liblinux._os_base import PathOrFd, StrOrBytesPath, blame, decode, encode

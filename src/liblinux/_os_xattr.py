@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
+from liblinux._typing import TYPE_CHECKING
 
 from liblinux._os_base import Calls, PathOrFd, StrOrBytesPath, decode, encode
 

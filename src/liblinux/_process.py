@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from liblinux._typing import TYPE_CHECKING
 
 from liblinux import _abi
 from liblinux._actor import Actor

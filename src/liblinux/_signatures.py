@@ -9,7 +9,8 @@ Offsets and magic numbers are those of the on-disk formats
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+
+from liblinux._typing import Value
 
 __all__ = ["PROBE_BYTES", "Content", "identify"]
 
@@ -21,8 +22,7 @@ _EXT_INCOMPAT_OF_EXT3 = 0x0002 | 0x0004 | 0x0010  # filetype, recover, meta_bg
 _EXT_RO_COMPAT_OF_EXT3 = 0x0001 | 0x0002 | 0x0004  # sparse_super, large_file, btree_dir
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Value):
     """A recognised content: the kernel's name of the type, and the label in its super block."""
 
     type: str
@@ -30,8 +30,7 @@ class Content:
     mountable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class _Signature:
+class _Signature(Value):
     type: str
     offset: int
     magic: bytes

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from liblinux._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -58,6 +57,8 @@ def syscaller(native: _native.Process, numbers: Mapping[str, int]) -> Callable[.
 
 
 def _unknown(name: object, numbers: Mapping[str, int]) -> str:
+    import difflib  # noqa: PLC0415 - slow to import, and only needed here
+
     close = difflib.get_close_matches(str(name), numbers, n=3)
     advice = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
     return f"this kernel has no system call {name!r}{advice}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
-from typing import TYPE_CHECKING, Union
+from liblinux._typing import TYPE_CHECKING, Union
 
 if TYPE_CHECKING:
     from liblinux._os import Os

@@ -167,6 +167,21 @@ _e2fsck = program("e2fsck", "-fn")
 _fsck_fat = program("fsck.fat", "-n")
 _fsck_minix = program("fsck.minix", "-f")
 
+# Linux 6.12 loses its way in a list of attributes when a shorter name follows a longer one: the buffer of
+# hfsplus_listxattr() is not cleared in between. So they are asked for by name. No checker is free for HFS+.
+_HFSPLUS = Holds(
+    raw_names="replaced",
+    wide_characters=False,
+    links_like_names=False,
+    folds_case=True,
+    modified_step=SECOND,
+    accessed_step=SECOND,
+    latest=_YEAR_2106,
+    xattrs_listed=False,
+    acls=False,
+    holes=False,
+)
+
 FORMATS = [
     Format(
         "ext2", "ext2", 32 * MIB, program("mkfs.ext2", "-qF"), _e2fsck, _EXT2, remarks="supports timestamps until 2038"
@@ -194,7 +209,7 @@ FORMATS = [
         "btrfs",
         114 * MIB,
         program("mkfs.btrfs", "-q"),
-        program("btrfs", "check", "--readonly"),
+        program("btrfs", "check", "--readonly", "--check-data-csum"),
         Holds(xattr_bytes=16_000),
     ),
     Format(
@@ -202,7 +217,7 @@ FORMATS = [
         "btrfs",
         114 * MIB,
         program("mkfs.btrfs", "-q", "--csum", "xxhash", "--mixed"),
-        program("btrfs", "check", "--readonly"),
+        program("btrfs", "check", "--readonly", "--check-data-csum"),
         Holds(link_bytes=3900),
         options="noatime,compress-force=zstd",
     ),
@@ -281,18 +296,7 @@ FORMATS = [
         24 * MIB,
         hfsplus.make,
         hfsplus.check,
-        Holds(
-            raw_names="replaced",
-            wide_characters=False,
-            links_like_names=False,
-            xattrs_listed=False,
-            folds_case=True,
-            modified_step=SECOND,
-            accessed_step=SECOND,
-            latest=_YEAR_2106,
-            acls=False,
-            holes=False,
-        ),
+        _HFSPLUS,
     ),
     # Disks whose sectors have 4096 bytes. (exfatprogs 1.2 and minix cannot make such images.)
     Format(
@@ -312,7 +316,7 @@ FORMATS = [
         "btrfs",
         114 * MIB,
         program("mkfs.btrfs", "-q"),
-        program("btrfs", "check", "--readonly"),
+        program("btrfs", "check", "--readonly", "--check-data-csum"),
         Holds(xattr_bytes=16_000),
         sector_size=4096,
     ),

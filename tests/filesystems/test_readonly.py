@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from planting import differences, read, write
 from quiet import quiet_kernel
-from trees import PLAN, SECOND, Holds, differences, read, write
+from trees import PLAN, SECOND, Holds
 
 from conftest import run
 

@@ -1,0 +1,72 @@
+"""Measure liblinux side by side with the alternatives: `make bench`.
+
+    python bench/run.py                     everything, some minutes
+    python bench/run.py --quick             smaller images and fewer rounds, to see that it works
+    python bench/run.py --only read         one subject; can be repeated
+    python bench/run.py --json FILE         the figures also as JSON
+    python bench/run.py --build             also the full build of a kernel
+
+Reads and writes happen on a tmpfs, so that no disk is measured. As root, loop
+mounts are measured too.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import boot
+import building
+import calls
+import footprint
+import reading
+import startup
+import switching
+import walking
+import writing
+from images import workplace
+from measure import Row
+from rich.console import Console
+from subjects import Bench
+from table import show, write_json
+
+SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
+    "boot": boot.measure,
+    "process": startup.measure,
+    "calls": calls.measure,
+    "switch": switching.measure,
+    "read": reading.measure,
+    "walk": walking.measure,
+    "write": writing.measure,
+    "memory": footprint.measure,
+    "build": building.measure,
+}
+ROUNDS = 7
+QUICK_ROUNDS = 1
+
+
+def main() -> None:
+    """Do what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="one round on small images")
+    parser.add_argument("--only", action="append", choices=list(SUBJECTS), metavar="NAME", help=", ".join(SUBJECTS))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    parser.add_argument("--build", action="store_true", help="also build a kernel from nothing: minutes")
+    parser.add_argument("--rounds", type=int, help=f"instead of {ROUNDS}")
+    options = parser.parse_args()
+    rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
+    console = Console()
+    rows: list[Row] = []
+    with console.status("making the images") as status, workplace(quick=options.quick) as images:
+        bench = Bench(images, rounds, options.quick, options.build)
+        for name in options.only or SUBJECTS:
+            status.update(f"measuring: {name}")
+            rows += SUBJECTS[name](bench)
+    show(console, rows, rounds)
+    if options.json:
+        write_json(options.json, rows, rounds)
+
+
+if __name__ == "__main__":
+    main()
