@@ -34,7 +34,11 @@ test-tap:
 	@$(MAKE) --no-print-directory build .stamps/test-programs >&2
 	@$(foreach kernel,$(KERNELS),LIBLINUX_KERNEL=$(kernel) $(VENV)/pytest --tap13 $(TESTS) &&) true
 
-bench: build .stamps/test-programs
+.stamps/bench-programs: dev/prepare.py pyproject.toml
+	$(PYTHON) dev/prepare.py --bench-programs
+	@mkdir -p .stamps && touch $@
+
+bench: build .stamps/bench-programs
 	$(VENV)/python bench/run.py
 
 check: .stamps/venv

@@ -23,6 +23,4 @@ def measure(bench: Bench) -> list[Row]:
             figures[OURS] = timed([command, "build", "--force", "--output", directory])
     note = "" if bench.build else "not measured; run with --build"
     title = f"full kernel build on {os.cpu_count()} cores"
-    return [
-        Row("build", title, "s", f"{BUILD_SECONDS:g} s", figures, at_most(figures, BUILD_SECONDS), note=note)
-    ]
+    return [Row("build", title, "s", f"{BUILD_SECONDS:g} s", figures, at_most(figures, BUILD_SECONDS), note=note)]

@@ -22,7 +22,9 @@ def measure(bench: Bench) -> list[Row]:
         from_c, skipped = medians(
             {
                 OURS: lambda: _native.null_call_nanoseconds(process, count),
-                "native getpid": lambda: float(run([compiled(HERE / "native.c", bench.images.directory), "getpid", count])),
+                "native getpid": lambda: float(
+                    run([compiled(HERE / "native.c", bench.images.directory), "getpid", str(count)])
+                ),
             },
             bench.rounds,
         )

@@ -17,10 +17,10 @@ from typing import Any
 BUFFER_BYTES = 1 << 20
 
 
-def _mounted(image: str, *, readonly: bool = True, memory: str = "512M") -> Any:
+def _mounted(image: str, *, readonly: bool = True) -> Any:
     import liblinux  # noqa: PLC0415 - the other jobs must not pay for it
 
-    kernel = liblinux.Kernel(memory=memory)
+    kernel = liblinux.Kernel()
     kernel.mount(kernel.attach(image, readonly=readonly), "/mnt")
     return kernel
 
@@ -65,7 +65,7 @@ def read_host(path: str) -> float:
     """A file of the host's."""
     buffer = bytearray(BUFFER_BYTES)
     started = time.perf_counter()
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - as one would
+    with open(path, "rb", buffering=0) as file:
         _read_all(file.readinto, buffer)
     return time.perf_counter() - started
 
@@ -196,7 +196,7 @@ def _check(found: int) -> None:
 
 def write_liblinux(image: str, count: str) -> float:
     """Files by open, write, close of `kernel.os`, and one syncfs."""
-    kernel = _mounted(image, readonly=False, memory="256M")
+    kernel = _mounted(image, readonly=False)
     system = kernel.os
     data = os.urandom(4096)
     started = time.perf_counter()

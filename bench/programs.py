@@ -103,12 +103,12 @@ def fuse_mount(image: Path, target: Path, *, readonly: bool = True) -> Iterator[
         yield target
     finally:
         if os.path.ismount(target):
-            run([program("fusermount") if shutil.which("fusermount") else program("umount"), *_unmount_option(), target])
+            run([*_unmount_command(), target])
         process.wait()
 
 
-def _unmount_option() -> list[str]:
-    return ["-u"] if shutil.which("fusermount") else []
+def _unmount_command() -> list[str]:
+    return [program("umount")] if os.geteuid() == 0 else [program("fusermount"), "-u"]
 
 
 @functools.cache

@@ -42,7 +42,7 @@ def measure(bench: Bench) -> list[Row]:
             "read",
             f"{title}, direct I/O",
             "ms",
-            "1.2 × pytsk3",
+            "1.2 x pytsk3",
             {**figures, OURS: direct},
             within({**figures, OURS: direct}, "pytsk3", 1.2),
             skipped=skipped,

@@ -13,8 +13,11 @@ mounts are measured too.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
+
+from rich.console import Console
 
 import boot
 import building
@@ -25,11 +28,10 @@ import startup
 import switching
 import walking
 import writing
-from images import workplace
 from measure import Row
-from rich.console import Console
 from subjects import Bench
 from table import show, write_json
+from workplace import workplace
 
 SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "boot": boot.measure,
@@ -56,7 +58,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help=f"instead of {ROUNDS}")
     options = parser.parse_args()
     rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
-    console = Console()
+    # In a file or a pipe the table is as wide as it needs to be.
+    console = Console() if sys.stdout.isatty() else Console(width=140)
     rows: list[Row] = []
     with console.status("making the images") as status, workplace(quick=options.quick) as images:
         bench = Bench(images, rounds, options.quick, options.build)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from images import Images
 from programs import module, python, run
+from workplace import Images
 
 __all__ = ["HERE", "Bench", "job"]
 

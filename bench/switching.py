@@ -18,7 +18,7 @@ def measure(bench: Bench) -> list[Row]:
             {
                 OURS: lambda: _native.switch_nanoseconds(process, count),
                 "native threads": lambda: float(
-                    run([compiled(HERE / "native.c", bench.images.directory), "switch", count])
+                    run([compiled(HERE / "native.c", bench.images.directory), "switch", str(count)])
                 ),
             },
             bench.rounds,

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from measure import OURS, Row
 from rich.console import Console
 from rich.table import Table
+
+from measure import OURS, Row
 
 __all__ = ["processor", "show", "write_json"]
 
@@ -21,7 +22,7 @@ def processor() -> str:
     """Model and number of the processors, without anything that names the machine."""
     with Path("/proc/cpuinfo").open() as lines:
         model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
-    return f"{os.cpu_count()} × {model}"
+    return f"{os.cpu_count()} x {model}"
 
 
 def number(value: float) -> str:
@@ -35,9 +36,11 @@ def show(console: Console, rows: Sequence[Row], rounds: int) -> None:
     """Print the table, and below it what could not be measured."""
     load = os.getloadavg()[0]
     table = Table(
-        title=f"medians of {rounds} rounds and more · {processor()} · load {load:.1f}", title_justify="left", expand=False
+        title=f"medians of {rounds} rounds and more · {processor()} · load {load:.1f}",
+        title_justify="left",
+        expand=False,
     )
-    for column in ("what", "liblinux", "others (× ours)", "target", ""):
+    for column in ("what", "liblinux", "others (x ours)", "target", ""):
         table.add_column(column, justify="right" if column == "liblinux" else "left")
     for row in rows:
         table.add_row(_what(row), _ours(row), _others(row), row.target, _VERDICTS[row.met], end_section=True)
@@ -60,7 +63,7 @@ def _others(row: Row) -> str:
     lines = []
     for name, value in row.figures.items():
         if name != OURS:
-            ratio = f" ({number(value / row.ours)}×)" if row.ours else ""
+            ratio = f" ({number(value / row.ours)}x)" if row.ours else ""
             lines.append(f"{name} {number(value)} {row.unit}{ratio}")
     lines += [f"{name} {text}" for name, text in row.published.items()]
     return "\n".join(lines)
@@ -68,5 +71,10 @@ def _others(row: Row) -> str:
 
 def write_json(path: Path, rows: Sequence[Row], rounds: int) -> None:
     """All figures, with the machine they are from."""
-    answer = {"processor": processor(), "load": os.getloadavg()[0], "rounds": rounds, "rows": [asdict(row) for row in rows]}
+    answer = {
+        "processor": processor(),
+        "load": os.getloadavg()[0],
+        "rounds": rounds,
+        "rows": [asdict(row) for row in rows],
+    }
     path.write_text(json.dumps(answer, indent=2) + "\n")

@@ -36,7 +36,7 @@ def measure(bench: Bench) -> list[Row]:
             "walk",
             f"{title}, one call",
             "ms",
-            "loop mount / 2, 1.5 × pytsk3",
+            "loop mount / 2, 1.5 x pytsk3",
             figures,
             all_of(within(figures, "loop mount", 1 / 2), within(figures, "pytsk3", 1.5)),
             skipped=skipped,

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 
-from images import SMALL_FILE_BYTES, written_name
 from measure import OURS, Row, medians, within
 from programs import fuse_mount, loop_mount, program, timed
 from subjects import Bench, job
+from workplace import SMALL_FILE_BYTES, written_name
 
 
 def measure(bench: Bench) -> list[Row]:
     """Open, write, close of each, and one syncfs; fuse2fs writes back when it is unmounted."""
     images = bench.images
     count = images.written_files
+
+    def ours() -> float:
+        return job("write_liblinux", images.fresh(), str(count))()
 
     def loop() -> float:
         with loop_mount(images.fresh(), bench.mount_point, readonly=False) as top:
@@ -32,7 +35,7 @@ def measure(bench: Bench) -> list[Row]:
         return timed([program("debugfs"), "-w", "-f", commands, images.fresh()])
 
     players = {
-        OURS: lambda: job("write_liblinux", images.fresh(), str(count))(),
+        OURS: ours,
         "loop mount": loop,
         "debugfs -w": debugfs,
         "fuse2fs": fuse,

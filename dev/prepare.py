@@ -2,6 +2,7 @@
 
     python3 dev/prepare.py                    build tools, then .venv with liblinux in it
     python3 dev/prepare.py --test-programs    the mkfs and fsck programs of the tests
+    python3 dev/prepare.py --bench-programs   what liblinux is compared with
 
 Only the standard library: it runs before anything is installed. As root on
 Debian it installs what is missing, else it says with which command to do so.
@@ -69,6 +70,16 @@ TEST_PROGRAMS = {
 }
 
 
+# Programs that liblinux is measured against; the Python ones are the extra `bench`.
+BENCH_PROGRAMS = {
+    "debugfs": "e2fsprogs",
+    "fuse2fs": "fuse2fs",
+    "fusermount": "fuse",
+    "mke2fs": "e2fsprogs",
+    "mount": "mount",
+}
+
+
 def find_program(name: str) -> str | None:
     """Like shutil.which, also where Debian keeps the programs of root."""
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
@@ -98,21 +109,27 @@ def install(packages: Iterable[str]) -> None:
     subprocess.run(command, env=environment, check=True)
 
 
-def make_environment() -> None:
-    """The virtual environment with liblinux, its command and all development tools."""
+def make_environment(extra: str = "dev") -> None:
+    """The virtual environment with liblinux, its command and what is in `extra`."""
     if not (VENV / "bin" / "python").exists():
         subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
     pip = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     subprocess.run([*pip, "setuptools>=77"], check=True)
     # Without isolation the second build of the extension takes seconds and needs no network.
-    subprocess.run([*pip, "--no-build-isolation", "--editable", f"{ROOT}[dev]"], check=True)
+    subprocess.run([*pip, "--no-build-isolation", "--editable", f"{ROOT}[{extra}]"], check=True)
 
 
 def main() -> None:
     """Do what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--test-programs", action="store_true", help="install the programs that tests need")
-    if parser.parse_args().test_programs:
+    parser.add_argument("--bench-programs", action="store_true", help="install what liblinux is compared with")
+    options = parser.parse_args()
+    if options.bench_programs:
+        install(package for program, package in BENCH_PROGRAMS.items() if find_program(program) is None)
+        make_environment("dev,bench")
+        return
+    if options.test_programs:
         install(package for program, package in TEST_PROGRAMS.items() if find_program(program) is None)
         return
     install([*tools.missing_packages(), *packages_of_python()])

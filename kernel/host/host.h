@@ -75,6 +75,12 @@ u64 host_kernel_now(struct host_kernel *kernel);
 void host_kernel_user_window(struct host_kernel *kernel, u64 *start,
 			     u64 *bytes);
 u64 host_kernel_text(struct host_kernel *kernel);
+/*
+ * This kernel's table of host calls. Entries may be replaced while no thread is
+ * inside; the first argument that they get is opaque, to be passed on to the
+ * function that stood there before.
+ */
+struct ll_host_ops *host_kernel_ops(struct host_kernel *kernel);
 
 /* Take up to `bytes` of the log; returns how many were there. */
 size_t host_kernel_log(struct host_kernel *kernel, char *buffer, size_t bytes);

@@ -246,6 +246,11 @@ struct host_process *host_kernel_init(struct host_kernel *kernel)
 	return kernel->init;
 }
 
+struct ll_host_ops *host_kernel_ops(struct host_kernel *kernel)
+{
+	return &kernel->ops;
+}
+
 u64 host_kernel_now(struct host_kernel *kernel)
 {
 	if (kernel->cpu->clock == LL_CLOCK_VIRTUAL)

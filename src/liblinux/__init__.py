@@ -28,6 +28,7 @@ under :class:`LiblinuxError`.
 from __future__ import annotations
 
 import importlib
+
 from liblinux._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:

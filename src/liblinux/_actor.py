@@ -6,9 +6,6 @@ The kernel object itself acts as init, process 1.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping
-from types import TracebackType
-from liblinux._typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal, TextIO, overload
 
 from liblinux._io import open_file
 from liblinux._mmap import Mapping as MemoryMapping
@@ -16,8 +13,11 @@ from liblinux._mmap import map_file, unmap_with_view
 from liblinux._os import Os
 from liblinux._syscalls import syscaller
 from liblinux._sysctl import Sysctl
+from liblinux._typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal, TextIO, overload
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
     from typing import Self
 
     from liblinux import _native

@@ -18,7 +18,7 @@ import fcntl
 import io
 import os
 import stat
-import threading
+
 from liblinux._typing import Any, Protocol
 
 __all__ = ["FileAdapter", "check_size", "is_file_object", "lock_image", "open_image_file", "plain_descriptor"]
@@ -126,6 +126,8 @@ class FileAdapter:
         if not _ability(source, "seekable"):
             raise io.UnsupportedOperation("a disk needs a file object that can seek")
         self._source = source
+        import threading  # noqa: PLC0415 - an image file needs no lock of ours
+
         self._lock = threading.Lock()
         self._flush = getattr(source, "flush", None)
         self._discard = getattr(source, "discard", None)

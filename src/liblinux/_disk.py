@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import PurePath
-from types import TracebackType
-from liblinux._typing import TYPE_CHECKING, Any, Value
 
 from liblinux._backing import (
     FileAdapter,
@@ -16,8 +13,10 @@ from liblinux._backing import (
     plain_descriptor,
 )
 from liblinux._signatures import PROBE_BYTES, Content, identify
+from liblinux._typing import TYPE_CHECKING, Any, Value
 
 if TYPE_CHECKING:
+    from types import TracebackType
     from typing import Self
 
     from liblinux import _native
@@ -186,7 +185,7 @@ def _attach_path(kernel: Kernel, path: str | bytes, sector: int, readonly: bool,
         native = kernel._native.attach_fd(descriptor, size, sector, readonly=readonly and not overlay, overlay=overlay)
     finally:
         os.close(descriptor)  # the native layer has its own, and the lock with it
-    return Disk(kernel, native, PurePath(os.fsdecode(path)), readonly=readonly)
+    return Disk(kernel, native, path, readonly=readonly)
 
 
 def _attach_buffer(kernel: Kernel, view: memoryview, sector: int, readonly: bool, overlay: bool) -> Disk:

@@ -7,47 +7,31 @@ Documentation/ABI/testing/dev-kmsg)::
      SUBSYSTEM=net
 
 Text is collected unparsed. Parsing some hundred boot messages costs more than a
-tenth of the boot itself, and most programs never look at them.
+tenth of the boot itself, and most programs never look at them. `logging` is not
+imported for it either: in a program without it nobody listens.
 """
 
 from __future__ import annotations
 
-import logging
-import re
-from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from liblinux._typing import TYPE_CHECKING
+import sys
+
+from liblinux._typing import TYPE_CHECKING, Value
 
 if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterator, Mapping
+
     from liblinux import _native
 
 __all__ = ["KernelLog", "Record", "parse"]
 
 RECORDS_KEPT = 16384
 
-_LOGGER = logging.getLogger("liblinux.kernel")
-# Without a handler of its own a library's warnings go to standard error.
-logging.getLogger("liblinux").addHandler(logging.NullHandler())
-
 # syslog's eight levels, EMERG to DEBUG, on the five of Python.
-_LEVELS = (
-    logging.CRITICAL,
-    logging.CRITICAL,
-    logging.CRITICAL,
-    logging.ERROR,
-    logging.WARNING,
-    logging.INFO,
-    logging.INFO,
-    logging.DEBUG,
-)
-# A record and the KEY=value lines that belong to it.
-_RECORD = re.compile(rb"^(\d+),.*\n?(?: .*\n?)*", re.MULTILINE)
-_ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
+_LEVELS = (50, 50, 50, 40, 30, 20, 20, 10)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Value):
     """One message of the kernel.
 
     `level` is syslog's, 0 (emergency) to 7 (debug); `facility` is 0 for the
@@ -60,7 +44,7 @@ class Record:
     sequence: int
     timestamp: float
     text: str
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str]
 
     def __str__(self) -> str:
         return f"[{self.timestamp:12.6f}] {self.text}"
@@ -90,14 +74,36 @@ def _record(line: bytes) -> Record:
     head, separator, text = line.partition(b";")
     numbers = head.split(b",")
     if not separator or len(numbers) < 3 or not all(part.isdigit() for part in numbers[:3]):
-        return Record(6, 0, 0, 0.0, _decode(line))
+        return Record(6, 0, 0, 0.0, _decode(line), {})
     priority, sequence, microseconds = (int(part) for part in numbers[:3])
-    return Record(priority & 7, priority >> 3, sequence, microseconds / 1e6, _decode(text))
+    return Record(priority & 7, priority >> 3, sequence, microseconds / 1e6, _decode(text), {})
 
 
 def _decode(raw: bytes) -> str:
-    unescaped = _ESCAPE.sub(lambda match: bytes((int(match[1], 16),)), raw)
-    return unescaped.decode("utf-8", "backslashreplace")
+    first, *rest = raw.split(rb"\x")
+    for part in rest:
+        try:
+            first += bytes((int(part[:2], 16),)) + part[2:]
+        except ValueError:
+            first += rb"\x" + part
+    return first.decode("utf-8", "backslashreplace")
+
+
+def _priorities(raw: bytes) -> Iterator[tuple[int, bytes]]:
+    """The level of every record, and its text with the KEY=value lines that belong to it."""
+    record = b""
+    for line in raw.splitlines(keepends=True):
+        if record and not line.startswith(b" "):
+            yield from _priority(record)
+            record = b""
+        record += line
+    yield from _priority(record)
+
+
+def _priority(record: bytes) -> Iterator[tuple[int, bytes]]:
+    number = record.partition(b",")[0]
+    if number.isdigit():
+        yield int(number) & 7, record
 
 
 class KernelLog:
@@ -105,31 +111,56 @@ class KernelLog:
 
     def __init__(self, native: _native.Kernel) -> None:
         self._native = native
-        self._raw: list[bytes] = []
-        self._records: deque[Record] = deque(maxlen=RECORDS_KEPT)
+        self._seen: list[bytes] = []  # not parsed yet, nor wanted by take()
+        self._fresh: list[bytes] = []
+        self._records: list[Record] = []
+        self._logger: logging.Logger | None = None
 
     def pump(self) -> None:
         """Take over what the kernel has logged since, and forward what logging wants. Cheap when there is nothing."""
         if self._native.closed or not self._native.log_pending:
             return
         raw = self._native.log()
-        self._raw.append(raw)
-        # All of it is parsed when somebody asks: a boot has more than a hundred records.
-        wanted = {level for level, logged in enumerate(_LEVELS) if _LOGGER.isEnabledFor(logged)}
-        for match in _RECORD.finditer(raw):
-            if int(match[1]) & 7 in wanted:
-                for record in parse(match[0]):
-                    _LOGGER.log(record.logging_level, "%s", record.text, extra={"kernel": record})
+        self._fresh.append(raw)
+        if "logging" in sys.modules:
+            self._forward(raw)
+
+    def mark(self) -> None:
+        """What comes after this is what the next take() is about."""
+        self.pump()
+        self._seen += self._fresh
+        self._fresh.clear()
 
     def take(self) -> list[Record]:
-        """The records that arrived since the last parsing."""
+        """The records that arrived since the last mark() or take()."""
         self.pump()
-        fresh = parse(b"".join(self._raw))
-        self._raw.clear()
-        self._records.extend(fresh)
+        fresh = parse(b"".join(self._fresh))
+        self._records += [*parse(b"".join(self._seen)), *fresh]
+        self._seen.clear()
+        self._fresh.clear()
+        del self._records[:-RECORDS_KEPT]
         return fresh
 
     def records(self) -> list[Record]:
         """All records since boot that are still kept."""
         self.take()
         return list(self._records)
+
+    def _forward(self, raw: bytes) -> None:
+        logger = self._logger = self._logger or _make_logger()
+        # Only those are parsed: a boot has more than a hundred records.
+        wanted = {level for level, logged in enumerate(_LEVELS) if logger.isEnabledFor(logged)}
+        for level, text in _priorities(raw):
+            if level in wanted:
+                for record in parse(text):
+                    logger.log(record.logging_level, "%s", record.text, extra={"kernel": record})
+
+
+def _make_logger() -> logging.Logger:
+    import logging  # noqa: PLC0415 - somebody has imported it already
+
+    # Without a handler of its own a library's warnings go to standard error.
+    above = logging.getLogger("liblinux")
+    if not any(isinstance(handler, logging.NullHandler) for handler in above.handlers):
+        above.addHandler(logging.NullHandler())
+    return logging.getLogger("liblinux.kernel")

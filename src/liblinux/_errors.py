@@ -18,10 +18,11 @@ Every message says what was tried, what happened, and what to do next.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from liblinux._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from liblinux._disk import Partition
     from liblinux._dmesg import Record
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import stat as stat_modes
+
 from liblinux._typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import atexit
 import errno
-import hashlib
 import os
-import re
 import warnings
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from liblinux._typing import TYPE_CHECKING, Any, Literal
 
 from liblinux import _abi, _faulthandler, _native
 from liblinux import _disk as disks
@@ -20,8 +16,11 @@ from liblinux import _process as processes
 from liblinux._actor import Actor
 from liblinux._dmesg import KernelLog, Record
 from liblinux._library import find_image
+from liblinux._typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from liblinux._disk import Disk
     from liblinux._mount import Mount
     from liblinux._process import Process
@@ -47,8 +46,11 @@ _BOOT_OPTIONS = (
 _TASKS = b"16384"
 _BOOT_MOUNTS = (("devtmpfs", "/dev"), ("proc", "/proc"), ("sysfs", "/sys"))
 _BOOT_DIRECTORIES = (("/mnt", 0o755), ("/tmp", 0o1777))  # noqa: S108 - the kernel's own, not the host's
-_MEMORY = re.compile(r"(\d+)\s*(?:([KMGT])(?:i?B)?|B)?", re.IGNORECASE)
-_OCTAL = re.compile(rb"\\([0-7]{3})")
+_SIZE_UNITS = {
+    "": 0,
+    "B": 0,
+    **{unit + end: 10 * power for power, unit in enumerate("KMGT", 1) for end in ("", "B", "IB")},
+}
 
 _faulthandler.install()
 
@@ -101,7 +103,7 @@ class Kernel(Actor):
         self.memory = parse_memory(memory)
         self.seed = make_seed(seed)
         self._native = _native.Kernel(
-            os.fspath(find_image(version)),
+            find_image(version),
             memory=self.memory,
             virtual=clock == "virtual",
             seed=self.seed,
@@ -340,9 +342,8 @@ class Kernel(Actor):
             lines = self._read_text("/proc/self/mounts").splitlines()
         except OSError:
             return []
-        targets = [
-            _OCTAL.sub(lambda match: bytes((int(match[1], 8),)), os.fsencode(line).split(b" ")[1]) for line in lines
-        ]
+        # Blanks and backslashes in them are octal escapes, which are Python's too.
+        targets = [os.fsencode(line).split(b" ")[1].decode("unicode_escape").encode("latin-1") for line in lines]
         return [target for target in targets if target not in own]
 
     def _sync_mount(self, target: str | bytes) -> OSError | None:
@@ -365,10 +366,12 @@ def parse_memory(memory: int | str) -> int:
     if isinstance(memory, bool) or not isinstance(memory, int | str):
         raise TypeError(f"memory is a number of bytes or a string as '64M', not {type(memory).__name__}")
     if isinstance(memory, str):
-        match = _MEMORY.fullmatch(memory.strip())
-        if match is None:
+        text = memory.strip().upper()
+        digits = text.rstrip("KMGTIB \t")
+        shift = _SIZE_UNITS.get(text[len(digits) :].strip())
+        if shift is None or not (digits.isascii() and digits.isdecimal()):
             raise ValueError(f"memory {memory!r} is not a size; write it as '64M' or '1G'")
-        memory = int(match[1]) << 10 * (" KMGT".index(match[2].upper()) if match[2] else 0)
+        memory = int(digits) << shift
     if memory < MINIMUM_MEMORY_BYTES:
         raise ValueError(f"memory of {memory} bytes is too little to boot; take 20M or more")
     return memory
@@ -383,6 +386,8 @@ def make_seed(seed: int | str | bytes | None) -> bytes:
     if isinstance(seed, bool) or not isinstance(seed, int | str | bytes):
         raise TypeError(f"a seed is an int, str or bytes, not {type(seed).__name__}")
     raw = seed if isinstance(seed, bytes) else str(seed).encode()
+    import hashlib  # noqa: PLC0415 - brings in OpenSSL, and most kernels have no such seed
+
     return hashlib.sha512(b"liblinux seed " + raw).digest()
 
 

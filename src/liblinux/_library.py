@@ -8,30 +8,38 @@ LIBLINUX_KERNEL names another file, or a version.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable
-from pathlib import Path
 
 from liblinux._errors import BuildError
+from liblinux._typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
 
 __all__ = ["DEFAULT_SERIES", "find_image", "images"]
 
 DEFAULT_SERIES = "6.12"
-_DIRECTORY = Path(__file__).parent / "lib"
-_NAME = re.compile(r"liblinux-(\d+\.\d+.*)\.so")
+_DIRECTORY = os.path.join(os.path.dirname(__file__), "lib")
+_PREFIX, _SUFFIX = "liblinux-", ".so"
 
 
 def images() -> dict[str, Path]:
     """The kernel images of this installation: their files by release, oldest first."""
+    from pathlib import Path  # noqa: PLC0415 - find_image, which every program calls, does without
+
+    return {release: Path(path) for release, path in _images().items()}
+
+
+def _images() -> dict[str, str]:
     found = {}
-    for path in _DIRECTORY.glob("liblinux-*.so"):
-        match = _NAME.fullmatch(path.name)
-        if match:
-            found[match[1]] = path
+    for name in os.listdir(_DIRECTORY) if os.path.isdir(_DIRECTORY) else ():
+        release = name.removeprefix(_PREFIX).removesuffix(_SUFFIX)
+        if name == f"{_PREFIX}{release}{_SUFFIX}" and release[:1].isdigit() and "." in release:
+            found[release] = os.path.join(_DIRECTORY, name)
     return {release: found[release] for release in sorted(found, key=_order)}
 
 
-def find_image(version: str | None = None) -> Path:
+def find_image(version: str | None = None) -> str:
     """The image file for `version`: a release ("6.12.117"), a series ("6.1") or a path.
 
     Without a version LIBLINUX_KERNEL decides, else the newest 6.12 is taken,
@@ -39,11 +47,10 @@ def find_image(version: str | None = None) -> Path:
     """
     wanted = version or os.environ.get("LIBLINUX_KERNEL") or None
     if wanted is not None and ("/" in wanted or wanted.endswith(".so")):
-        path = Path(wanted)
-        if not path.is_file():
+        if not os.path.isfile(wanted):
             raise BuildError(f"the kernel image {wanted!r} does not exist; build one with: liblinux build")
-        return path
-    available = images()
+        return wanted
+    available = _images()
     releases = _of_series(available, wanted or DEFAULT_SERIES)
     if not releases and wanted is None:
         releases = list(available)
@@ -70,4 +77,5 @@ def _missing(wanted: str | None, available: Iterable[str]) -> str:
 
 
 def _order(release: str) -> tuple[tuple[int, ...], str]:
-    return tuple(int(number) for number in re.findall(r"\d+", release)), release
+    digits = "".join(character if character.isdigit() else " " for character in release)
+    return tuple(map(int, digits.split())), release

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import mmap as host_mmap
 import weakref
-from types import TracebackType
-from liblinux._typing import TYPE_CHECKING
 
 from liblinux import _abi, _native
 from liblinux._io import KernelFile
+from liblinux._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from types import TracebackType
     from typing import Any, Self
 
     from liblinux._os import Os
@@ -29,8 +29,9 @@ class Mapping:
     """A range of mapped memory; made by :meth:`Kernel.mapping`.
 
     `view` is the memory itself. Closing it makes the view unusable and unmaps;
-    so does the end of a `with` block. Touching a page behind the end of the file
-    is a bus error, here as everywhere.
+    so does the end of a `with` block. Touching a page behind the end of the file,
+    as one that truncate() took away, ends the program with SIGSEGV (elsewhere in
+    Linux it would be SIGBUS); given to a system call it is EFAULT.
     """
 
     def __init__(self, system: Os, process: _native.Process, address: int, length: int, writable: bool) -> None:

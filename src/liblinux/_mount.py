@@ -6,15 +6,15 @@ import builtins
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
-from types import TracebackType
-from liblinux._typing import TYPE_CHECKING, Value
 
 from liblinux import _abi
 from liblinux._disk import Disk, Partition, probe
 from liblinux._errors import MountError
+from liblinux._typing import TYPE_CHECKING, Value
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
     from typing import Self
 
     from liblinux._dmesg import Record
@@ -221,7 +221,7 @@ class _Attempt:
         self._may_fall_back = may_fall_back
         self._tried: list[str] = []
         self._detected: str | None = None
-        self._kernel._log.take()  # what comes after belongs to this attempt
+        self._kernel._log.mark()  # what comes after belongs to this attempt
 
     def run(self, type: str | None) -> Mount:
         given = type is not None or self._flags & _NO_TYPE_NEEDED

@@ -8,12 +8,12 @@ are the standard library's own.
 from __future__ import annotations
 
 import os
-from liblinux._typing import TYPE_CHECKING, Any
 
 from liblinux._os_path import PathFunctions
 from liblinux._os_process import Identity
 from liblinux._os_tree import Trees
 from liblinux._os_xattr import Xattrs
+from liblinux._typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

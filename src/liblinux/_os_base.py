@@ -8,9 +8,9 @@ carry the path they are about, as those of the standard library do.
 from __future__ import annotations
 
 import os
-from liblinux._typing import TYPE_CHECKING, NoReturn
 
 from liblinux import _abi
+from liblinux._typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

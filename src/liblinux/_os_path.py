@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import posixpath
 import stat as stat_modes
-from liblinux._typing import TYPE_CHECKING, Any
 
 from liblinux._errors import KernelClosed
 from liblinux._os_base import PathOrFd, StrOrBytesPath, encode, like
+from liblinux._typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from liblinux._os_tree import Trees

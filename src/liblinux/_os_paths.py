@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat as stat_modes
-from liblinux._typing import Any, AnyStr, overload
 
 from liblinux import _abi
 from liblinux._os_base import (
@@ -18,6 +17,7 @@ from liblinux._os_base import (
     like,
 )
 from liblinux._os_descriptors import stat_result, statvfs_result
+from liblinux._typing import Any, AnyStr, overload
 
 __all__ = ["Paths"]
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Sequence
-from liblinux._typing import TYPE_CHECKING
 
 from liblinux import _abi
 from liblinux._os_base import Calls
+from liblinux._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from liblinux import _native
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
+import gc
 import os
 import stat as stat_modes
-from collections.abc import Callable, Iterator
-from types import TracebackType
-from liblinux._typing import TYPE_CHECKING, AnyStr, Generic, overload
 
 from liblinux import _abi
 from liblinux._os_base import PathOrFd, StrOrBytesPath, blame, decode, encode
 from liblinux._os_descriptors import Descriptors, stat_result
 from liblinux._os_paths import Paths
+from liblinux._typing import TYPE_CHECKING, AnyStr, Generic, overload
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from types import TracebackType
     from typing import Self
 
     from liblinux import _native
@@ -102,11 +101,14 @@ class DirEntry(Generic[AnyStr]):
             blame(error, self.path)
 
 
-class ScandirIterator(Iterator[DirEntry[AnyStr]]):
+class ScandirIterator(Generic[AnyStr]):
     """What scandir returns: an iterator that is also a context manager."""
 
     def __init__(self, entries: Iterator[DirEntry[AnyStr]]) -> None:
         self._entries: Iterator[DirEntry[AnyStr]] = entries
+
+    def __iter__(self) -> Self:
+        return self
 
     def __next__(self) -> DirEntry[AnyStr]:
         return next(self._entries)
@@ -267,13 +269,21 @@ class Trees(Descriptors, Paths):
                 raise problem
             onerror(problem)
         prefix = os.path.join(encode(top), b"")
-        if _wants_bytes(top):
-            return [DirEntry(native, name, prefix + name, raw[1], raw[0] >> 12, raw) for name, raw in found]
-        start = decode(prefix)
-        return [
-            DirEntry(native, text, start + text, raw[1], raw[0] >> 12, raw)
-            for text, raw in ((decode(name), raw) for name, raw in found)
-        ]
+        collecting = gc.isenabled()
+        # So many new objects at once would make the collector look at all of them, again and again.
+        gc.disable()
+        try:
+            if _wants_bytes(top):
+                return [DirEntry(native, name, prefix + name, raw[1], raw[0] >> 12, raw) for name, raw in found]
+            start = prefix.decode("utf-8", "surrogateescape")
+            names = [name.decode("utf-8", "surrogateescape") for name, _ in found]
+            return [
+                DirEntry(native, name, start + name, raw[1], raw[0] >> 12, raw)
+                for name, (_, raw) in zip(names, found, strict=True)
+            ]
+        finally:
+            if collecting:
+                gc.enable()
 
     def makedirs(self, name: StrOrBytesPath, mode: int = 0o777, exist_ok: bool = False) -> None:
         """Create a directory and those above it that are missing."""
@@ -303,8 +313,10 @@ class Trees(Descriptors, Paths):
         self.rename(old, new)
         head, tail = os.path.split(encode(old))
         if head and tail:
-            with contextlib.suppress(OSError):  # not empty: renamed all the same, as os.renames has it
+            try:  # noqa: SIM105 - contextlib is slow to import
                 self.removedirs(head)
+            except OSError:
+                pass  # not empty: renamed all the same, as os.renames has it
 
     def _entries(self, path: PathOrFd) -> list[tuple[bytes, int, int]]:
         try:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from liblinux._typing import TYPE_CHECKING
 
 from liblinux._os_base import Calls, PathOrFd, StrOrBytesPath, decode, encode
+from liblinux._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

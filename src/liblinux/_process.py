@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from liblinux._typing import TYPE_CHECKING
-
 from liblinux import _abi
 from liblinux._actor import Actor
 from liblinux._errors import KernelClosed
+from liblinux._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from liblinux import _native
     from liblinux._kernel import Kernel
     from liblinux._os import Os

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
-from liblinux._typing import TYPE_CHECKING, Union
+from _collections_abc import MutableMapping  # the home of collections.abc; every interpreter has loaded it
+
+from liblinux._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from liblinux._os import Os
 
 __all__ = ["Sysctl"]
 
 _ROOT = "/proc/sys"
-Value = Union[str, int, bool, tuple[int, ...], list[int]]  # noqa: UP007 - needed at run time
+Value = str | int | bool | tuple[int, ...] | list[int]
 
 
 class Sysctl(MutableMapping[str, str]):

@@ -10,22 +10,41 @@ type checker all names are what they are in `typing`.
 
 from __future__ import annotations
 
+__all__ = [
+    "IO",
+    "TYPE_CHECKING",
+    "Any",
+    "AnyStr",
+    "BinaryIO",
+    "Generic",
+    "Literal",
+    "NoReturn",
+    "Protocol",
+    "Self",
+    "TextIO",
+    "Value",
+    "dataclass_transform",
+    "overload",
+]
+
 # A type checker takes a name like this for true, wherever it comes from.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import IO as IO
-    from typing import Any as Any
-    from typing import AnyStr as AnyStr
-    from typing import BinaryIO as BinaryIO
-    from typing import Generic as Generic
-    from typing import Literal as Literal
-    from typing import NoReturn as NoReturn
-    from typing import Protocol as Protocol
-    from typing import TextIO as TextIO
-    from typing import Union as Union
-    from typing import dataclass_transform as dataclass_transform
-    from typing import overload as overload
+    from typing import (
+        IO,
+        Any,
+        AnyStr,
+        BinaryIO,
+        Generic,
+        Literal,
+        NoReturn,
+        Protocol,
+        Self,
+        TextIO,
+        dataclass_transform,
+        overload,
+    )
 else:
 
     class Generic:
@@ -39,8 +58,8 @@ else:
     class Literal(Generic):
         """Only for annotations."""
 
-    IO = Protocol = Union = Generic
-    Any = AnyStr = BinaryIO = NoReturn = TextIO = object
+    IO = Protocol = Generic
+    Any = AnyStr = BinaryIO = NoReturn = Self = TextIO = object
 
     def overload(function):
         """The implementation that follows takes its place."""
@@ -51,33 +70,39 @@ else:
         return lambda decorated: decorated
 
 
+class _Fields(type):
+    """Makes slots of the annotated names of a class."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], space: dict[str, Any]) -> _Fields:
+        fields = tuple(space.get("__annotations__", ()))
+        space["_defaults"] = {field: space.pop(field) for field in fields if field in space}
+        space["__slots__"] = space["__match_args__"] = fields
+        return super().__new__(cls, name, bases, space)
+
+
 @dataclass_transform(frozen_default=True)
-class Value:
-    """What `@dataclass(frozen=True)` makes of a class: fields, equality, a hash and a repr.
+class Value(metaclass=_Fields):
+    """What `@dataclass(frozen=True, slots=True)` makes of a class: fields, equality, a hash and a repr.
 
     Fields are the annotated names of the class; a value there is the default.
     """
 
-    _fields: tuple[str, ...] = ()
-
-    def __init_subclass__(cls) -> None:
-        cls._fields = cls.__match_args__ = tuple(cls.__annotations__)  # type: ignore[attr-defined]  # made here
+    if TYPE_CHECKING:
+        _defaults: dict[str, object]
+        __match_args__: tuple[str, ...]
 
     def __init__(self, *values: object, **named: object) -> None:
-        fields = self._fields
-        state = self.__dict__
-        state.update(zip(fields, values, strict=False))
-        for name, value in named.items():
-            if name not in fields or name in state:
-                raise TypeError(f"{type(self).__name__}() got an unexpected or repeated argument {name!r}")
-            state[name] = value
+        fields = self.__match_args__
         if len(values) > len(fields):
             raise TypeError(f"{type(self).__name__}() takes {len(fields)} arguments, not {len(values)}")
-        for name in fields:
-            if name not in state:
-                if not hasattr(type(self), name):
-                    raise TypeError(f"{type(self).__name__}() needs the argument {name!r}")
-                state[name] = getattr(type(self), name)
+        given = dict(zip(fields, values, strict=False))
+        if unknown := [name for name in named if name not in fields or name in given]:
+            raise TypeError(f"{type(self).__name__}() got an unexpected or repeated argument {unknown[0]!r}")
+        state = {**self._defaults, **given, **named}
+        if missing := [name for name in fields if name not in state]:
+            raise TypeError(f"{type(self).__name__}() needs the argument {missing[0]!r}")
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"cannot assign to field {name!r} of a {type(self).__name__}")
@@ -85,12 +110,18 @@ class Value:
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"cannot delete field {name!r} of a {type(self).__name__}")
 
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        return type(self), self._values()
+
     def __eq__(self, other: object) -> bool:
-        return self.__dict__ == other.__dict__ if type(other) is type(self) else NotImplemented
+        return self._values() == other._values() if type(other) is type(self) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(tuple(self.__dict__[name] for name in self._fields))
+        return hash(self._values())
 
     def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={self.__dict__[name]!r}" for name in self._fields)
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__match_args__)
         return f"{type(self).__name__}({fields})"
+
+    def _values(self) -> tuple[object, ...]:
+        return tuple(getattr(self, name) for name in self.__match_args__)

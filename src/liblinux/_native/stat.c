@@ -72,6 +72,8 @@ PyObject *native_stat_tuple(const struct native_statx *status)
 	NATIVE_ITEM(born ? native_time(&status->btime) : PyLong_FromLong(-1));
 	NATIVE_ITEM(PyLong_FromUnsignedLongLong(status->attributes));
 #undef NATIVE_ITEM
+	/* Numbers refer to nothing: the collector would find that out each time. */
+	PyObject_GC_UnTrack(tuple);
 	return tuple;
 }
 

@@ -283,6 +283,9 @@ static PyObject *native_walk_item(struct native_walker *walker, size_t path_at,
 					 (Py_ssize_t)path_bytes);
 	if (path)
 		item = PyTuple_Pack(2, path, second);
+	/* Nothing in it can refer back: let the collector not look at it. */
+	if (item)
+		PyObject_GC_UnTrack(item);
 	Py_XDECREF(path);
 	Py_DECREF(second);
 	return item;
