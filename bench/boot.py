@@ -7,7 +7,7 @@ import time
 
 import liblinux
 from liblinux import _native
-from liblinux._kernel import make_seed
+from liblinux._kernel import _BOOT_OPTIONS, make_seed
 from liblinux._library import find_image
 from measure import OURS, Row, at_most, medians
 from subjects import Bench
@@ -40,7 +40,9 @@ def _bare() -> float:
     seed = make_seed(None)
     image = os.fspath(find_image())
     started = time.perf_counter()
-    kernel = _native.Kernel(image, memory=64 << 20, virtual=False, seed=seed, command_line=b"")
+    kernel = _native.Kernel(
+        image, memory=64 << 20, virtual=False, seed=seed, command_line=" ".join(_BOOT_OPTIONS).encode()
+    )
     kernel.init.getpid()
     ended = time.perf_counter()
     kernel.close()

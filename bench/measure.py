@@ -63,6 +63,11 @@ def medians(
             except Skipped as reason:
                 skipped[name] = str(reason)
                 continue
+            except RuntimeError as failure:
+                # One that fails must not take the figures of all others with it.
+                skipped[name] = "FAILED: " + str(failure).rpartition("\n")[2]
+                figures[name].clear()
+                continue
             if turn >= warm_up:
                 figures[name].append(figure)
     return {name: statistics.median(values) for name, values in figures.items() if values}, skipped

@@ -77,6 +77,7 @@ struct host_wait {
 enum host_call_flags {
 	HOST_CALL_UNINTERRUPTED = 1, /* never ask embedding.interrupted */
 	HOST_CALL_FAULT = 2, /* embedding.release around every sleep */
+	HOST_CALL_UNATTENDED = 4, /* no thread sleeps until it is finished */
 };
 
 /* A thread inside a callback of the embedding for that kernel. */
@@ -164,6 +165,7 @@ void host_memory_exit(struct host_kernel *kernel);
 int host_memory_alias(void *host, u64 address, u64 offset, u64 bytes,
 		      u32 protection);
 int host_memory_unalias(void *host, u64 address, u64 bytes);
+void host_memory_trim(struct host_kernel *kernel);
 void host_memory_release(void *host, u64 offset, u64 bytes);
 
 /* ops.c */

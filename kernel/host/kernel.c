@@ -157,6 +157,7 @@ static int host_kernel_boot(struct host_kernel *kernel,
 	if (code)
 		return host_fail(error, code, "the kernel did not boot: %s",
 				 strerror(-code));
+	host_memory_trim(kernel);
 	code = host_process_init(kernel);
 	if (code)
 		return host_fail(error, code,

@@ -41,7 +41,7 @@ static void host_prepare_catch(struct host_player *player)
 	u64 args[6] = { player->from, (u64)&player->byte, 1 };
 
 	host_fill(&player->read, player->task, SYS_read, args,
-		  HOST_CALL_UNINTERRUPTED);
+		  HOST_CALL_UNINTERRUPTED | HOST_CALL_UNATTENDED);
 	player->read.state = WAIT_QUEUED;
 }
 

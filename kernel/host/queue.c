@@ -73,15 +73,18 @@ void host_finished(void *host, struct ll_call *call)
 {
 	struct host_wait *wait = call->host;
 	struct host_task *task = call->host;
+	bool unattended;
 
 	(void)host;
 	if (call->nr == LL_CALL_INTERRUPT) {
 		__atomic_store_n(&task->interrupting, 0, __ATOMIC_RELEASE);
 		return;
 	}
+	unattended = wait->flags & HOST_CALL_UNATTENDED;
 	__atomic_store_n(&wait->state, WAIT_FINISHED, __ATOMIC_RELEASE);
 	/* `wait` may be gone already: only its address is used. */
-	host_futex_wake(&wait->state);
+	if (!unattended)
+		host_futex_wake(&wait->state);
 }
 
 /* Whom the kernel has not looked at yet, else anybody. Under `lock`. */
