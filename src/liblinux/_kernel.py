@@ -43,6 +43,9 @@ _BOOT_OPTIONS = (
     "jfs.nTxBlock=256",
     "jfs.nTxLock=1024",
 )
+# Linux sizes these tables by memory, for programs; here the memory is for files.
+_FILE_TABLES = ("dhash_entries=16384", "ihash_entries=16384")
+_FILE_TABLES_MEMORY_BYTES = 48 << 20
 _TASKS = b"16384"
 _BOOT_MOUNTS = (("devtmpfs", "/dev"), ("proc", "/proc"), ("sysfs", "/sys"))
 _BOOT_DIRECTORIES = (("/mnt", 0o755), ("/tmp", 0o1777))  # noqa: S108 - the kernel's own, not the host's
@@ -107,7 +110,7 @@ class Kernel(Actor):
             memory=self.memory,
             virtual=clock == "virtual",
             seed=self.seed,
-            command_line=" ".join((*_BOOT_OPTIONS, command_line)).encode(),
+            command_line=" ".join((*_boot_options(self.memory), command_line)).encode(),
             realtime=realtime,
         )
         self._host_process = os.getpid()
@@ -359,6 +362,10 @@ class Kernel(Actor):
         finally:
             self.os.call("close", fd)
         return None
+
+
+def _boot_options(memory_bytes: int) -> tuple[str, ...]:
+    return _BOOT_OPTIONS + (_FILE_TABLES if memory_bytes >= _FILE_TABLES_MEMORY_BYTES else ())
 
 
 def parse_memory(memory: int | str) -> int:
