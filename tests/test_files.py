@@ -15,11 +15,11 @@ from conftest import Images, e2fsck
 
 @pytest.fixture
 def kernel(shared_kernel: liblinux.Kernel) -> Iterator[liblinux.Kernel]:
-    shared_kernel.mount(None, "/work", type="tmpfs")
-    shared_kernel.os.chdir("/work")
+    shared_kernel.mount(None, "/scratch", type="tmpfs")
+    shared_kernel.os.chdir("/scratch")
     yield shared_kernel
     shared_kernel.os.chdir("/")
-    shared_kernel.umount("/work", lazy=True)
+    shared_kernel.umount("/scratch", lazy=True)
 
 
 def test_text(kernel: liblinux.Kernel) -> None:

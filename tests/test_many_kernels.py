@@ -109,7 +109,7 @@ def test_one_after_the_other_leaves_nothing() -> None:
 
     def boot() -> None:
         with liblinux.Kernel(memory=MEMORY) as kernel:
-            kernel.mount(None, "/work", type="tmpfs")
+            kernel.mount(None, "/scratch", type="tmpfs")
 
     for _ in range(3):
         boot()

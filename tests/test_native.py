@@ -761,3 +761,11 @@ def test_the_null_call_is_measured(init: _native.Process) -> None:
     assert 0 < _native.null_call_nanoseconds(init, 1000) < 1e6
     with pytest.raises(ValueError, match="count"):
         _native.null_call_nanoseconds(init, 0)
+
+
+def test_a_switch_is_measured(init: _native.Process) -> None:
+    for count in (1, 2, 1001):
+        assert 0 < _native.switch_nanoseconds(init, count) < 1e8
+    with pytest.raises(ValueError, match="count"):
+        _native.switch_nanoseconds(init, 0)
+    assert init.getpid() == 1

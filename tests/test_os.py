@@ -25,11 +25,11 @@ def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
         os.chdir(before)
         return
     kernel = request.getfixturevalue("shared_kernel")
-    kernel.mount(None, "/work", type="tmpfs", options="mode=755")
-    kernel.os.chdir("/work")
+    kernel.mount(None, "/scratch", type="tmpfs", options="mode=755")
+    kernel.os.chdir("/scratch")
     yield kernel.os
     kernel.os.chdir("/")
-    kernel.umount("/work", lazy=True)
+    kernel.umount("/scratch", lazy=True)
 
 
 def write(system: Any, path: str, data: bytes = b"data") -> None:

@@ -171,8 +171,8 @@ def test_no_thread_and_no_signal_is_taken() -> None:
         before = caught()
         import liblinux
         with liblinux.Kernel() as kernel:
-            kernel.mount(None, "/work", type="tmpfs")
-            with kernel.open("/work/file", "wb") as file:
+            kernel.mount(None, "/scratch", type="tmpfs")
+            with kernel.open("/scratch/file", "wb") as file:
                 file.write(bytes(1 << 20))
             kernel.os.sync()
             print(os.listdir("/proc/self/task") == [str(os.getpid())], sorted(caught() - before))

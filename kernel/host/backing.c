@@ -66,8 +66,8 @@ static int host_fd_data(int fd, struct ll_io *io)
 	memcpy(vectors, io->segments, io->nr_segments * sizeof(*vectors));
 	result = host_transfer_all(fd, write, vectors, io->nr_segments,
 				   io->offset, flags);
-	if (!flags || (result != -EOPNOTSUPP && result != -ENOSYS &&
-		       result != -EINVAL))
+	if (!flags ||
+	    (result != -EOPNOTSUPP && result != -ENOSYS && result != -EINVAL))
 		return result;
 	memcpy(vectors, io->segments, io->nr_segments * sizeof(*vectors));
 	result = host_transfer_all(fd, write, vectors, io->nr_segments,
@@ -120,7 +120,8 @@ static int host_fd_io(int fd, struct ll_io *io)
 	case LL_IO_FLUSH:
 		/* A file that cannot be synchronised has nothing to lose. */
 		return fdatasync(fd) && errno != EINVAL && errno != EROFS ?
-			       -errno : 0;
+			       -errno :
+			       0;
 	case LL_IO_DISCARD:
 	case LL_IO_ZERO:
 		return host_fd_clear(fd, io);

@@ -53,7 +53,7 @@ enum ll_exit {
 
 /*
  * A system call, or with a negative number one of LL_CALL_*. It belongs to
- * the host until it is submitted, and again when `state` is LL_CALL_DONE.
+ * the host until it is submitted, and again when it is finished.
  */
 struct ll_call {
 	s64 nr;
@@ -62,7 +62,7 @@ struct ll_call {
 	void *task; /* kernel side: the fiber that executes it */
 	struct ll_call *next; /* kernel side, while submitted */
 	u32 state; /* enum ll_call_state */
-	u32 flags;
+	u32 flags; /* host side */
 	void *host; /* host side: whatever it needs */
 };
 
@@ -70,7 +70,6 @@ enum ll_call_state {
 	LL_CALL_IDLE,
 	LL_CALL_SUBMITTED,
 	LL_CALL_RUNNING,
-	LL_CALL_FINISHED,
 };
 
 /* Negative call numbers: services of the port that Linux has no call for. */
@@ -185,8 +184,6 @@ struct ll_host_ops {
 	int (*alias)(void *host, u64 address, u64 offset, u64 bytes,
 		     u32 protection);
 	int (*unalias)(void *host, u64 address, u64 bytes);
-	/* Whole pages of free physical memory that need no backing now. */
-	void (*release)(void *host, u64 offset, u64 bytes);
 	/* A task that host code had a pointer to is gone. */
 	void (*task_gone)(void *host, void *task, u32 pid);
 };
@@ -222,8 +219,8 @@ struct ll_cpu {
 	u64 virtual_now; /* the virtual clock; the kernel moves it too */
 
 	/* Written by any thread, atomically. */
-	u32 attention; /* look at `submitted` or `kick` soon */
-	u32 kick; /* leave with IDLE as soon as possible */
+	u32 attention; /* look at `submitted` soon */
+	u32 unused;
 	struct ll_call *submitted; /* last in first out */
 
 	/* Written by the kernel before it leaves. */
@@ -232,7 +229,6 @@ struct ll_cpu {
 	u64 idle_until; /* nanoseconds of the kernel's clock, or LL_FOREVER */
 	struct ll_io *request;
 	void *current_task; /* kernel side: whom the fiber belongs to */
-	u64 current_pid;
 	s64 current_call; /* number of the system call being run, or -1 */
 	char message[256]; /* of LL_EXIT_DEAD */
 

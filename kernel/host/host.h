@@ -108,8 +108,8 @@ struct host_result {
 	bool interrupted; /* embedding->interrupted said so */
 	bool reentered; /* called from disk_io of the same kernel: refused */
 };
-void host_process_call(struct host_process *process, s64 nr,
-		       const u64 args[6], struct host_result *result);
+void host_process_call(struct host_process *process, s64 nr, const u64 args[6],
+		       struct host_result *result);
 int host_process_pid(struct host_process *process);
 /*
  * A child process, in new namespaces if there are CLONE_NEW* flags; NULL and
@@ -140,8 +140,8 @@ enum host_disk_flags {
 };
 int host_disk_attach_fd(struct host_kernel *kernel, int fd, u64 bytes,
 			u32 sector_bytes, u32 flags, struct host_disk **disk);
-int host_disk_attach_memory(struct host_kernel *kernel, void *memory,
-			    u64 bytes, u32 sector_bytes, u32 flags,
+int host_disk_attach_memory(struct host_kernel *kernel, void *memory, u64 bytes,
+			    u32 sector_bytes, u32 flags,
 			    struct host_disk **disk);
 int host_disk_attach_foreign(struct host_kernel *kernel, void *backing,
 			     u64 bytes, u32 sector_bytes, u32 flags,

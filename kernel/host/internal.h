@@ -166,7 +166,6 @@ int host_memory_alias(void *host, u64 address, u64 offset, u64 bytes,
 		      u32 protection);
 int host_memory_unalias(void *host, u64 address, u64 bytes);
 void host_memory_trim(struct host_kernel *kernel);
-void host_memory_release(void *host, u64 offset, u64 bytes);
 
 /* ops.c */
 extern const struct ll_host_ops host_default_ops;

@@ -176,8 +176,8 @@ int host_kernel_open(const struct host_options *options,
 		return host_fail(error, -ENOMEM, "out of memory");
 	host_thread_prepare();
 	kernel->embedding = options->embedding;
-	kernel->command_line = strdup(options->command_line ?
-					      options->command_line : "");
+	kernel->command_line =
+		strdup(options->command_line ? options->command_line : "");
 	code = host_load(kernel, options, error);
 	if (code)
 		goto failed;
@@ -213,10 +213,9 @@ int host_kernel_close(struct host_kernel *kernel)
 
 	pthread_mutex_lock(&kernel->lock);
 	closed = !kernel->waits &&
-		 (kernel->dead ||
-		  __atomic_compare_exchange_n(&kernel->owner, &free, 1, false,
-					      __ATOMIC_ACQUIRE,
-					      __ATOMIC_RELAXED));
+		 (kernel->dead || __atomic_compare_exchange_n(
+					  &kernel->owner, &free, 1, false,
+					  __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
 	pthread_mutex_unlock(&kernel->lock);
 	if (!closed)
 		return -EBUSY;
@@ -239,7 +238,8 @@ const char *host_kernel_syscalls(struct host_kernel *kernel)
 const char *host_kernel_dead(struct host_kernel *kernel)
 {
 	return __atomic_load_n(&kernel->dead, __ATOMIC_ACQUIRE) ?
-		       kernel->dead_text : NULL;
+		       kernel->dead_text :
+		       NULL;
 }
 
 struct host_process *host_kernel_init(struct host_kernel *kernel)
@@ -260,8 +260,7 @@ u64 host_kernel_now(struct host_kernel *kernel)
 	return kernel->ops.monotonic(kernel);
 }
 
-void host_kernel_user_window(struct host_kernel *kernel, u64 *start,
-			     u64 *bytes)
+void host_kernel_user_window(struct host_kernel *kernel, u64 *start, u64 *bytes)
 {
 	*start = kernel->user;
 	*bytes = kernel->user_bytes;

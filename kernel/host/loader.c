@@ -139,9 +139,9 @@ static int host_reserve(struct host_kernel *kernel, struct host_image *image,
 				 (unsigned long long)(bytes / GIB),
 				 strerror(errno));
 	/* A large page shall begin with the arena, and the bss end just in it. */
-	kernel->base = host_round_up((u64)start, WINDOW_ALIGN_BYTES) +
-		       host_round_up(-bss_end % WINDOW_ALIGN_BYTES,
-				     GRANULE_BYTES);
+	kernel->base =
+		host_round_up((u64)start, WINDOW_ALIGN_BYTES) +
+		host_round_up(-bss_end % WINDOW_ALIGN_BYTES, GRANULE_BYTES);
 	kernel->bytes = bytes;
 	end = kernel->base + bytes;
 	if (kernel->base > (u64)start)
@@ -152,9 +152,9 @@ static int host_reserve(struct host_kernel *kernel, struct host_image *image,
 	kernel->memory = kernel->base + image->data.p_vaddr;
 	kernel->arena = kernel->base + bss_end;
 	kernel->memory_bytes = arena_end - image->data.p_vaddr;
-	kernel->vmalloc = host_round_up(kernel->base + arena_end,
-					WINDOW_ALIGN_BYTES) +
-			  GUARD_BYTES;
+	kernel->vmalloc =
+		host_round_up(kernel->base + arena_end, WINDOW_ALIGN_BYTES) +
+		GUARD_BYTES;
 	kernel->user = kernel->vmalloc + kernel->vmalloc_bytes + GUARD_BYTES;
 	return 0;
 }
@@ -245,14 +245,13 @@ static int host_relocate_rela(struct host_kernel *kernel,
 static int host_relocate(struct host_kernel *kernel, struct host_image *image,
 			 struct host_error *error)
 {
-	const Elf64_Dyn *dynamic = (void *)(kernel->base +
-					    image->dynamic.p_vaddr);
+	const Elf64_Dyn *dynamic =
+		(void *)(kernel->base + image->dynamic.p_vaddr);
 	u64 values[IMAGE_DYNAMIC_ENTRIES] = { 0 }, limit = image->text.p_filesz;
 	char *base = (char *)kernel->base;
 	int result;
 
-	if (!image->dynamic.p_vaddr ||
-	    !host_in_data(kernel, (u64)dynamic))
+	if (!image->dynamic.p_vaddr || !host_in_data(kernel, (u64)dynamic))
 		return host_fail(error, -ENOEXEC, "%s has no relocations",
 				 image->path);
 	for (; dynamic->d_tag != DT_NULL; dynamic++)
@@ -294,11 +293,11 @@ static int host_check(struct host_kernel *kernel, struct host_image *image,
 				 image->path, found->boundary_version,
 				 LL_BOUNDARY_VERSION);
 	if (found->cpu_bytes != sizeof(struct ll_cpu))
-		return host_fail(error, -ENOEXEC,
-				 "%s has a struct ll_cpu of %u bytes, this "
-				 "library has one of %zu: build the image again",
-				 image->path, found->cpu_bytes,
-				 sizeof(struct ll_cpu));
+		return host_fail(
+			error, -ENOEXEC,
+			"%s has a struct ll_cpu of %u bytes, this "
+			"library has one of %zu: build the image again",
+			image->path, found->cpu_bytes, sizeof(struct ll_cpu));
 	kernel->image = found;
 	kernel->cpu = found->cpu;
 	kernel->enter = found->enter;

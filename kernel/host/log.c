@@ -39,7 +39,8 @@ static void host_log_make_room(struct host_log *log, u64 bytes)
 	if (log->head - log->tail + bytes <= LOG_BYTES)
 		return;
 	log->tail = log->head + bytes - LOG_BYTES;
-	while (log->tail < log->head && *host_log_at(log, log->tail - 1) != '\n')
+	while (log->tail < log->head &&
+	       *host_log_at(log, log->tail - 1) != '\n')
 		log->tail++;
 }
 

@@ -45,7 +45,8 @@ void host_memory_exit(struct host_kernel *kernel)
 static bool host_granule_is_shared(struct host_kernel *kernel, u64 granule)
 {
 	return kernel->granules[granule / GRANULE_BITS] >>
-		       granule % GRANULE_BITS & 1;
+		       granule % GRANULE_BITS &
+	       1;
 }
 
 static int host_memfd(struct host_kernel *kernel)
@@ -127,9 +128,9 @@ static void host_move_granule(void *argument)
 			break;
 		}
 	}
-	if (!result && mmap(address, move->bytes, PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_FIXED, fd,
-			    move->offset) == MAP_FAILED)
+	if (!result &&
+	    mmap(address, move->bytes, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_FIXED, fd, move->offset) == MAP_FAILED)
 		result = -ENOMEM;
 	move->result = result;
 }
@@ -152,8 +153,8 @@ static int host_share_granule(struct host_kernel *kernel, u64 granule)
 	if (lock)
 		pthread_mutex_lock(&kernel->lock);
 	/* `move` too must not be in the granule when it is written to. */
-	outside = (void *)(((u64)kernel->cpu->host_stack - 128 -
-			    sizeof(move)) & ~63ULL);
+	outside = (void *)(((u64)kernel->cpu->host_stack - 128 - sizeof(move)) &
+			   ~63ULL);
 	*outside = move;
 	host_on_stack(host_move_granule, outside, outside);
 	move.result = outside->result;
@@ -161,8 +162,8 @@ static int host_share_granule(struct host_kernel *kernel, u64 granule)
 		pthread_mutex_unlock(&kernel->lock);
 	if (move.result)
 		return move.result;
-	kernel->granules[granule / GRANULE_BITS] |=
-		1ULL << granule % GRANULE_BITS;
+	kernel->granules[granule / GRANULE_BITS] |= 1ULL
+						    << granule % GRANULE_BITS;
 	kernel->statistics.aliased_bytes += move.bytes;
 	return 0;
 }
@@ -224,29 +225,4 @@ int host_memory_unalias(void *host, u64 address, u64 bytes)
 		return -errno;
 	kernel->statistics.unaliases++;
 	return 0;
-}
-
-/* ops->release: only of the arena; data would be read from the file again. */
-void host_memory_release(void *host, u64 offset, u64 bytes)
-{
-	struct host_kernel *kernel = host;
-	u64 end = offset + bytes, arena = kernel->arena - kernel->memory;
-	u64 part;
-
-	if (end > kernel->memory_bytes || end < offset)
-		return;
-	if (offset < arena)
-		offset = arena;
-	for (; offset < end; offset += part) {
-		part = GRANULE_BYTES - offset % GRANULE_BYTES;
-		if (part > end - offset)
-			part = end - offset;
-		if (host_granule_is_shared(kernel, offset / GRANULE_BYTES))
-			fallocate(kernel->memfd,
-				  FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				  offset, part);
-		else
-			madvise((char *)kernel->memory + offset, part,
-				MADV_DONTNEED);
-	}
 }

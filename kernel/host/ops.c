@@ -56,6 +56,5 @@ const struct ll_host_ops host_default_ops = {
 	.finished = host_finished,
 	.alias = host_memory_alias,
 	.unalias = host_memory_unalias,
-	.release = host_memory_release,
 	.task_gone = host_task_gone,
 };

@@ -107,8 +107,8 @@ static u32 host_take(struct host_cursor *cursor, u64 bytes,
 		part = cursor->segment->bytes - cursor->done;
 		if (part > bytes)
 			part = bytes;
-		taken[count].base = (char *)cursor->segment->base +
-				    cursor->done;
+		taken[count].base =
+			(char *)cursor->segment->base + cursor->done;
 		taken[count].bytes = part;
 		count += part > 0;
 		bytes -= part;
@@ -127,9 +127,12 @@ static int host_base_read(struct host_disk *disk, u64 offset, u64 bytes,
 {
 	struct ll_iovec inside[DISK_SEGMENTS];
 	struct host_cursor cursor = { segments, 0 };
-	struct ll_io io = { .handle = disk, .op = LL_IO_READ,
-			    .offset = offset, .bytes = bytes,
-			    .segments = segments, .nr_segments = count };
+	struct ll_io io = { .handle = disk,
+			    .op = LL_IO_READ,
+			    .offset = offset,
+			    .bytes = bytes,
+			    .segments = segments,
+			    .nr_segments = count };
 	u64 limit = offset < disk->base_bytes ? disk->base_bytes - offset : 0;
 	u32 beyond;
 

@@ -150,8 +150,8 @@ static struct host_process *host_process_new(struct host_kernel *kernel,
 	if (!process)
 		return NULL;
 	process->kernel = kernel;
-	process->id = __atomic_add_fetch(&host_process_ids, 1,
-					 __ATOMIC_RELAXED);
+	process->id =
+		__atomic_add_fetch(&host_process_ids, 1, __ATOMIC_RELAXED);
 	process->pid = task->pid;
 	pthread_mutex_init(&process->spawn_lock, NULL);
 	host_adopt(process, task);
@@ -250,8 +250,8 @@ struct host_task *host_make_task(struct host_process *process,
 		*result = (struct host_result){ .value = -EAGAIN };
 	else
 		host_spawn_task(process->kernel, process->spare,
-				LL_SPAWN_THREAD, HOST_CALL_UNINTERRUPTED,
-				&task, result);
+				LL_SPAWN_THREAD, HOST_CALL_UNINTERRUPTED, &task,
+				result);
 	if (task) {
 		task->thread = host_self.id;
 		host_adopt(process, task);
@@ -287,8 +287,8 @@ host_find_task(struct host_process *process, struct host_result *result)
 	return task;
 }
 
-void host_process_call(struct host_process *process, s64 nr,
-		       const u64 args[6], struct host_result *result)
+void host_process_call(struct host_process *process, s64 nr, const u64 args[6],
+		       struct host_result *result)
 {
 	int entry = process->id % TASK_CACHE_ENTRIES;
 	struct host_task *task = host_self.cache[entry].task;
@@ -319,9 +319,9 @@ struct host_process *host_process_spawn(struct host_process *process,
 
 	host_collect_garbage(kernel);
 	task = host_find_task(process, result);
-	if (!task || host_spawn_task(kernel, task,
-				     LL_SPAWN_PROCESS | namespaces, 0,
-				     &main_task, result))
+	if (!task ||
+	    host_spawn_task(kernel, task, LL_SPAWN_PROCESS | namespaces, 0,
+			    &main_task, result))
 		return NULL;
 	child = host_process_new(kernel, main_task);
 	if (!child) {

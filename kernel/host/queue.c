@@ -118,7 +118,7 @@ struct host_wait *host_fresh(struct host_kernel *kernel)
 
 /* Own the kernel, or put the call into the queue. Under `lock`. */
 enum host_admission host_admit(struct host_kernel *kernel,
-				      struct host_wait *wait)
+			       struct host_wait *wait)
 {
 	u32 owner = load(&kernel->owner);
 
@@ -127,10 +127,9 @@ enum host_admission host_admit(struct host_kernel *kernel,
 	if (!wait->task->task)
 		return ADMIT_GONE;
 	while (owner != 2)
-		if (__atomic_compare_exchange_n(&kernel->owner, &owner,
-						owner + 1, false,
-						__ATOMIC_ACQ_REL,
-						__ATOMIC_ACQUIRE)) {
+		if (__atomic_compare_exchange_n(
+			    &kernel->owner, &owner, owner + 1, false,
+			    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 			if (!owner)
 				return ADMIT_RUNNER;
 			break;

@@ -150,7 +150,8 @@ static void host_run(struct host_kernel *kernel, struct host_wait *wait)
 		case LL_EXIT_IDLE:
 			run = host_idle(kernel, wait);
 			/* A boot cannot be interrupted, only given up. */
-			if (wait->task || !(wait->deadlock || wait->interrupted))
+			if (wait->task ||
+			    !(wait->deadlock || wait->interrupted))
 				break;
 			snprintf(cpu->message, sizeof(cpu->message), "%s",
 				 wait->deadlock ? "the boot waits for ever" :
@@ -296,8 +297,8 @@ void host_fill(struct host_wait *wait, struct host_task *task, s64 nr,
 	wait->call.nr = nr;
 	if (args)
 		memcpy(wait->call.args, args, sizeof(wait->call.args));
-	wait->call.task = task ? __atomic_load_n(&task->task, __ATOMIC_RELAXED) :
-				 NULL;
+	wait->call.task =
+		task ? __atomic_load_n(&task->task, __ATOMIC_RELAXED) : NULL;
 	wait->call.state = LL_CALL_IDLE;
 	wait->call.flags = 0;
 	wait->call.host = wait;

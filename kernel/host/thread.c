@@ -64,8 +64,8 @@ void host_thread_prepare(void)
 	if (host_self.id)
 		return;
 	pthread_once(&host_thread_once, host_thread_key_make);
-	host_self.id = __atomic_add_fetch(&host_thread_ids, 1,
-					  __ATOMIC_RELAXED);
+	host_self.id =
+		__atomic_add_fetch(&host_thread_ids, 1, __ATOMIC_RELAXED);
 	pthread_setspecific(host_thread_key, &host_self);
 	host_thread_stack();
 }

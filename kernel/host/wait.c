@@ -36,8 +36,8 @@ static bool host_poll(struct host_kernel *kernel, struct host_wait *wait,
 static struct ll_call *host_interruption(struct host_wait *wait)
 {
 	wait->sent = true;
-	if (!wait->task || __atomic_exchange_n(&wait->task->interrupting, 1,
-					       __ATOMIC_ACQ_REL))
+	if (!wait->task ||
+	    __atomic_exchange_n(&wait->task->interrupting, 1, __ATOMIC_ACQ_REL))
 		return NULL;
 	return &wait->task->interrupt;
 }
@@ -121,8 +121,7 @@ static bool host_move_clock(struct host_kernel *kernel)
 }
 
 /* The kernel is idle. Returns a call to enter it with, or NULL. */
-struct ll_call *host_idle(struct host_kernel *kernel,
-				 struct host_wait *wait)
+struct ll_call *host_idle(struct host_kernel *kernel, struct host_wait *wait)
 {
 	struct ll_cpu *cpu = kernel->cpu;
 	u64 until = cpu->idle_until;

@@ -119,8 +119,8 @@ static struct gendisk *lib_disk_alloc(const struct ll_disk *wanted)
 {
 	struct queue_limits limits = {
 		.logical_block_size = wanted->sector_bytes,
-		.physical_block_size = max_t(u32, wanted->sector_bytes,
-					     PAGE_SIZE),
+		.physical_block_size =
+			max_t(u32, wanted->sector_bytes, PAGE_SIZE),
 		.max_hw_sectors = UINT_MAX >> SECTOR_SHIFT,
 		.max_segments = USHRT_MAX,
 		.max_segment_size = UINT_MAX,
@@ -130,10 +130,10 @@ static struct gendisk *lib_disk_alloc(const struct ll_disk *wanted)
 	if (wanted->flags & LL_DISK_ROTATING)
 		limits.features |= BLK_FEAT_ROTATIONAL;
 	if (wanted->flags & LL_DISK_DISCARD) {
-		limits.max_hw_discard_sectors =
-			LIB_DISCARD_BYTES >> SECTOR_SHIFT;
-		limits.max_write_zeroes_sectors =
-			LIB_DISCARD_BYTES >> SECTOR_SHIFT;
+		limits.max_hw_discard_sectors = LIB_DISCARD_BYTES >>
+						SECTOR_SHIFT;
+		limits.max_write_zeroes_sectors = LIB_DISCARD_BYTES >>
+						  SECTOR_SHIFT;
 		limits.discard_granularity = wanted->sector_bytes;
 	}
 	return blk_alloc_disk(&limits, NUMA_NO_NODE);
@@ -148,8 +148,8 @@ static struct gendisk *lib_disk_alloc(const struct ll_disk *wanted)
 		return ERR_PTR(-ENOMEM);
 	queue = disk->queue;
 	blk_queue_logical_block_size(queue, wanted->sector_bytes);
-	blk_queue_physical_block_size(
-		queue, max_t(u32, wanted->sector_bytes, PAGE_SIZE));
+	blk_queue_physical_block_size(queue, max_t(u32, wanted->sector_bytes,
+						   PAGE_SIZE));
 	blk_queue_max_hw_sectors(queue, UINT_MAX >> SECTOR_SHIFT);
 	blk_queue_max_segments(queue, USHRT_MAX);
 	blk_queue_max_segment_size(queue, UINT_MAX);

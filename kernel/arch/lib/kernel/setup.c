@@ -84,8 +84,8 @@ static int __init lib_limit_commitments(void)
 	unsigned long free = global_zone_page_state(NR_FREE_PAGES);
 
 	sysctl_overcommit_memory = OVERCOMMIT_NEVER;
-	sysctl_overcommit_kbytes =
-		free * LIB_COMMIT_PERCENT / 100 << (PAGE_SHIFT - 10);
+	sysctl_overcommit_kbytes = free * LIB_COMMIT_PERCENT / 100
+				   << (PAGE_SHIFT - 10);
 	return 0;
 }
 late_initcall_sync(lib_limit_commitments);

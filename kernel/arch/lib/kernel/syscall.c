@@ -11,8 +11,8 @@
 #include <asm/unistd.h>
 
 SYSCALL_DEFINE6(mmap, unsigned long, address, unsigned long, bytes,
-		unsigned long, protection, unsigned long, flags,
-		unsigned long, fd, unsigned long, offset)
+		unsigned long, protection, unsigned long, flags, unsigned long,
+		fd, unsigned long, offset)
 {
 	if (offset & ~PAGE_MASK)
 		return -EINVAL;

@@ -23,7 +23,6 @@
 #include <asm/lib.h>
 #include <asm/unistd.h>
 
-
 #define LIB_TASKS 16384
 
 static const char lib_magic[] = "a task of the host process\n";
@@ -101,7 +100,8 @@ static noinline struct ll_call *lib_wait_for_call(void)
 			continue;
 		}
 		set_current_state(TASK_INTERRUPTIBLE);
-		if (!READ_ONCE(current->thread.call) && !signal_pending(current))
+		if (!READ_ONCE(current->thread.call) &&
+		    !signal_pending(current))
 			schedule();
 		__set_current_state(TASK_RUNNING);
 	}
@@ -131,8 +131,8 @@ void lib_user_mode(void)
 	}
 }
 
-#define LIB_NAMESPACES                                                         \
-	(CLONE_NEWCGROUP | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWNS |         \
+#define LIB_NAMESPACES                                                 \
+	(CLONE_NEWCGROUP | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWNS | \
 	 CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWUTS)
 
 /* A new library task, as a thread or as a child process of the caller. */

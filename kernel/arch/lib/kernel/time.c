@@ -87,9 +87,8 @@ void lib_timer_interrupt(void)
 
 void read_persistent_clock64(struct timespec64 *now)
 {
-	u64 time = lib_clock_is_virtual() ?
-			   lib_cpu.boot_realtime :
-			   lib_cpu.ops->realtime(lib_cpu.host);
+	u64 time = lib_clock_is_virtual() ? lib_cpu.boot_realtime :
+					    lib_cpu.ops->realtime(lib_cpu.host);
 
 	*now = ns_to_timespec64(time);
 }
@@ -99,8 +98,7 @@ void __init time_init(void)
 	/* Scale 1, frequency 0: take mult and shift as they are. */
 	__clocksource_register(&lib_clocksource);
 	lib_timer.cpumask = cpumask_of(0);
-	clockevents_config_and_register(&lib_timer, NSEC_PER_SEC, 1,
-					LONG_MAX);
+	clockevents_config_and_register(&lib_timer, NSEC_PER_SEC, 1, LONG_MAX);
 }
 
 /*

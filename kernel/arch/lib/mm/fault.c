@@ -54,8 +54,9 @@ static bool lib_allowed(struct vm_area_struct *vma, bool is_write)
 /* Memory that is written for the first time is mostly written in a row. */
 static void lib_make_ahead(struct vm_area_struct *vma, unsigned long address)
 {
-	unsigned long end = min(vma->vm_end, (address & PAGE_MASK) +
-			(1 + LIB_ANONYMOUS_AHEAD) * PAGE_SIZE);
+	unsigned long end =
+		min(vma->vm_end, (address & PAGE_MASK) +
+					 (1 + LIB_ANONYMOUS_AHEAD) * PAGE_SIZE);
 
 	if (!vma_is_anonymous(vma))
 		return;

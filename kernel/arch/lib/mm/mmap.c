@@ -43,8 +43,7 @@ static bool lib_in_window(unsigned long address, unsigned long bytes)
 }
 
 static unsigned long lib_unmapped_area(unsigned long address,
-				       unsigned long bytes,
-				       unsigned long flags)
+				       unsigned long bytes, unsigned long flags)
 {
 	struct vm_unmapped_area_info info = {
 		.length = bytes,
@@ -69,12 +68,10 @@ unsigned long arch_get_unmapped_area(struct file *file, unsigned long address,
 	return lib_unmapped_area(address, bytes, flags);
 }
 
-unsigned long arch_get_unmapped_area_topdown(struct file *file,
-					     unsigned long address,
-					     unsigned long bytes,
-					     unsigned long offset,
-					     unsigned long flags,
-					     vm_flags_t vm_flags)
+unsigned long
+arch_get_unmapped_area_topdown(struct file *file, unsigned long address,
+			       unsigned long bytes, unsigned long offset,
+			       unsigned long flags, vm_flags_t vm_flags)
 {
 	return lib_unmapped_area(address, bytes, flags);
 }

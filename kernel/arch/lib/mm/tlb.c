@@ -92,7 +92,8 @@ static long lib_fill_range(struct mm_struct *mm, unsigned long start,
 		for (run = address + PAGE_SIZE; run < end; run += PAGE_SIZE) {
 			pte = lib_find_entry(mm, run);
 			if (!pte || lib_protection(*pte) != protection ||
-			    pte_pfn(*pte) != frame + ((run - address) >> PAGE_SHIFT))
+			    pte_pfn(*pte) !=
+				    frame + ((run - address) >> PAGE_SHIFT))
 				break;
 		}
 		lib_tlb_note(mm, address, run);
