@@ -234,16 +234,20 @@ def write_host(directory: str, count: str) -> float:
 
 
 def resident_bytes() -> int:
-    """RSS without text: every mapping of /proc/self/smaps that cannot be executed."""
+    """RSS without text, of /proc/self/smaps.
+
+    Text as size(1) counts it: code and read-only data. Pages of an image file that
+    nobody has written to are in memory once, for all kernels of all processes.
+    """
     total = 0
-    text = False
+    image = False
     with Path("/proc/self/smaps").open() as lines:
         for line in lines:
             name, _, rest = line.partition(":")
-            if name == "Rss":
-                total += 0 if text else int(rest.split()[0]) << 10
+            if name == ("Anonymous" if image else "Rss"):
+                total += int(rest.split()[0]) << 10
             elif "-" in name.partition(" ")[0]:
-                text = "x" in line.split()[1]
+                image = "/liblinux-" in line
     return total
 
 
