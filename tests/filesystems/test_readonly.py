@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from formats import SERIES
 from planting import differences, read, write
 from quiet import quiet_kernel
 from trees import PLAN, SECOND, Holds
@@ -89,7 +90,8 @@ ARCHIVES = [
             holes=False,
             wide_devices=False,
         ),
-        leave_out=(b"set/acl",),  # xorriso drops the ACL and makes a mode of it, without the mask
+        # xorriso drops the ACL and makes a mode of it, without the mask; times of Linux 6.1 have 32 bits.
+        leave_out=(b"set/acl",) if SERIES >= (6, 12) else (b"set/acl", b"set/far-time"),
     ),
     Archive(
         "romfs",
