@@ -220,7 +220,6 @@ struct ll_cpu {
 
 	/* Written by any thread, atomically. */
 	u32 attention; /* look at `submitted` soon */
-	u32 unused;
 	struct ll_call *submitted; /* last in first out */
 
 	/* Written by the kernel before it leaves. */

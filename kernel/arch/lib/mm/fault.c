@@ -26,7 +26,7 @@
 
 /*
  * Fresh anonymous pages that are made with the one that was asked for: a fault
- * costs a signal and a host mapping, seven microseconds, and a page 0.3.
+ * costs a signal and a host mapping, more than eight microseconds.
  */
 #define LIB_ANONYMOUS_AHEAD 15
 

@@ -6,7 +6,7 @@
  *
  * It is inline and ends in a jump, not in a return: calls and returns then
  * stay balanced on both sides, and the processor predicts them. With a return
- * here every null system call costs eight wrong predictions, 45 ns.
+ * here a null system call from C took 61 ns instead of 10.
  */
 #ifndef _ASM_LIB_STACK_H
 #define _ASM_LIB_STACK_H
