@@ -84,6 +84,8 @@ const char *host_kernel_dead(struct host_kernel *kernel);
 /* Of a dead kernel, or after a call that said `deadlock`. */
 void host_kernel_report(struct host_kernel *kernel, struct host_report *report);
 struct host_process *host_kernel_init(struct host_kernel *kernel);
+/* Is the calling thread in a callback for it? */
+bool host_kernel_serves(struct host_kernel *kernel);
 u64 host_kernel_now(struct host_kernel *kernel);
 /* Address window of mmap, and of the whole reservation. */
 void host_kernel_user_window(struct host_kernel *kernel, u64 *start,
@@ -140,6 +142,22 @@ struct host_process *host_process_spawn(struct host_process *process,
 void host_process_release(struct host_process *process);
 
 /*
+ * One kernel at an earlier instant; see snapshot.c. Both -EBUSY while a thread
+ * is inside or waits. Taking: -EROFS when a disk writes through. Putting back:
+ * -ENODEV when a disk of then is no longer attached; disks that came since
+ * must be forgotten with host_disk_forget() and processes that came since have
+ * no task any more (-ESRCH). Any other error leaves a dead kernel.
+ */
+struct host_snapshot;
+int host_kernel_snapshot(struct host_kernel *kernel,
+			 struct host_snapshot **taken);
+int host_kernel_restore(struct host_kernel *kernel,
+			struct host_snapshot *snapshot);
+void host_snapshot_free(struct host_snapshot *snapshot);
+/* Memory that it takes. */
+u64 host_snapshot_bytes(struct host_snapshot *snapshot);
+
+/*
  * Measuring: two tasks of `process` throw one byte to and fro over two pipes,
  * `switches` times, both on the thread of the caller. *nanoseconds is the whole
  * time, with a write, a read and a switch for each.
@@ -163,6 +181,9 @@ int host_disk_attach_foreign(struct host_kernel *kernel, void *backing,
 			     struct host_disk **disk);
 /* -EBUSY while it is in use in the kernel. Frees the disk when it succeeds. */
 int host_disk_detach(struct host_disk *disk);
+/* After a restore: the kernel does not know it. Frees the disk. */
+void host_disk_forget(struct host_disk *disk);
+u64 host_disk_bytes(struct host_disk *disk);
 u32 host_disk_index(struct host_disk *disk);
 /* Bytes that an overlay holds. */
 u64 host_disk_changes(struct host_disk *disk);

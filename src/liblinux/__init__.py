@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from liblinux._mmap import Mapping as Mapping
     from liblinux._mount import Mount as Mount
     from liblinux._process import Process as Process
+    from liblinux._snapshot import Snapshot as Snapshot
     from liblinux._symbols import Frame as Frame
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "Partition",
     "Process",
     "Record",
+    "Snapshot",
     "Waiter",
     "images",
 ]
@@ -87,6 +89,7 @@ _HOMES = {
     "Partition": "_disk",
     "Process": "_process",
     "Record": "_dmesg",
+    "Snapshot": "_snapshot",
     "Waiter": "_errors",
     "images": "_library",
 }

@@ -133,6 +133,16 @@ static int native_shut(struct native_kernel *kernel)
 	return 0;
 }
 
+static PyObject *native_kernel_forked(PyObject *self, PyObject *unused)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+
+	(void)unused;
+	kernel->closing = false;
+	kernel->inside = kernel->host && host_kernel_serves(kernel->host);
+	Py_RETURN_NONE;
+}
+
 static PyObject *native_kernel_close(PyObject *self, PyObject *unused)
 {
 	struct native_kernel *kernel = (struct native_kernel *)self;
@@ -431,6 +441,12 @@ static PyMethodDef native_kernel_methods[] = {
 	  "now()\n--\n\nThe monotonic clock in nanoseconds." },
 	{ "statistics", native_kernel_statistics, METH_NOARGS,
 	  "statistics()\n--\n\nCounters of the host side." },
+	{ "forked", native_kernel_forked, METH_NOARGS,
+	  "forked()\n--\n\nIn the child of a fork: other threads are not inside any more." },
+	{ "snapshot", native_kernel_snapshot, METH_NOARGS,
+	  "snapshot()\n--\n\nThe kernel as it is now." },
+	{ "restore", native_kernel_restore, METH_O,
+	  "restore(snapshot, /)\n--\n\nThe kernel as it was then." },
 	{ "close", native_kernel_close, METH_NOARGS,
 	  "close()\n--\n\nDrop the kernel; twice does nothing." },
 	{ 0 },

@@ -25,6 +25,7 @@
  * serve.c    disks that are Python objects     list.c       a directory
  * view.c     mapped memory as a buffer         walk.c       a whole tree
  * report.c   exceptions of a kernel that died  listing.c    what walk.c found
+ * snapshot.c a kernel at an instant
  */
 #ifndef LIBLINUX_NATIVE_H
 #define LIBLINUX_NATIVE_H
@@ -43,6 +44,7 @@ struct native_module {
 	PyTypeObject *disk_type;
 	PyTypeObject *view_type;
 	PyTypeObject *listing_type;
+	PyTypeObject *snapshot_type;
 };
 
 struct native_kernel {
@@ -84,6 +86,7 @@ extern PyType_Spec native_process_spec;
 extern PyType_Spec native_disk_spec;
 extern PyType_Spec native_view_spec;
 extern PyType_Spec native_listing_spec;
+extern PyType_Spec native_snapshot_spec;
 
 /* The state of the module that `self`, of one of the four types, belongs to. */
 struct native_module *native_module_of(PyObject *self);
@@ -197,7 +200,10 @@ bool native_keywords(const char *function, const char *const *names,
 		     PyObject *const *args, Py_ssize_t count,
 		     PyObject *keywords, PyObject **slots);
 
-/* ---- kernel.c, process.c, disk.c, view.c ----------------------------- */
+/* ---- kernel.c, process.c, disk.c, view.c, snapshot.c ------------------ */
+
+PyObject *native_kernel_snapshot(PyObject *self, PyObject *unused);
+PyObject *native_kernel_restore(PyObject *self, PyObject *argument);
 
 PyObject *native_process_new(struct native_kernel *kernel,
 			     struct host_process *host, bool is_init);
