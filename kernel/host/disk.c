@@ -138,6 +138,7 @@ static int host_disk_attach(struct host_kernel *kernel,
 	disk = malloc(sizeof(*disk));
 	if (!disk)
 		return -ENOMEM;
+	host_memory_enlarge(kernel);
 	*disk = *wanted;
 	disk->kernel = kernel;
 	disk->id = __atomic_add_fetch(&host_disk_ids, 1, __ATOMIC_RELAXED);

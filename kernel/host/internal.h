@@ -142,6 +142,7 @@ struct host_kernel {
 
 	/* The memory unit; see memory.c. */
 	struct host_region region; /* all of the memory; see snapshot.c */
+	bool enlarged; /* large pages all over; see memory.c */
 	int memfd; /* -1 before the first alias */
 	u64 *granules; /* a bit: lives in the memfd */
 	u64 *guards; /* a bit: is a guard page; see guard.c */
@@ -184,6 +185,7 @@ int host_memory_alias(void *host, u64 address, u64 offset, u64 bytes,
 		      u32 protection);
 int host_memory_unalias(void *host, u64 address, u64 bytes);
 void host_memory_trim(struct host_kernel *kernel);
+void host_memory_enlarge(struct host_kernel *kernel);
 bool host_granule_is_shared(struct host_kernel *kernel, u64 granule);
 bool host_page_is_zero(const u64 *page);
 /* All granules are private again, and all windows empty. 0 or -errno. */

@@ -110,6 +110,24 @@ void host_memory_trim(struct host_kernel *kernel)
 	}
 }
 
+/*
+ * A disk is attached: inodes and pages of files are about to fill the arena.
+ * What boot did not touch may come in large pages as well. Without a disk a
+ * kernel stays small.
+ */
+void host_memory_enlarge(struct host_kernel *kernel)
+{
+	u64 start = (kernel->arena + LARGE_PAGES_BYTES + WINDOW_ALIGN_BYTES) &
+		    ~(WINDOW_ALIGN_BYTES - 1);
+	u64 end = kernel->memory + kernel->memory_bytes;
+
+	if (kernel->enlarged || start >= end)
+		return;
+	kernel->enlarged = true;
+	/* Advice: a host without large pages is only slower. */
+	madvise((void *)start, end - start, MADV_HUGEPAGE);
+}
+
 struct host_move {
 	struct host_kernel *kernel;
 	u64 offset, bytes;
