@@ -83,9 +83,7 @@ def find_areas(image: Any, target: Target) -> Areas:
                 _read(kernel, entry.path)
         phases.append(set(recorder.blocks) - phases[0] - phases[1])
     # Zeros have nothing in them that could be wrong, but where everything begins.
-    full = [
-        tuple(sorted(block for block in blocks if block < 2 or any(_block(image, block)))) for blocks in phases
-    ]
+    full = [tuple(sorted(block for block in blocks if block < 2 or any(_block(image, block)))) for blocks in phases]
     return Areas(*full)
 
 

@@ -82,7 +82,7 @@ class Campaign:
             for outcome in self._run(iter(seeds), Path(directory), self._jobs):
                 if confirm and outcome.result in FINDINGS:
                     (again,) = self._run(iter((outcome.seed,)), Path(directory) / "again", 1)
-                    outcome.reproduced = (again.result, again.step) == (outcome.result, outcome.step)
+                    outcome.reproduced = again.result == outcome.result
                 yield outcome
 
     def _run(self, seeds: Iterator[int], log: Path, jobs: int) -> Iterator[Outcome]:

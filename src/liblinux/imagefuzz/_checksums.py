@@ -13,6 +13,7 @@ fs/erofs/super.c; ECMA-167 part 3, 7.2 for UDF.
 from __future__ import annotations
 
 import binascii
+import mmap
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 
 __all__ = ["Unit", "crc32c", "units"]
 
-Bytes = bytes | bytearray | memoryview
+Bytes = bytes | bytearray | memoryview | mmap.mmap
 
 
 def _table() -> list[int]:

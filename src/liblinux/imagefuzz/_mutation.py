@@ -73,7 +73,7 @@ class Mutator:
                 for unit in units(self._type, self._image, offset):
                     if self._is_sealed(unit):
                         found[unit.start, unit.size] = unit
-        seals = []
+        seals: list[Change] = []
         for unit in found.values():
             data = bytearray(self._image[unit.start : unit.start + unit.size])
             for change in (*made, *seals):

@@ -54,7 +54,9 @@ class Target:
 
     def kernel(self) -> liblinux.Kernel:
         """A kernel for one image; all of them are alike."""
-        return liblinux.Kernel(self.memory, clock="virtual", seed=0, version=self.version, realtime=1_700_000_000 * 10**9)
+        return liblinux.Kernel(
+            self.memory, clock="virtual", seed=0, version=self.version, realtime=1_700_000_000 * 10**9
+        )
 
     @contextlib.contextmanager
     def buffer(self) -> Iterator[mmap.mmap]:
@@ -63,7 +65,7 @@ class Target:
             yield buffer
 
 
-def attributes_of(kernel: liblinux.Kernel, path: str) -> int:
+def attributes_of(kernel: liblinux.Kernel, path: str | bytes) -> int:
     """Read all extended attributes of a file; how many bytes they have."""
     names = kernel.os.listxattr(path, follow_symlinks=False)
     return sum(len(kernel.os.getxattr(path, name, follow_symlinks=False)) for name in names)

@@ -18,12 +18,13 @@ from typing import Any, Literal
 import liblinux
 from liblinux.imagefuzz._target import Target, attributes_of
 
-__all__ = ["FINDINGS", "STEPS", "Outcome", "Result", "try_image"]
+__all__ = ["FINDINGS", "RESULTS", "STEPS", "Outcome", "Result", "try_image"]
 
 STEPS = ("boot", "attach", "mount", "walk", "read", "write", "unmount", "detach", "close")
 Result = Literal["refused", "passed", "panic", "stuck", "error", "death", "hang"]
+RESULTS: tuple[Result, ...] = ("refused", "passed", "panic", "stuck", "error", "death", "hang")
 # Results that somebody should look at.
-FINDINGS: tuple[Result, ...] = ("panic", "stuck", "error", "death", "hang")
+FINDINGS = RESULTS[2:]
 
 # A damaged directory can have any number of entries, and a damaged file any size.
 _ENTRIES_READ = 300
