@@ -79,7 +79,7 @@ BOUNDS: Mapping[str, Bound] = {
 
 @dataclass(frozen=True)
 class Growth:
-    """What has grown in so many turns: `resident_kib` and so on, as :class:`Use` has them; `kernel_kib` in the kernel."""
+    """What has grown in so many turns, as :class:`Use` has it, and `kernel_kib` in the kernel."""
 
     turns: int
     seconds: float

@@ -165,7 +165,14 @@ struct native_arguments {
 };
 
 /* System-call arguments; false with an exception. Release either way. */
-bool native_arguments_parse(struct native_arguments *arguments,
+enum native_shape {
+	NATIVE_SHAPE_ANY, /* a number, a buffer, a string, None */
+	NATIVE_SHAPE_INT, /* a number of 32 bits, with or without a sign */
+	NATIVE_SHAPE_LONG, /* a number of 64 bits */
+};
+
+/* The shape of the first argument is in the lowest two bits of `shape`. */
+bool native_arguments_parse(struct native_arguments *arguments, u32 shape,
 			    PyObject *const *args, Py_ssize_t count);
 void native_arguments_release(struct native_arguments *arguments);
 
