@@ -51,9 +51,21 @@ struct host_options {
 	struct host_embedding embedding;
 };
 
+#define HOST_REPORT_LOG_BYTES 16384
+
+/* What a kernel had to say when it died, or found that it waits for nothing. */
+struct host_report {
+	u64 base; /* where its image is: symbols are offsets from there */
+	struct ll_report report;
+	size_t log_bytes;
+	char log[HOST_REPORT_LOG_BYTES]; /* the end of it */
+};
+
 /* Why host_kernel_open() failed, in words. */
 struct host_error {
 	char text[256];
+	bool dead; /* the kernel died while it booted: `report` is set */
+	struct host_report *report; /* room for it, or NULL */
 };
 
 /* Load an image, boot it. The first process (pid 1) belongs to the caller. */
@@ -69,7 +81,11 @@ const char *host_kernel_release(struct host_kernel *kernel);
 const char *host_kernel_syscalls(struct host_kernel *kernel);
 /* NULL, or what the kernel said when it died. */
 const char *host_kernel_dead(struct host_kernel *kernel);
+/* Of a dead kernel, or after a call that said `deadlock`. */
+void host_kernel_report(struct host_kernel *kernel, struct host_report *report);
 struct host_process *host_kernel_init(struct host_kernel *kernel);
+/* Is the calling thread in a callback for it? */
+bool host_kernel_serves(struct host_kernel *kernel);
 u64 host_kernel_now(struct host_kernel *kernel);
 /* Address window of mmap, and of the whole reservation. */
 void host_kernel_user_window(struct host_kernel *kernel, u64 *start,
@@ -104,6 +120,7 @@ void host_kernel_statistics(struct host_kernel *kernel,
 struct host_result {
 	s64 value;
 	bool dead; /* the kernel died; value is -EOWNERDEAD */
+	/* With `dead`: not even an interruption could end the wait. */
 	bool deadlock;
 	bool interrupted; /* embedding->interrupted said so */
 	bool reentered; /* called from disk_io of the same kernel: refused */
@@ -123,6 +140,22 @@ struct host_process *host_process_spawn(struct host_process *process,
  * Without effect for init, which goes with the kernel.
  */
 void host_process_release(struct host_process *process);
+
+/*
+ * One kernel at an earlier instant; see snapshot.c. Both -EBUSY while a thread
+ * is inside or waits. Taking: -EROFS when a disk writes through. Putting back:
+ * -ENODEV when a disk of then is no longer attached; disks that came since
+ * must be forgotten with host_disk_forget() and processes that came since have
+ * no task any more (-ESRCH). Any other error leaves a dead kernel.
+ */
+struct host_snapshot;
+int host_kernel_snapshot(struct host_kernel *kernel,
+			 struct host_snapshot **taken);
+int host_kernel_restore(struct host_kernel *kernel,
+			struct host_snapshot *snapshot);
+void host_snapshot_free(struct host_snapshot *snapshot);
+/* Memory that it takes. */
+u64 host_snapshot_bytes(struct host_snapshot *snapshot);
 
 /*
  * Measuring: two tasks of `process` throw one byte to and fro over two pipes,
@@ -148,13 +181,16 @@ int host_disk_attach_foreign(struct host_kernel *kernel, void *backing,
 			     struct host_disk **disk);
 /* -EBUSY while it is in use in the kernel. Frees the disk when it succeeds. */
 int host_disk_detach(struct host_disk *disk);
+/* After a restore: the kernel does not know it. Frees the disk. */
+void host_disk_forget(struct host_disk *disk);
+u64 host_disk_bytes(struct host_disk *disk);
 u32 host_disk_index(struct host_disk *disk);
 /* Bytes that an overlay holds. */
 u64 host_disk_changes(struct host_disk *disk);
 int host_disk_resize(struct host_disk *disk, u64 bytes);
 
 /*
- * The process-wide handler of SIGSEGV and SIGBUS is installed with the first
+ * The process-wide handler of faults is installed with the first
  * kernel. True when somebody had replaced it and it had to be put back.
  */
 bool host_fault_reclaim(void);

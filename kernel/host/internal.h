@@ -24,6 +24,7 @@
 #include <sys/syscall.h>
 #include "host.h"
 #include "limits.h"
+#include "region.h"
 
 #ifndef SYS_landlock_restrict_self
 #define SYS_landlock_restrict_self 446
@@ -47,7 +48,8 @@ struct host_task {
 
 struct host_process {
 	struct host_kernel *kernel;
-	u64 id; /* never used twice */
+	u64 id; /* never used twice; another one after a restore */
+	u64 serial; /* never used twice */
 	int pid;
 	struct host_task *tasks; /* the main task first */
 	struct host_task *spare; /* only makes other tasks */
@@ -133,13 +135,21 @@ struct host_kernel {
 	struct host_wait *waits, **last_wait;
 	bool inherited; /* from the biased thread: see own.h */
 	bool dead;
+	bool stuck; /* it is dead because nothing can ever happen in it */
 	char dead_text[256];
 	u32 virtual_rounds;
 	u64 virtual_poll;
 
 	/* The memory unit; see memory.c. */
+	struct host_region region; /* all of the memory; see snapshot.c */
 	int memfd; /* -1 before the first alias */
 	u64 *granules; /* a bit: lives in the memfd */
+	u64 *guards; /* a bit: is a guard page; see guard.c */
+	u32 nr_guards;
+	u64 emergency_stack; /* its end */
+
+	/* Why it died, or who waited for nothing; under `lock`. */
+	struct ll_report report;
 
 	struct host_process *processes; /* init last */
 	struct host_process *init;
@@ -151,6 +161,11 @@ struct host_kernel {
 
 	struct host_disk *disks[DISKS];
 	struct host_log log;
+
+	/* Between the two halves of a fork; see fork.c. */
+	char *fork_copy;
+	u64 fork_copy_bytes;
+	bool fork_failed;
 
 	struct host_kernel *next_free;
 };
@@ -169,6 +184,20 @@ int host_memory_alias(void *host, u64 address, u64 offset, u64 bytes,
 		      u32 protection);
 int host_memory_unalias(void *host, u64 address, u64 bytes);
 void host_memory_trim(struct host_kernel *kernel);
+bool host_granule_is_shared(struct host_kernel *kernel, u64 granule);
+bool host_page_is_zero(const u64 *page);
+/* All granules are private again, and all windows empty. 0 or -errno. */
+int host_memory_forget_aliases(struct host_kernel *kernel);
+
+/* guard.c */
+int host_guard_init(struct host_kernel *kernel);
+void host_guard_exit(struct host_kernel *kernel);
+bool host_is_guard(struct host_kernel *kernel, u64 address);
+void host_guard(void *host, u64 address, u32 on);
+u64 host_guard_bytes(struct host_kernel *kernel);
+void host_guard_restore(struct host_kernel *kernel, const u64 *guards,
+			bool anew);
+void host_guard_renew(struct host_kernel *kernel, u64 start, u64 bytes);
 
 /* ops.c */
 extern const struct ll_host_ops host_default_ops;
@@ -178,6 +207,8 @@ u64 host_monotonic(void *host);
 int host_log_init(struct host_log *log);
 void host_log_exit(struct host_log *log);
 void host_log_add(void *host, const char *text, u64 bytes);
+/* The last of what was ever added, taken or not. */
+size_t host_log_end(struct host_log *log, char *buffer, size_t bytes);
 
 /* runner.c */
 void host_call(struct host_kernel *kernel, struct host_task *task, s64 nr,
@@ -186,7 +217,15 @@ int host_boot(struct host_kernel *kernel, struct host_result *result);
 void host_finished(void *host, struct ll_call *call);
 void host_forget_calls(struct host_kernel *kernel, void *task);
 
+/* runner.c: own, and let the next one in */
+void host_give_up(struct host_kernel *kernel);
+
+/* fork.c */
+void host_fork_init(void);
+
 /* process.c */
+struct host_task *host_task_new(struct host_kernel *kernel);
+u64 host_process_new_id(void);
 int host_process_init(struct host_kernel *kernel);
 void host_process_exit(struct host_kernel *kernel);
 void host_task_gone(void *host, void *task, u32 pid);
@@ -240,6 +279,9 @@ bool host_in_callback(struct host_kernel *kernel);
 void host_each_kernel(void (*function)(struct host_kernel *kernel, u64 value),
 		      u64 value);
 struct host_kernel *host_kernel_of_address(u64 address);
+/* As host_each_kernel(), and no kernel comes or goes until the second. */
+void host_registry_hold(void (*function)(struct host_kernel *kernel, u64));
+void host_registry_release(void (*function)(struct host_kernel *kernel, u64));
 
 /* disk.c */
 int host_disk_io(void *host, struct ll_io *io);

@@ -83,6 +83,26 @@ void host_each_kernel(void (*function)(struct host_kernel *kernel, u64 value),
 	pthread_mutex_unlock(&host_registry_lock);
 }
 
+void host_registry_hold(void (*function)(struct host_kernel *kernel, u64))
+{
+	struct host_slot *slot;
+
+	pthread_mutex_lock(&host_registry_lock);
+	for (slot = host_slots; slot < host_slots + host_slots_used; slot++)
+		if (slot->kernel)
+			function(slot->kernel, 0);
+}
+
+void host_registry_release(void (*function)(struct host_kernel *kernel, u64))
+{
+	struct host_slot *slot;
+
+	for (slot = host_slots; slot < host_slots + host_slots_used; slot++)
+		if (slot->kernel)
+			function(slot->kernel, 0);
+	pthread_mutex_unlock(&host_registry_lock);
+}
+
 /* ---- life ------------------------------------------------------------ */
 
 static struct host_kernel *host_kernel_new(void)
@@ -149,17 +169,27 @@ static void host_describe(struct host_kernel *kernel,
 static int host_kernel_boot(struct host_kernel *kernel,
 			    struct host_error *error)
 {
+	static const u64 none[6];
 	struct host_result result;
 	int code = host_boot(kernel, &result);
 
-	if (result.dead)
+	if (result.dead) {
+		if (error && error->report) {
+			host_kernel_report(kernel, error->report);
+			error->dead = true;
+		}
 		return host_fail(error, code, "the kernel died at boot: %s",
 				 kernel->dead_text);
+	}
 	if (code)
 		return host_fail(error, code, "the kernel did not boot: %s",
 				 strerror(-code));
 	host_memory_trim(kernel);
 	code = host_process_init(kernel);
+	if (!code) {
+		host_process_call(kernel->init, LL_CALL_GUARD, none, &result);
+		code = result.value;
+	}
 	if (code)
 		return host_fail(error, code,
 				 "init's tasks could not be made: %s",
@@ -176,6 +206,7 @@ int host_kernel_open(const struct host_options *options,
 	if (!kernel)
 		return host_fail(error, -ENOMEM, "out of memory");
 	host_thread_prepare();
+	host_fork_init();
 	kernel->embedding = options->embedding;
 	kernel->command_line =
 		strdup(options->command_line ? options->command_line : "");
@@ -242,6 +273,16 @@ const char *host_kernel_dead(struct host_kernel *kernel)
 		       NULL;
 }
 
+void host_kernel_report(struct host_kernel *kernel, struct host_report *report)
+{
+	report->base = kernel->base;
+	pthread_mutex_lock(&kernel->lock);
+	report->report = kernel->report;
+	pthread_mutex_unlock(&kernel->lock);
+	report->log_bytes =
+		host_log_end(&kernel->log, report->log, sizeof(report->log));
+}
+
 struct host_process *host_kernel_init(struct host_kernel *kernel)
 {
 	return kernel->init;
@@ -250,6 +291,11 @@ struct host_process *host_kernel_init(struct host_kernel *kernel)
 struct ll_host_ops *host_kernel_ops(struct host_kernel *kernel)
 {
 	return &kernel->ops;
+}
+
+bool host_kernel_serves(struct host_kernel *kernel)
+{
+	return host_in_callback(kernel);
 }
 
 u64 host_kernel_now(struct host_kernel *kernel)

@@ -29,8 +29,11 @@ int host_memory_init(struct host_kernel *kernel)
 	u64 granules = kernel->memory_bytes / GRANULE_BYTES + 1;
 
 	kernel->memfd = -1;
+	kernel->region.start = kernel->memory;
+	kernel->region.bytes = kernel->memory_bytes;
+	kernel->region.solid = kernel->arena - kernel->memory;
 	kernel->granules = calloc(granules / GRANULE_BITS + 1, sizeof(u64));
-	return kernel->granules ? 0 : -ENOMEM;
+	return kernel->granules ? host_guard_init(kernel) : -ENOMEM;
 }
 
 void host_memory_exit(struct host_kernel *kernel)
@@ -38,11 +41,13 @@ void host_memory_exit(struct host_kernel *kernel)
 	if (kernel->memfd >= 0)
 		close(kernel->memfd);
 	kernel->memfd = -1;
+	host_region_forget(&kernel->region);
 	free(kernel->granules);
 	kernel->granules = NULL;
+	host_guard_exit(kernel);
 }
 
-static bool host_granule_is_shared(struct host_kernel *kernel, u64 granule)
+bool host_granule_is_shared(struct host_kernel *kernel, u64 granule)
 {
 	return kernel->granules[granule / GRANULE_BITS] >>
 		       granule % GRANULE_BITS &
@@ -66,7 +71,7 @@ static int host_memfd(struct host_kernel *kernel)
 	return 0;
 }
 
-static bool host_page_is_zero(const u64 *page)
+bool host_page_is_zero(const u64 *page)
 {
 	const u64 *end = page + PAGE_BYTES / sizeof(*page);
 	u64 bits = 0;
@@ -94,6 +99,7 @@ void host_memory_trim(struct host_kernel *kernel)
 		u64 granule = (address - kernel->memory) / GRANULE_BYTES;
 
 		if (address < end && !host_granule_is_shared(kernel, granule) &&
+		    !host_is_guard(kernel, address) &&
 		    host_page_is_zero((const u64 *)address)) {
 			run += PAGE_BYTES;
 			continue;
@@ -120,7 +126,8 @@ static void host_move_granule(void *argument)
 	u64 done;
 
 	for (done = 0; done < move->bytes; done += PAGE_BYTES) {
-		if (host_page_is_zero((u64 *)(address + done)))
+		if (host_is_guard(kernel, (u64)address + done) ||
+		    host_page_is_zero((u64 *)(address + done)))
 			continue;
 		if (pwrite(fd, address + done, PAGE_BYTES,
 			   move->offset + done) != (ssize_t)PAGE_BYTES) {
@@ -132,6 +139,8 @@ static void host_move_granule(void *argument)
 	    mmap(address, move->bytes, PROT_READ | PROT_WRITE,
 		 MAP_SHARED | MAP_FIXED, fd, move->offset) == MAP_FAILED)
 		result = -ENOMEM;
+	if (!result)
+		host_guard_renew(kernel, (u64)address, move->bytes);
 	move->result = result;
 }
 
@@ -212,17 +221,40 @@ int host_memory_alias(void *host, u64 address, u64 offset, u64 bytes,
 	return 0;
 }
 
+static int host_hide(u64 start, u64 bytes)
+{
+	return mmap((void *)start, bytes, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
+		    0) == MAP_FAILED ?
+		       -errno :
+		       0;
+}
+
 /* ops->unalias */
 int host_memory_unalias(void *host, u64 address, u64 bytes)
 {
 	struct host_kernel *kernel = host;
 
+	int error;
+
 	if (!host_in_window(kernel, address, bytes))
 		return -EINVAL;
-	if (mmap((void *)address, bytes, PROT_NONE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
-		 0) == MAP_FAILED)
-		return -errno;
-	kernel->statistics.unaliases++;
-	return 0;
+	error = host_hide(address, bytes);
+	if (!error)
+		kernel->statistics.unaliases++;
+	return error;
+}
+
+int host_memory_forget_aliases(struct host_kernel *kernel)
+{
+	u64 granules = kernel->memory_bytes / GRANULE_BYTES + 1;
+	int error = host_hide(kernel->vmalloc, kernel->vmalloc_bytes);
+
+	if (!error)
+		error = host_hide(kernel->user, kernel->user_bytes);
+	memset(kernel->granules, 0,
+	       (granules / GRANULE_BITS + 1) * sizeof(u64));
+	close(kernel->memfd);
+	kernel->memfd = -1;
+	return error;
 }

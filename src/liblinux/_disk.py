@@ -117,6 +117,13 @@ class Disk:
             self._source.flush()
         self._source = None
 
+    def _forget(self) -> None:
+        """The kernel was put back to an instant before it was attached."""
+        if self._attached:
+            self._native.forget()
+        self._attached = False
+        self._source = None
+
     def _read_partitions(self) -> list[Partition]:
         directory = f"/sys/block/{self.name}"
         names = self._kernel.os.listdir(directory)

@@ -13,6 +13,7 @@ from liblinux import _abi, _faulthandler, _native
 from liblinux import _disk as disks
 from liblinux import _mount as mounts
 from liblinux import _process as processes
+from liblinux import _snapshot as snapshots
 from liblinux._actor import Actor
 from liblinux._dmesg import KernelLog, Record
 from liblinux._library import find_image
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from liblinux._disk import Disk
     from liblinux._mount import Mount
     from liblinux._process import Process
+    from liblinux._snapshot import Snapshot
 
 __all__ = ["Kernel"]
 
@@ -260,6 +262,47 @@ class Kernel(Actor):
         """The kernel's log since boot; every record has also gone to logging "liblinux.kernel"."""
         return self._log.records()
 
+    def snapshot(self) -> Snapshot:
+        """Keep the kernel as it is now; returns what :meth:`restore` takes.
+
+        Memory, processes, open files, mounts, clocks, random state and overlays
+        are kept; nothing of the host is. So every disk must be readonly or have
+        overlay=True. Files that are open for writing are flushed first.
+
+        Raises OSError (EROFS) when a disk writes to what it is made of,
+        BlockingIOError while another thread is in a call of this kernel,
+        KernelPanic when it is dead.
+        """
+        self._check_open()
+        return snapshots.take(self)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Put the kernel back to `snapshot`, in place; a dead kernel lives again.
+
+        Disks attached and processes started since are gone; files opened since
+        raise ValueError when they are used. Those that were closed since are open
+        again inside the kernel, without an object for them. With clock="real" the
+        time in between has passed. A snapshot can be used any number of times.
+
+        Raises ValueError for a snapshot of another kernel, BufferError while
+        mappings made since are in use, OSError (ENODEV) when a disk of then has
+        been detached, BlockingIOError while another thread is in a call.
+        """
+        self._check_open()
+        snapshots.restore(self, snapshot)
+
+    def fork(self) -> int:
+        """os.fork() with this kernel: parent and child each have their own; returns the child's pid, or 0 there.
+
+        Every kernel of the process is copied, also by a plain os.fork(). What
+        this adds: open files are flushed first, so that nothing is written twice,
+        and RuntimeError is raised when other threads run, which would not be in
+        the child. An image that is written to becomes an overlay in the child:
+        the file stays the parent's. The child does not close kernels by itself
+        when it ends.
+        """
+        return snapshots.fork(self)
+
     def close(self) -> None:
         """End processes, write back and unmount everything, and drop the kernel. Twice does nothing.
 
@@ -396,6 +439,14 @@ def make_seed(seed: int | str | bytes | None) -> bytes:
     import hashlib  # noqa: PLC0415 - brings in OpenSSL, and most kernels have no such seed
 
     return hashlib.sha512(b"liblinux seed " + raw).digest()
+
+
+def _after_fork() -> None:
+    for kernel in list(_open_kernels):
+        kernel._native.forked()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 @atexit.register

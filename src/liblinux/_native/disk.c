@@ -298,6 +298,32 @@ static PyObject *native_disk_detach(PyObject *self, PyObject *unused)
 	Py_RETURN_NONE;
 }
 
+/* Restoring a snapshot may have changed it. It outlives the device. */
+static PyObject *native_disk_size(PyObject *self, void *unused)
+{
+	struct native_disk *disk = (struct native_disk *)self;
+
+	(void)unused;
+	if (disk->kernel->host && disk->backing)
+		disk->size = host_disk_bytes(disk->backing->host);
+	return PyLong_FromUnsignedLongLong(disk->size);
+}
+
+static PyObject *native_disk_forget(PyObject *self, PyObject *unused)
+{
+	struct native_kernel *kernel = ((struct native_disk *)self)->kernel;
+	struct native_backing *backing = native_disk_backing(self);
+
+	(void)unused;
+	if (!backing)
+		return NULL;
+	if (backing->busy)
+		return native_os_error(kernel, EBUSY);
+	host_disk_forget(backing->host);
+	native_backing_remove(kernel, backing);
+	Py_RETURN_NONE;
+}
+
 static PyObject *native_disk_resize(PyObject *self, PyObject *size_object)
 {
 	struct native_disk *disk = (struct native_disk *)self;
@@ -324,7 +350,6 @@ static PyObject *native_disk_resize(PyObject *self, PyObject *size_object)
 	native_leave(disk->kernel, &crossing);
 	backing->busy--;
 	if (code >= 0)
-		disk->size = size;
 	if (!native_check_code(disk->kernel, code))
 		return NULL;
 	Py_RETURN_NONE;
@@ -393,6 +418,8 @@ static PyMethodDef native_disk_methods[] = {
 	  "changes()\n--\n\nBytes that an overlay holds." },
 	{ "detach", native_disk_detach, METH_NOARGS,
 	  "detach()\n--\n\nRemove the device; OSError (EBUSY) when it is in use." },
+	{ "forget", native_disk_forget, METH_NOARGS,
+	  "forget()\n--\n\nIt came after the snapshot that was put back." },
 	{ "resize", native_disk_resize, METH_O,
 	  "resize(size, /)\n--\n\nThe backing has another size, in bytes." },
 	{ "error", native_disk_error, METH_NOARGS,
@@ -401,6 +428,7 @@ static PyMethodDef native_disk_methods[] = {
 };
 
 static PyGetSetDef native_disk_attributes[] = {
+	{ "size", native_disk_size, NULL, "In bytes.", NULL },
 	{ "name", native_disk_name, NULL, "The kernel's name, as \"lda\".", NULL },
 	{ 0 },
 };
@@ -408,8 +436,6 @@ static PyGetSetDef native_disk_attributes[] = {
 static PyMemberDef native_disk_members[] = {
 	{ "index", T_UINT, offsetof(struct native_disk, index), READONLY,
 	  "0 for lda, 1 for ldb, ..." },
-	{ "size", T_ULONGLONG, offsetof(struct native_disk, size), READONLY,
-	  "In bytes." },
 	{ "kernel", T_OBJECT_EX, offsetof(struct native_disk, kernel), READONLY,
 	  "The kernel it is attached to." },
 	{ "__weaklistoffset__", T_PYSSIZET,
