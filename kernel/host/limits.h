@@ -35,6 +35,8 @@
 
 #define IMAGE_SEGMENTS 16
 #define IMAGE_DYNAMIC_ENTRIES 64
+/* Text, and data with bss: more than any kernel has. */
+#define IMAGE_MAX_BYTES (1 * GIB)
 /* Kernels in one process. */
 #define KERNELS 4096
 

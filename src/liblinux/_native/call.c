@@ -11,6 +11,7 @@
  * Nothing here may be called between native_enter() and native_leave().
  */
 #include "native.h"
+#include <time.h>
 
 _Thread_local PyObject *native_pending_value;
 static _Thread_local PyObject *native_pending_type;
@@ -179,6 +180,27 @@ static bool native_interrupted(void *context)
 	PyErr_Restore(type, value, trace);
 	PyGILState_Release(state);
 	return interrupted;
+}
+
+#define NATIVE_QUESTIONS 64 /* between two looks at the clock */
+#define NATIVE_QUESTION_NS 50000000
+
+bool native_interrupted_by_now(struct native_patience *patience)
+{
+	struct timespec now;
+	s64 now_ns;
+	bool first;
+
+	if (patience->questions++ % NATIVE_QUESTIONS)
+		return false;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	now_ns = now.tv_sec * 1000000000LL + now.tv_nsec;
+	if (patience->next_ns && now_ns < patience->next_ns)
+		return false;
+	/* The first time only begins to count: most walks are short. */
+	first = !patience->next_ns;
+	patience->next_ns = now_ns + NATIVE_QUESTION_NS;
+	return !first && native_interrupted(NULL);
 }
 
 static void *native_release(void *context)

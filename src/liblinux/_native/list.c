@@ -14,7 +14,24 @@ struct native_listing {
 	struct host_result result;
 	char *data;
 	size_t bytes, room;
+	struct native_patience patience;
+	struct native_circle circle;
 };
+
+bool native_goes_in_circles(struct native_circle *circle,
+			    const struct native_dirent *dirent)
+{
+	if (circle->seen++ == circle->next) {
+		circle->next = 2 * circle->next + 1;
+		circle->offset = dirent->offset;
+		circle->ino = dirent->ino;
+		strncpy(circle->name, dirent->name, sizeof(circle->name) - 1);
+		return false;
+	}
+	return dirent->offset == circle->offset &&
+	       dirent->ino == circle->ino &&
+	       !strncmp(dirent->name, circle->name, sizeof(circle->name) - 1);
+}
 
 static s64 native_list_call(struct native_listing *listing, s64 nr, u64 first,
 			    u64 second, u64 third, u64 fourth)
@@ -40,6 +57,20 @@ static bool native_list_grow(struct native_listing *listing)
 	return true;
 }
 
+static bool native_list_ends(struct native_listing *listing, s64 bytes)
+{
+	const char *data = listing->data + listing->bytes;
+
+	for (s64 at = 0; at < bytes;) {
+		const struct native_dirent *dirent = (const void *)(data + at);
+
+		if (native_goes_in_circles(&listing->circle, dirent))
+			return false;
+		at += dirent->bytes;
+	}
+	return true;
+}
+
 /* Without the GIL. 0 or -errno; what is wrong besides is in the result. */
 static s64 native_list_read(struct native_listing *listing, int fd)
 {
@@ -52,9 +83,13 @@ static s64 native_list_read(struct native_listing *listing, int fd)
 			listing, NATIVE_NR_getdents64, (u64)fd,
 			(u64)(listing->data + listing->bytes),
 			NATIVE_DENTS_BYTES, 0);
+		if (!native_list_ends(listing, bytes))
+			return -EUCLEAN;
 		if (bytes > 0)
 			listing->bytes += (size_t)bytes;
-	} while (bytes > 0 && native_plain(&listing->result));
+		/* A damaged directory may have no end. */
+	} while (bytes > 0 && native_plain(&listing->result) &&
+		 !native_interrupted_by_now(&listing->patience));
 	return bytes;
 }
 

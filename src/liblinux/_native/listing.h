@@ -9,6 +9,8 @@ struct native_listing_entry {
 	size_t path_at; /* in `paths`, zero-terminated */
 	size_t path_bytes;
 	char status[NATIVE_STATX_KEPT_BYTES];
+	size_t parent; /* its directory's index, or NATIVE_WALK_TOP */
+	size_t volume; /* what differs between two mounts of one device */
 };
 
 /* Takes both arrays, of PyMem_RawMalloc, whether it works or not. */

@@ -126,6 +126,17 @@ static inline bool native_plain(const struct host_result *result)
 }
 
 /*
+ * For what makes many calls in one crossing, without the GIL: whether a signal
+ * handler of Python has raised. It is asked for ten times a second at most.
+ */
+struct native_patience {
+	s64 next_ns;
+	u32 questions;
+};
+
+bool native_interrupted_by_now(struct native_patience *patience);
+
+/*
  * After native_leave(): false with an exception when the call did not come to
  * a result of its own, or when a signal handler raised one.
  */
@@ -171,7 +182,14 @@ struct native_arguments {
 };
 
 /* System-call arguments; false with an exception. Release either way. */
-bool native_arguments_parse(struct native_arguments *arguments,
+enum native_shape {
+	NATIVE_SHAPE_ANY, /* a number, a buffer, a string, None */
+	NATIVE_SHAPE_INT, /* a number of 32 bits, with or without a sign */
+	NATIVE_SHAPE_LONG, /* a number of 64 bits */
+};
+
+/* The shape of the first argument is in the lowest two bits of `shape`. */
+bool native_arguments_parse(struct native_arguments *arguments, u32 shape,
 			    PyObject *const *args, Py_ssize_t count);
 void native_arguments_release(struct native_arguments *arguments);
 
@@ -273,6 +291,22 @@ struct native_dirent {
 };
 
 #define NATIVE_DENTS_BYTES 65536
+
+/*
+ * A damaged directory may come back to an earlier place of itself and so have
+ * no end. One record is remembered, and another one after each doubling of
+ * their number (Brent's algorithm): if it comes again, the directory goes in
+ * circles, and is answered with EUCLEAN as other damage is.
+ */
+struct native_circle {
+	u64 seen, next; /* records so far, and which one to remember next */
+	u64 ino;
+	s64 offset;
+	char name[256];
+};
+
+bool native_goes_in_circles(struct native_circle *circle,
+			    const struct native_dirent *dirent);
 
 static inline bool native_is_dot(const char *name)
 {

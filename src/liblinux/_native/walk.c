@@ -12,6 +12,12 @@
  * and in steps when they are longer than the kernel takes at once. An entry
  * that has vanished between getdents and statx is no error; other failures are
  * collected with the path they belong to, and the walk goes on.
+ *
+ * A damaged file system may have directories that contain themselves, or each
+ * other many times over: a walk without end. So a directory that is the same as
+ * one above it is not entered, and on a block device none is entered twice; the
+ * answer to both is ELOOP. (Elsewhere directories may share their numbers: those
+ * of /proc do.) A file system that is mounted twice has two volumes here.
  */
 #include "listing.h"
 #include <fcntl.h>
@@ -23,6 +29,8 @@
 struct native_open_how {
 	u64 flags, mode, resolve;
 };
+
+#define NATIVE_WALK_TOP SIZE_MAX /* the parent of what is in the top */
 
 struct native_walk_error {
 	size_t path_at;
@@ -41,6 +49,10 @@ struct native_walker {
 	struct native_array paths;
 	struct native_array entries; /* struct native_listing_entry */
 	struct native_array errors; /* struct native_walk_error */
+	size_t *entered; /* a hash table of indices + 1, 0 is free */
+	size_t nr_entered, entered_room;
+	struct native_statx top;
+	struct native_patience patience;
 	char *dents;
 	bool follow_mounts;
 	bool out_of_memory;
@@ -75,7 +87,8 @@ static s64 native_walk_call(struct native_walker *walker, s64 nr, u64 first,
 
 static bool native_walk_goes_on(struct native_walker *walker)
 {
-	return !walker->out_of_memory && native_plain(&walker->result);
+	return !walker->out_of_memory && native_plain(&walker->result) &&
+	       !native_interrupted_by_now(&walker->patience);
 }
 
 /* Closing must not hide the result of the call that walking stops for. */
@@ -127,9 +140,114 @@ static size_t native_walk_path(struct native_walker *walker, size_t parent_at,
 	return start;
 }
 
+static struct native_listing_entry *native_walk_at(struct native_walker *walker,
+						size_t index)
+{
+	return (struct native_listing_entry *)walker->entries.data + index;
+}
+
+/* Of the entry itself, which may move; of the top for its index. */
+static struct native_statx native_walk_status(struct native_walker *walker,
+					      size_t index)
+{
+	struct native_statx status = walker->top;
+
+	if (index != NATIVE_WALK_TOP)
+		memcpy(&status, native_walk_at(walker, index)->status,
+		       NATIVE_STATX_KEPT_BYTES);
+	return status;
+}
+
+static size_t native_walk_volume(struct native_walker *walker, size_t index)
+{
+	return index == NATIVE_WALK_TOP ? 0 :
+					  native_walk_at(walker, index)->volume;
+}
+
+static bool native_walk_same(struct native_walker *walker, size_t one,
+			     size_t other)
+{
+	struct native_statx first = native_walk_status(walker, one);
+	struct native_statx second = native_walk_status(walker, other);
+
+	return first.ino == second.ino &&
+	       first.dev_major == second.dev_major &&
+	       first.dev_minor == second.dev_minor &&
+	       native_walk_volume(walker, one) ==
+		       native_walk_volume(walker, other);
+}
+
+static bool native_walk_is_below_itself(struct native_walker *walker,
+					size_t index)
+{
+	size_t above = index;
+
+	do {
+		above = native_walk_at(walker, above)->parent;
+		if (native_walk_same(walker, index, above))
+			return true;
+	} while (above != NATIVE_WALK_TOP);
+	return false;
+}
+
+/* The place of a directory in the table: of itself, or a free one. */
+static size_t *native_walk_slot(struct native_walker *walker, size_t index)
+{
+	u64 hash = native_walk_status(walker, index).ino * 0x9e3779b97f4a7c15;
+	size_t at = hash >> 20;
+
+	for (;; at++) {
+		size_t *slot =
+			&walker->entered[at & (walker->entered_room - 1)];
+
+		if (!*slot || native_walk_same(walker, *slot - 1, index))
+			return slot;
+	}
+}
+
+static bool native_walk_grow_table(struct native_walker *walker)
+{
+	size_t room = walker->entered_room, *old = walker->entered;
+
+	if (room > 2 * walker->nr_entered)
+		return true;
+	walker->entered_room = room ? 2 * room : 256;
+	walker->entered = PyMem_RawCalloc(walker->entered_room, sizeof(*old));
+	if (!walker->entered) {
+		walker->entered = old;
+		walker->entered_room = room;
+		walker->out_of_memory = true;
+		return false;
+	}
+	for (size_t at = 0; at < room; at++)
+		if (old[at])
+			*native_walk_slot(walker, old[at] - 1) = old[at];
+	PyMem_RawFree(old);
+	return true;
+}
+
+/* A directory that is entered for the first time, by all that is known? */
+static bool native_walk_is_new(struct native_walker *walker, size_t index)
+{
+	size_t *slot;
+
+	if (native_walk_is_below_itself(walker, index))
+		return false;
+	if (!native_walk_status(walker, index).dev_major)
+		return true;
+	if (!native_walk_grow_table(walker))
+		return false;
+	slot = native_walk_slot(walker, index);
+	if (*slot)
+		return false;
+	*slot = index + 1;
+	walker->nr_entered++;
+	return true;
+}
+
 static void native_walk_entry(struct native_walker *walker, int fd,
-			      size_t parent_at, size_t parent_bytes,
-			      const char *name)
+			      size_t parent, size_t parent_at,
+			      size_t parent_bytes, const char *name)
 {
 	size_t name_bytes = strlen(name);
 	size_t bytes = parent_bytes + (parent_bytes != 0) + name_bytes;
@@ -158,13 +276,19 @@ static void native_walk_entry(struct native_walker *walker, int fd,
 	}
 	entry->path_at = path_at;
 	entry->path_bytes = bytes;
+	entry->parent = parent;
 	memcpy(entry->status, &status, sizeof(entry->status));
+	entry->volume = status.attributes & NATIVE_STATX_MOUNT_ROOT ?
+				path_at :
+				native_walk_volume(walker, parent);
 }
 
 /* All entries of an open directory. */
 static void native_walk_directory(struct native_walker *walker, int fd,
-				  size_t path_at, size_t path_bytes)
+				  size_t index, size_t path_at,
+				  size_t path_bytes)
 {
+	struct native_circle circle = { 0 };
 	s64 bytes;
 
 	do {
@@ -175,8 +299,12 @@ static void native_walk_directory(struct native_walker *walker, int fd,
 			struct native_dirent *dirent =
 				(struct native_dirent *)(walker->dents + at);
 
+			if (native_goes_in_circles(&circle, dirent)) {
+				bytes = -EUCLEAN;
+				break;
+			}
 			if (!native_is_dot(dirent->name))
-				native_walk_entry(walker, fd, path_at,
+				native_walk_entry(walker, fd, index, path_at,
 						  path_bytes, dirent->name);
 			at += dirent->bytes;
 		}
@@ -232,31 +360,41 @@ static int native_walk_open(struct native_walker *walker, int top,
 static void native_walk_below(struct native_walker *walker, int top,
 			      size_t index)
 {
-	struct native_listing_entry *entry =
-		(struct native_listing_entry *)walker->entries.data + index;
+	struct native_listing_entry *entry = native_walk_at(walker, index);
 	size_t path_at = entry->path_at, path_bytes = entry->path_bytes;
-	struct native_statx status;
+	struct native_statx status = native_walk_status(walker, index);
 	int fd;
 
-	memcpy(&status, entry->status, sizeof(entry->status));
 	if (!S_ISDIR(status.mode))
 		return;
 	if (!walker->follow_mounts &&
 	    (status.attributes & NATIVE_STATX_MOUNT_ROOT))
 		return;
+	if (!native_walk_is_new(walker, index)) {
+		native_walk_error(walker, path_at, path_bytes, ELOOP);
+		return;
+	}
 	fd = native_walk_open(walker, top, walker->paths.data + path_at);
 	if (fd < 0) {
 		if (native_walk_goes_on(walker))
 			native_walk_error(walker, path_at, path_bytes, -fd);
 		return;
 	}
-	native_walk_directory(walker, fd, path_at, path_bytes);
+	native_walk_directory(walker, fd, index, path_at, path_bytes);
 	native_walk_close(walker, fd);
 }
 
 static void native_walk_tree(struct native_walker *walker, int top)
 {
-	native_walk_directory(walker, top, 0, 0);
+	s64 code = native_walk_call(walker, NATIVE_NR_statx, (u64)top, (u64)"",
+				    NATIVE_AT_EMPTY_PATH, NATIVE_STATX_MASK,
+				    (u64)&walker->top);
+
+	if (!native_walk_goes_on(walker))
+		return;
+	if (code < 0)
+		native_walk_error(walker, 0, 0, (int)-code);
+	native_walk_directory(walker, top, NATIVE_WALK_TOP, 0, 0);
 	for (size_t index = 0;
 	     native_walk_goes_on(walker) &&
 	     index < walker->entries.bytes / sizeof(struct native_listing_entry);
@@ -350,6 +488,7 @@ static void native_walker_free(struct native_walker *walker)
 	PyMem_RawFree(walker->paths.data);
 	PyMem_RawFree(walker->entries.data);
 	PyMem_RawFree(walker->errors.data);
+	PyMem_RawFree(walker->entered);
 }
 
 PyObject *native_walk(PyObject *self, PyObject *const *args, Py_ssize_t count,
