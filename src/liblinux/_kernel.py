@@ -184,7 +184,8 @@ class Kernel(Actor):
         the methods `pread(offset, buffer)`, `pwrite(offset, data, stable)`,
         `flush()` and `discard(offset, length)`, and is asked exactly what the
         kernel asks (`stable`: a write that is not to stay in a cache, FUA).
-        `overlay=True` keeps all writes in memory and leaves the source untouched. `sector_size` in bytes, 512 to 4096. An image file
+        `overlay=True` keeps all writes in memory and leaves the source untouched.
+        `sector_size` in bytes, 512 to 4096. An image file
         is locked as long as it is attached: one writer or many readers.
 
         Raises FileNotFoundError, IsADirectoryError, PermissionError (also for a
