@@ -93,7 +93,14 @@ FORMATS = {
             ("btrfs", "check", "--readonly", "--check-data-csum"),
             "btrfs-progs",
         ),
-        Format("f2fs", 64 * _MIB, ("mkfs.f2fs", "-q", "-r", "-U", _UUID), ("fsck.f2fs", "--dry-run"), "f2fs-tools", _f2fs_clean),
+        Format(
+            "f2fs",
+            64 * _MIB,
+            ("mkfs.f2fs", "-q", "-r", "-U", _UUID),
+            ("fsck.f2fs", "--dry-run"),
+            "f2fs-tools",
+            _f2fs_clean,
+        ),
     )
 }
 
@@ -104,7 +111,9 @@ def make_image(type: str, directory: str | os.PathLike[str]) -> Path:
     Raises ValueError for another type, LiblinuxError when its mkfs is missing or fails.
     """
     if type not in FORMATS:
-        raise ValueError(f"no way is known to make an image of {type!r}; one of {', '.join(FORMATS)}, or bring an image")
+        raise ValueError(
+            f"no way is known to make an image of {type!r}; one of {', '.join(FORMATS)}, or bring an image"
+        )
     path = Path(directory) / f"{type}.img"
     FORMATS[type].make(path)
     return path

@@ -3,6 +3,7 @@
 The model. A disk has a volatile cache. A write is torn nowhere but between
 blocks of `atomic` bytes, and every block may reach the platter at any time and
 in any order, as long as two versions of the same block do not change places.
+(A write of less than a block is there or not by itself.)
 A completed flush has put down all that was completed before it; a completed
 write with FUA is down itself, and nothing older can come over it. So after a
 crash each block by itself holds any one of
@@ -26,10 +27,13 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from liblinux.crash._log import Entry, Kind, Recording
-from liblinux.crash._points import CrashPoint, Piece, choose
+from liblinux.crash._piece import Piece
+from liblinux.crash._points import CrashPoint, choose
 
-__all__ = ["CrashImage", "every_image", "pending_counts"]
+__all__ = ["ATOMIC_BYTES", "CrashImage", "every_image"]
 
+# What the block driver of kernel/arch/lib says of its disks.
+ATOMIC_BYTES = 4096
 _SAVE_BYTES = 64 << 10
 
 
@@ -42,12 +46,13 @@ class CrashImage:
     """The disk of `recording` after a crash; :meth:`seek` chooses which.
 
     `data` is a buffer to be attached with overlay=True. `atomic` is the number of
-    bytes that are written together or not at all, a power of two; by default the
-    sector. Going forward is cheap, going back begins at the start.
+    bytes that are written together or not at all, a power of two. By default it is
+    what the kernel was told (queue/physical_block_size, "the smallest unit a
+    physical storage device can write atomically"); disks with smaller units exist.
+    Going forward is cheap, going back begins at the start.
     """
 
-    def __init__(self, recording: Recording, atomic: int | None = None) -> None:
-        atomic = recording.sector_size if atomic is None else atomic
+    def __init__(self, recording: Recording, atomic: int = ATOMIC_BYTES) -> None:
         if atomic < recording.sector_size or atomic & (atomic - 1):
             raise ValueError(
                 f"atomic must be a power of two and at least a sector, {recording.sector_size}; it is {atomic}"
@@ -65,18 +70,25 @@ class CrashImage:
 
     def seek(self, point: CrashPoint) -> int:
         """Become the image of `point`. Returns a number that equal images (of this recording) share."""
-        if not 0 <= point.position < self.recording.positions:
-            raise ValueError(f"position {point.position} is none of the {self.recording.positions} of this recording")
-        self._take_back()
-        self._go(point.position)
-        chosen = choose(point, self.pieces(), self.atomic)
+        chosen = choose(point, self.pieces(point.position), self.atomic)
         for piece in chosen:
             self._undo.append(_Undo(piece.offset, self.data[piece.offset : piece.end]))
             self.data[piece.offset : piece.end] = piece.content
+        return self._identity(chosen)
+
+    def identity(self, point: CrashPoint) -> int:
+        """The number that :meth:`seek` would return; `data` is then the durable image."""
+        return self._identity(choose(point, self.pieces(point.position), self.atomic))
+
+    def _identity(self, chosen: Iterable[Piece]) -> int:
         return hash((self._durable, tuple((piece.number, piece.offset, piece.length) for piece in chosen)))
 
-    def pieces(self) -> list[Piece]:
-        """What may or may not be on the disk at the present position: unflushed, and under way."""
+    def pieces(self, position: int) -> list[Piece]:
+        """Go to a position; what may or may not be on the disk there: unflushed, or under way."""
+        if not 0 <= position < self.recording.positions:
+            raise ValueError(f"position {position} is none of the {self.recording.positions} of this recording")
+        self._take_back()
+        self._go(position)
         if self._position == len(self.recording.entries):
             return list(self._pending)
         entry = self.recording.entries[self._position]
@@ -157,12 +169,12 @@ def every_image(recording: Recording, position: int) -> Iterator[bytes]:
     Their number is the product of the numbers of versions of all sectors: for
     recordings of a few sectors only.
     """
-    image = CrashImage(recording)
-    image.seek(CrashPoint(position, "lost", 0))
-    durable = image.data[:]
     sector = recording.sector_size
+    image = CrashImage(recording, sector)
+    pieces = image.pieces(position)
+    durable = image.data[:]
     versions: dict[int, list[bytes]] = {}
-    for piece in image.pieces():
+    for piece in pieces:
         for block in piece.blocks(sector):
             before = versions.setdefault(block.offset, [durable[block.offset : block.end]])
             before.append(bytes(block.content))
@@ -171,13 +183,3 @@ def every_image(recording: Recording, position: int) -> Iterator[bytes]:
         for offset, content in zip(versions, combination, strict=True):
             made[offset : offset + sector] = content
         yield bytes(made)
-
-
-def pending_counts(recording: Recording) -> list[int]:
-    """For each position, how many pieces may or may not be on the disk."""
-    image = CrashImage(recording)
-    counts = []
-    for position in range(recording.positions):
-        image.seek(CrashPoint(position, "lost", 0))
-        counts.append(len(image.pieces()))
-    return counts

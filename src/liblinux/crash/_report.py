@@ -16,6 +16,7 @@ KINDS = {
     "mount": "the image could not be mounted",
     "fsck": "the file system's checker found something wrong after recovery",
     "panic": "the kernel died",
+    "warning": "the kernel found a bug of its own (WARN_ON) and went on",
     "hang": "the time limit was reached",
     "died": "the worker process died",
     "error": "the check raised something else: probably its own mistake",
@@ -43,7 +44,9 @@ class Failure:
 
     def __str__(self) -> str:
         lines = [f"crash point {self.point}: {self.kind}: {self.message}", f"  {self.under_way}"]
-        lines += [f"  promised: {promise}" for promise in self.promises]
+        lines += [f"  promised: {promise}" for promise in self.promises[-_SHOWN:]]
+        if len(self.promises) > _SHOWN:
+            lines.append(f"  and {len(self.promises) - _SHOWN} promises before these")
         lines += [f"  kernel: {line}" for line in self.log]
         if self.image:
             lines.append(f"  image: {self.image}")

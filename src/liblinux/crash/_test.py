@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from liblinux.crash._filesystem import RecordedFilesystem
 from liblinux.crash._formats import FORMATS, make_image
-from liblinux.crash._image import CrashImage, pending_counts
+from liblinux.crash._image import ATOMIC_BYTES, CrashImage
 from liblinux.crash._log import Recording
-from liblinux.crash._points import CrashPoint, crash_points
+from liblinux.crash._points import CrashPoint
 from liblinux.crash._recorder import Recorder
 from liblinux.crash._report import Failure, Report
+from liblinux.crash._schedule import crash_points
 from liblinux.crash._setup import MOUNT_POINT, Setup
 from liblinux.crash._trial import Check, Plan
 from liblinux.crash._workers import run_points
@@ -63,7 +64,7 @@ def crashtest(
     check_options: str | None = None,
     partition: int | None = None,
     sector_size: int = 512,
-    atomic: int | None = None,
+    atomic: int = ATOMIC_BYTES,
     fsck: bool = False,
     time_limit: float = 10.0,
     memory: int | str = "64M",
@@ -84,8 +85,8 @@ def crashtest(
     also be given one by one, as a failure names them. `workers` is the number of
     processes, by default one for each processor. `options` are those of mount(8),
     `check_options` those after the crash (by default the same). `atomic` is the
-    number of bytes that the disk writes together or not at all, by default a sector
-    of `sector_size`. With `fsck` the file system's own checker must find nothing
+    number of bytes that the disk writes together or not at all, see :class:`CrashImage`.
+    With `fsck` the file system's own checker must find nothing
     after recovery. `time_limit` in seconds for each point. `keep_failures` is a
     directory for the images of points that failed. `progress(done, total, failed)`
     is called after each point.
@@ -111,23 +112,24 @@ def crashtest(
     if fsck and setup.type not in FORMATS:
         raise ValueError(f"no checker is known for {setup.type!r}; fsck=True works with {', '.join(FORMATS)}")
     plan = Plan(recording, check, setup, seed, time_limit, atomic, fsck)
-    chosen = _choose_points(recording, points, seed)
+    chosen = _choose_points(plan, points)
     report = _replay(plan, chosen, workers or os.cpu_count() or 1, progress)
     if keep_failures is not None and report.failures:
         report = replace(report, failures=_keep(plan, report.failures, Path(keep_failures)))
     return report
 
 
-def _choose_points(recording: Recording, points: int | Iterable[CrashPoint | str], seed: int | str) -> list[CrashPoint]:
+def _choose_points(plan: Plan, points: int | Iterable[CrashPoint | str]) -> list[CrashPoint]:
+    recording = plan.recording
     if isinstance(points, int):
         if points < 1:
             raise ValueError(f"at least one crash point is needed, not {points}")
-        return crash_points(pending_counts(recording), points, seed)
+        return crash_points(recording, points, plan.seed, plan.atomic)
     chosen = sorted(CrashPoint.parse(point) if isinstance(point, str) else point for point in points)
     for point in chosen:
         if not 0 <= point.position < recording.positions:
             raise ValueError(
-                f"crash point {point} is beyond this recording, which has the positions 0 to {recording.positions - 1}; "
+                f"crash point {point} is beyond this recording, whose last position is {recording.positions - 1}; "
                 "is it from another workload, seed or version?"
             )
     return chosen
@@ -173,7 +175,6 @@ def _keep(plan: Plan, failures: Sequence[Failure], directory: Path) -> list[Fail
         path = directory / f"{str(failure.point).replace(':', '-')}.img"
         image.seek(failure.point)
         image.save(path)
-        failure = replace(failure, image=path)
         path.with_suffix(".txt").write_text(f"{failure}\n{failure.trace}")
-        kept.append(failure)
+        kept.append(replace(failure, image=path))
     return kept

@@ -7,7 +7,7 @@ import signal
 import tempfile
 import traceback
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from liblinux._errors import KernelPanic, MountError
 from liblinux.crash._filesystem import Filesystem
 from liblinux.crash._formats import FORMATS, FsckError
-from liblinux.crash._image import CrashImage
+from liblinux.crash._image import ATOMIC_BYTES, CrashImage
 from liblinux.crash._log import Recording
 from liblinux.crash._points import CrashPoint
 from liblinux.crash._report import Failure
@@ -29,10 +29,17 @@ __all__ = ["Check", "Plan", "Result", "Trials"]
 Check = Callable[[Filesystem, Mapping[Hashable, Any]], object]
 
 _LOG_LINES = 20
+_PROMISE_LETTERS = 100
+# How the log of WARN_ON() and BUG() begins, and that of checks such as lockdep and KASAN.
+_WARNINGS = ("WARNING: ", "BUG: ", "kernel BUG at ", "INFO: task ", "Oops")
 
 
 class TimeLimit(BaseException):
     """The time of a crash point is up. No Exception: a check that catches those shall end as well."""
+
+
+class KernelWarning(Exception):
+    """The kernel found a bug of its own and went on."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,7 @@ class Plan:
     setup: Setup
     seed: int | str
     time_limit: float = 10.0
-    atomic: int | None = None
+    atomic: int = ATOMIC_BYTES
     fsck: bool = False
 
 
@@ -61,7 +68,11 @@ class Result(NamedTuple):
 
 
 class Trials:
-    """Tries one point after the other, with one kernel as long as that lives."""
+    """Tries one point after the other, with one kernel as long as that lives.
+
+    A failure is tried again with a kernel that has seen nothing else, so that it is
+    the crash point that failed, and will fail again.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -72,12 +83,22 @@ class Trials:
         """Make the image of `point`, mount and check it."""
         image = self._image.seek(point)
         booted = self._kernel is None
+        failure = self._try(point)
+        if failure is None or booted or failure.kind == "hang":
+            return Result(failure, image, booted)
+        again = self._try(point)
+        if again is None:
+            again = replace(failure, message=f"{failure.message} (not so with a fresh kernel)")
+        return Result(again, image, booted=True)
+
+    def _try(self, point: CrashPoint) -> Failure | None:
         kernel = self._kernel = self._kernel or self._plan.setup.boot(self._plan.seed)
         begin = kernel.now()
         failure = None
         try:
             with _time_limit(self._plan.time_limit):
                 self._examine(kernel, point.position)
+            _refuse_warnings(kernel)
         except TimeLimit:
             failure = self._failure(point, "hang", f"not done after {self._plan.time_limit} s", kernel, begin)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the result
@@ -85,7 +106,7 @@ class Trials:
         if failure is not None:
             # It may be dead, or still have the disk mounted.
             self.close()
-        return Result(failure, image, booted)
+        return failure
 
     def close(self) -> None:
         """Give the kernel up."""
@@ -150,9 +171,16 @@ def _time_limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
+def _refuse_warnings(kernel: Kernel) -> None:
+    for record in kernel._log.take():
+        if record.text.startswith(_WARNINGS):
+            raise KernelWarning(record.text)
+
+
 def _kind(error: Exception) -> str:
     kinds: tuple[tuple[type[Exception], str], ...] = (
         (KernelPanic, "panic"),
+        (KernelWarning, "warning"),
         (MountError, "mount"),
         (FsckError, "fsck"),
         (AssertionError, "check"),
@@ -168,7 +196,7 @@ def _describe(error: Exception) -> str:
 
 def _promise(name: object, value: object) -> str:
     text = repr(name) if value is True else f"{name!r}: {value!r}"
-    return text if len(text) <= 200 else text[:200] + "..."
+    return text if len(text) <= _PROMISE_LETTERS else text[:_PROMISE_LETTERS] + "..."
 
 
 def _log(kernel: Kernel, begin: int) -> list[str]:

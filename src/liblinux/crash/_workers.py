@@ -9,6 +9,7 @@ that point and not the end of the test.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import multiprocessing
 import signal
 import time
@@ -92,30 +93,29 @@ def run_points(plan: Plan, points: Sequence[CrashPoint], workers: int) -> Iterat
     waiting = iter(points)
     pool: list[_Worker] = []
     try:
-        for point in points[:workers]:
-            worker = _Worker(plan, pool)
-            pool.append(worker)
-            worker.give(next(waiting))
-            assert worker.point == point
+        for point in itertools.islice(waiting, workers):
+            pool.append(_Worker(plan, pool))
+            pool[-1].give(point)
         while pool:
             for worker in _ready(pool):
                 result = _result_of(worker)
                 pool.remove(worker)
-                lost = result.failure is not None and result.failure.kind in ("hang", "died")
-                if lost:
-                    worker.end()
-                following = next(waiting, None)
-                if following is not None:
-                    if lost:
-                        worker = _Worker(plan, pool)
-                    pool.append(worker)
-                    worker.give(following)
-                elif not lost:
-                    worker.end()
+                _go_on(worker, result, plan, waiting, pool)
                 yield result
     finally:
         for worker in pool:
             worker.end()
+
+
+def _go_on(worker: _Worker, result: Result, plan: Plan, waiting: Iterator[CrashPoint], pool: list[_Worker]) -> None:
+    """Give the worker, or one in its place, the next point; or end it."""
+    lost = result.failure is not None and result.failure.kind in ("hang", "died")
+    point = next(waiting, None)
+    if lost or point is None:
+        worker.end()
+    if point is not None:
+        pool.append(_Worker(plan, pool) if lost else worker)
+        pool[-1].give(point)
 
 
 def _ready(pool: Sequence[_Worker]) -> list[_Worker]:
