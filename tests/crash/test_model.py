@@ -39,10 +39,10 @@ def settled(disks: Iterable[Disk]) -> set[Disk]:
         for sector in range(SECTORS):
             if not cache[sector]:
                 continue
-            oldest, *rest = cache[sector]
+            oldest, rest = cache[sector][:1], cache[sector][1:]
             after = (
                 platter[:sector] + oldest + platter[sector + 1 :],
-                (*cache[:sector], "".join(rest), *cache[sector + 1 :]),
+                (*cache[:sector], rest, *cache[sector + 1 :]),
             )
             if after not in found:
                 found.add(after)
@@ -77,7 +77,7 @@ def ended(disk: Disk, entry: Entry) -> bool:
 
 def model(entries: list[Entry]) -> list[set[str]]:
     """For each crash position, all platters that there can be."""
-    disks = {("abcd", ("",) * SECTORS)}
+    disks: set[Disk] = {("abcd", ("",) * SECTORS)}
     platters = []
     for entry in entries:
         disks = settled(begun(disk, entry) for disk in disks)

@@ -22,6 +22,7 @@ from liblinux.crash._report import Failure
 from liblinux.crash._setup import MOUNT_POINT, Setup
 
 if TYPE_CHECKING:
+    from liblinux._disk import Disk
     from liblinux._kernel import Kernel
 
 __all__ = ["Check", "Plan", "Result", "Trials"]
@@ -117,30 +118,24 @@ class Trials:
                 kernel.close()
 
     def _examine(self, kernel: Kernel, position: int) -> None:
-        if self._plan.fsck:
-            self._examine_file(kernel, position)
+        sector_size = self._plan.setup.sector_size
+        if not self._plan.fsck:
+            self._check(kernel, kernel.attach(self._image.data, overlay=True, sector_size=sector_size), position)
             return
-        setup = self._plan.setup
-        with kernel.attach(self._image.data, overlay=True, sector_size=setup.sector_size) as disk:
-            setup.mount(kernel, disk, setup.check_options)
-            self._check(kernel, position)
-            kernel.umount(MOUNT_POINT)
-
-    def _examine_file(self, kernel: Kernel, position: int) -> None:
-        """The same on a file, at which a checker outside can look afterwards."""
-        setup = self._plan.setup
+        # On a file, at which a checker outside can look afterwards.
         with tempfile.TemporaryDirectory(prefix="liblinux-crash-") as directory:
             path = Path(directory) / "crash.img"
             self._image.save(path)
-            with kernel.attach(path, sector_size=setup.sector_size) as disk:
-                type = setup.mount(kernel, disk, setup.check_options)
-                self._check(kernel, position)
-                kernel.umount(MOUNT_POINT)
+            type = self._check(kernel, kernel.attach(path, sector_size=sector_size), position)
             FORMATS[type].check(path)
 
-    def _check(self, kernel: Kernel, position: int) -> None:
-        promises = self._plan.recording.promises(position)
-        self._plan.check(Filesystem(kernel, MOUNT_POINT), promises)
+    def _check(self, kernel: Kernel, disk: Disk, position: int) -> str:
+        """Mount, check, and clean up; after a failure that is not tried, for it would hide the failure."""
+        type = self._plan.setup.mount(kernel, disk, self._plan.setup.check_options)
+        self._plan.check(Filesystem(kernel, MOUNT_POINT), self._plan.recording.promises(position))
+        kernel.umount(MOUNT_POINT)
+        disk.detach()
+        return type
 
     def _failure(
         self, point: CrashPoint, kind: str, message: str, kernel: Kernel, begin: int, error: Exception | None = None
