@@ -20,6 +20,7 @@ def test_module() -> None:
         "BuildError",
         "Deadlock",
         "Disk",
+        "Frame",
         "Kernel",
         "KernelClosed",
         "KernelPanic",
@@ -30,6 +31,7 @@ def test_module() -> None:
         "Partition",
         "Process",
         "Record",
+        "Waiter",
         "images",
     }
     for name in liblinux.__all__:

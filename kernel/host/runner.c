@@ -43,6 +43,8 @@ static void host_die(struct host_kernel *kernel)
 
 	if (kernel->cpu->reason == LL_EXIT_DEAD)
 		text = kernel->cpu->message;
+	if (!kernel->stuck)
+		host_note_report(kernel);
 	pthread_mutex_lock(&kernel->lock);
 	snprintf(kernel->dead_text, sizeof(kernel->dead_text), "%s", text);
 	__atomic_store_n(&kernel->dead, true, __ATOMIC_RELEASE);
@@ -128,11 +130,26 @@ static void host_serve(struct host_kernel *kernel)
 	__atomic_store_n(&io->done, 1, __ATOMIC_RELEASE);
 }
 
+/* Why an idle kernel is not to be entered again, or NULL. */
+static const char *host_given_up(struct host_kernel *kernel,
+				 struct host_wait *wait)
+{
+	if (kernel->stuck)
+		return "a wait that nothing can end, not even a signal";
+	/* A boot cannot be interrupted, only given up. */
+	if (!wait->task && wait->deadlock)
+		return "the boot waits for ever";
+	if (!wait->task && wait->interrupted)
+		return "the boot was interrupted";
+	return NULL;
+}
+
 /* Go on after an exit until `wait` has its result. We are the runner. */
 static void host_run(struct host_kernel *kernel, struct host_wait *wait)
 {
 	struct ll_cpu *cpu = kernel->cpu;
 	struct ll_call *run;
+	const char *text;
 
 	for (;;) {
 		run = NULL;
@@ -145,18 +162,17 @@ static void host_run(struct host_kernel *kernel, struct host_wait *wait)
 			break;
 		case LL_EXIT_IDLE:
 			run = host_idle(kernel, wait);
-			/* A boot cannot be interrupted, only given up. */
-			if (wait->task ||
-			    !(wait->deadlock || wait->interrupted))
+			text = host_given_up(kernel, wait);
+			if (!text)
 				break;
 			snprintf(cpu->message, sizeof(cpu->message), "%s",
-				 wait->deadlock ? "the boot waits for ever" :
-						  "the boot was interrupted");
+				 text);
 			cpu->reason = LL_EXIT_DEAD;
 			/* fallthrough */
 		default:
 			host_die(kernel);
 			wait->dead = true;
+			wait->deadlock = kernel->stuck;
 			return;
 		}
 		cpu->run = run;
@@ -192,6 +208,7 @@ static void host_result_of(struct host_wait *wait, struct host_result *result)
 	}
 	if (wait->dead) {
 		result->dead = true;
+		result->deadlock = wait->deadlock;
 		result->value = -EOWNERDEAD;
 	}
 }
@@ -269,6 +286,7 @@ host_call_slowly(struct host_kernel *kernel, struct host_wait *wait,
 			break;
 		case WAIT_DEAD:
 			wait->dead = true;
+			wait->deadlock = kernel->stuck;
 			break;
 		}
 		break;

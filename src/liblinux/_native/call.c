@@ -107,15 +107,6 @@ bool native_check_process(struct native_process *process)
 	return false;
 }
 
-static bool native_raise_dead(struct native_kernel *kernel)
-{
-	const char *text = kernel->host ? host_kernel_dead(kernel->host) : NULL;
-
-	native_own_error("KernelPanic",
-			 text ? text : "the kernel is dead; close it");
-	return false;
-}
-
 bool native_check(struct native_kernel *kernel,
 		  const struct host_result *result)
 {
@@ -127,14 +118,10 @@ bool native_check(struct native_kernel *kernel,
 				"use another kernel, or no kernel, to serve a disk");
 		return false;
 	}
+	if (result->deadlock)
+		return native_raise_report(kernel, "deadlock");
 	if (result->dead)
-		return native_raise_dead(kernel);
-	if (result->deadlock) {
-		native_own_error("Deadlock",
-				 "every task of the kernel waits, and no timer is pending that "
-				 "could wake one; check what the call waits for");
-		return false;
-	}
+		return native_raise_report(kernel, "panic");
 	if (result->interrupted && result->value == -EINTR) {
 		native_os_error(kernel, EINTR);
 		return false;
@@ -149,7 +136,7 @@ bool native_check_code(struct native_kernel *kernel, s64 code)
 	if (code >= 0)
 		return true;
 	if (code == -EOWNERDEAD)
-		return native_raise_dead(kernel);
+		return native_raise_report(kernel, "panic");
 	native_os_error(kernel, (int)-code);
 	return false;
 }

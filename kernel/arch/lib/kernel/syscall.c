@@ -80,6 +80,8 @@ static long lib_port_call(struct ll_call *call)
 		return lib_disk_remove(call->args[0]);
 	case LL_CALL_DISK_RESIZE:
 		return lib_disk_resize(call->args[0], call->args[1]);
+	case LL_CALL_GUARD:
+		return lib_guard_stacks();
 	case LL_CALL_FAULT:
 		return lib_host_fault(call->args[0], call->args[1]);
 	}
