@@ -3,7 +3,7 @@
     liblinux crashtest examples/crash/forgetful.py --fs xfs
 
 It replaces a file as replace.py does, but forgets to fsync the content before the rename.
-The name survives, and what is under it may be an empty file. (ext4 has been taught to help
+The name survives, and what is under it may be an empty file, or zeros. (ext4 has been taught to help
 such programs; --options noauto_da_alloc has it behave as POSIX allows.)
 """
 
