@@ -252,7 +252,7 @@ def test_failures_can_be_kept(tmp_path: Path) -> None:
 def test_wrong_arguments(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="either filesystem="):
         crash.crashtest(kept, is_there)
-    with pytest.raises(ValueError, match="to make an image of .fat."):
+    with pytest.raises(ValueError, match="to make an image of"):
         crash.crashtest(kept, is_there, filesystem="fat")
     with pytest.raises(ValueError, match="at least one"):
         crash.crashtest(kept, is_there, filesystem="ext4", points=0)
