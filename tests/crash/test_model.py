@@ -232,6 +232,19 @@ def test_points_come_from_the_seed_and_cover_all_positions() -> None:
     assert points == crash_points(recording, 100, 7, SECTOR) != crash_points(recording, 100, 8, SECTOR)
     assert len(points) == 100 and {point.position for point in points} == set(range(len(entries) + 1))
     assert len(crash_points(recording, 3, 7)) == 3
+    # Where less is written than points are wanted, some come twice; where more, none does.
+    assert len(crash_points(recording, 1000, 7, SECTOR)) == 1000
+    assert len({image_of(recording, point) for point in crash_points(recording, 20, 7, SECTOR)}) == 20
+
+
+def image_of(recording: Recording, point: CrashPoint) -> tuple[int, str]:
+    image = CrashImage(recording, SECTOR)
+    return image.seek(point), letters(image.data[:])
+
+
+def test_enough_points_are_all_images() -> None:
+    entries = [write("A", 0, 4), FLUSH, write("B", 1, 2, stable=True), write("C", 0, 2), write("D", 2)]
+    recording = recorded(entries)
     image = CrashImage(recording, SECTOR)
     found = set()
     for point in crash_points(recording, 400, 7, SECTOR):

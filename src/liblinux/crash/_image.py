@@ -21,6 +21,7 @@ them back afterwards. Nothing is ever copied as a whole.
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import os
 from collections.abc import Iterable, Iterator
@@ -60,6 +61,7 @@ class CrashImage:
         self.recording = recording
         self.atomic = atomic
         self.data = recording.base.map()
+        self._marked = [mark.position for mark in recording.marks]
         self._begin()
 
     def _begin(self) -> None:
@@ -69,7 +71,11 @@ class CrashImage:
         self._undo: list[_Undo] = []
 
     def seek(self, point: CrashPoint) -> int:
-        """Become the image of `point`. Returns a number that equal images (of this recording) share."""
+        """Become the image of `point`.
+
+        Returns a number that this recording's points share when the same survived of what
+        was written, and the same is promised.
+        """
         chosen = choose(point, self.pieces(point.position), self.atomic)
         for piece in chosen:
             self._undo.append(_Undo(piece.offset, self.data[piece.offset : piece.end]))
@@ -81,7 +87,8 @@ class CrashImage:
         return self._identity(choose(point, self.pieces(point.position), self.atomic))
 
     def _identity(self, chosen: Iterable[Piece]) -> int:
-        return hash((self._durable, tuple((piece.number, piece.offset, piece.length) for piece in chosen)))
+        promised = bisect.bisect_right(self._marked, self._position)
+        return hash((self._durable, promised, tuple((piece.number, piece.offset, piece.length) for piece in chosen)))
 
     def pieces(self, position: int) -> list[Piece]:
         """Go to a position; what may or may not be on the disk there: unflushed, or under way."""

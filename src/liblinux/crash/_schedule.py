@@ -1,4 +1,4 @@
-"""Which crash points are tried."""
+"""Which crash points are tried: from a seed, everywhere, and none twice if that can be."""
 
 from __future__ import annotations
 
@@ -10,38 +10,39 @@ from liblinux.crash._points import CrashPoint, draw
 
 __all__ = ["crash_points"]
 
-_DRAWS = 8
+# A recording of a few requests has only so many images: after so many tries some come twice.
+_ROUNDS = 32
+# A position with more pieces than this has images enough.
+_MOST_PIECES = 32
 
 
 def crash_points(recording: Recording, points: int, seed: int | str, atomic: int = ATOMIC_BYTES) -> list[CrashPoint]:
-    """`points` crash points, sorted by position, from a seed.
+    """`points` crash points, sorted by position.
 
-    Every position comes up once before any comes up again; where nothing may be lost,
-    there is only one image, and once is enough. An image that was there already is
-    drawn again, some times; recordings of a few requests have no more than so many.
+    Every position comes up once before any comes up again, and those more often where
+    more may be lost. What would be the same image with the same promises is drawn again.
     """
     chance = random.Random(f"liblinux crash points {seed}")  # noqa: S311 - the same again, not a secret
     image = CrashImage(recording, atomic)
-    drawn: list[CrashPoint] = []
-    seen: set[int] = set()
-    for position in _positions(image, points, chance):
-        for _ in range(_DRAWS):
+    everywhere = range(recording.positions)
+    weights = [1 + min(len(image.pieces(position)), _MOST_PIECES) for position in everywhere]
+    chosen: dict[int, CrashPoint] = {}
+    twice: list[CrashPoint] = []
+    positions = _spread(recording.positions, points, chance)
+    for _ in range(_ROUNDS):
+        positions += chance.choices(everywhere, weights, k=points - len(chosen) - len(positions))
+        for position in sorted(positions):
             point = draw(position, chance)
-            identity = image.identity(point)
-            if identity not in seen:
-                break
-        seen.add(identity)
-        drawn.append(point)
-    return sorted(drawn)
+            if chosen.setdefault(image.identity(point), point) is not point:
+                twice.append(point)
+        positions = []
+        if len(chosen) == points:
+            break
+    return sorted([*chosen.values(), *twice[: points - len(chosen)]])
 
 
-def _positions(image: CrashImage, points: int, chance: random.Random) -> list[int]:
-    """So many positions, sorted."""
-    count = image.recording.positions
-    if points < count:  # spread evenly, not by luck
-        return [chance.randrange(turn * count // points, (turn + 1) * count // points) for turn in range(points)]
-    positions = list(range(count))
-    open_positions = [position for position in range(count) if image.pieces(position)] or positions
-    while len(positions) < points:
-        positions += chance.sample(open_positions, min(len(open_positions), points - len(positions)))
-    return sorted(positions)
+def _spread(count: int, points: int, chance: random.Random) -> list[int]:
+    """Every position, or if there are fewer points some, evenly and not by luck."""
+    if points >= count:
+        return list(range(count))
+    return [chance.randrange(turn * count // points, (turn + 1) * count // points) for turn in range(points)]
