@@ -88,7 +88,7 @@ class CrashImage:
 
     def _identity(self, chosen: Iterable[Piece]) -> int:
         promised = bisect.bisect_right(self._marked, self._position)
-        return hash((self._durable, promised, tuple((piece.number, piece.offset, piece.length) for piece in chosen)))
+        return hash((self._durable, promised, tuple(_stretches(chosen))))
 
     def pieces(self, position: int) -> list[Piece]:
         """Go to a position; what may or may not be on the disk there: unflushed, or under way."""
@@ -151,6 +151,17 @@ class CrashImage:
         for piece in pieces:
             self.data[piece.offset : piece.end] = piece.content
         self._durable = self._position + 1
+
+
+def _stretches(pieces: Iterable[Piece]) -> list[tuple[int, int, int]]:
+    """(number, offset, end) of the pieces, those that touch as one: a piece is the same as its blocks."""
+    found: list[tuple[int, int, int]] = []
+    for piece in pieces:
+        if found and found[-1][0] == piece.number and found[-1][2] == piece.offset:
+            found[-1] = (piece.number, found[-1][1], piece.end)
+        else:
+            found.append((piece.number, piece.offset, piece.end))
+    return found
 
 
 def _pieces_of(number: int, entry: Entry) -> list[Piece]:
