@@ -99,6 +99,7 @@ def test_what_cannot_be_tested_is_2(text: str, reason: str, tmp_path: Path) -> N
         ([str(EXAMPLES / "replace.py"), "--points", "0"], "Invalid value"),
         ([str(EXAMPLES / "replace.py"), "--point", "nonsense"], "is no crash point"),
         ([str(EXAMPLES / "replace.py"), "--atomic", "1000"], "power of two"),
+        ([str(EXAMPLES / "replace.py"), "--time-limit", "0"], "Invalid value"),
         ([str(EXAMPLES / "replace.py"), "--fs", "ext4", "--image", str(EXAMPLES / "replace.py")], "one of them"),
         ([str(EXAMPLES / "replace.py"), "--kernel", "0.1"], "0.1"),
     ],

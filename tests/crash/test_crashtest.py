@@ -254,6 +254,9 @@ def test_wrong_arguments(tmp_path: Path) -> None:
         crash.crashtest(kept, is_there)
     with pytest.raises(ValueError, match="to make an image of"):
         crash.crashtest(kept, is_there, filesystem="fat")
+    for wrong in ({"workers": 0}, {"time_limit": 0}):
+        with pytest.raises(ValueError, match="more than nothing"):
+            crash.crashtest(kept, is_there, filesystem="ext4", **wrong)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least one"):
         crash.crashtest(kept, is_there, filesystem="ext4", points=0)
     with pytest.raises(ValueError, match="beyond this recording"):

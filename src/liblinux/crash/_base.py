@@ -66,6 +66,6 @@ class BaseImage:
 def _fill(descriptor: int, data: memoryview) -> None:
     os.ftruncate(descriptor, len(data))
     for start in range(0, len(data), _COPY_BYTES):
-        piece = data[start : start + _COPY_BYTES]
-        if any(piece):
+        piece = bytes(data[start : start + _COPY_BYTES])
+        if piece.count(0) < len(piece):
             os.pwrite(descriptor, piece, start)

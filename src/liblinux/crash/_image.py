@@ -107,7 +107,7 @@ class CrashImage:
             file.truncate(self.recording.size)
             for start in self._written_blocks():
                 content = self.data[start : start + _SAVE_BYTES]
-                if any(content):
+                if content.count(0) < len(content):
                     os.pwrite(file.fileno(), content, start)
 
     def _written_blocks(self) -> list[int]:

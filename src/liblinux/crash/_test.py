@@ -86,16 +86,20 @@ def crashtest(
     processes, by default one for each processor. `options` are those of mount(8),
     `check_options` those after the crash (by default the same). `atomic` is the
     number of bytes that the disk writes together or not at all, see :class:`CrashImage`.
-    With `fsck` the file system's own checker must find nothing
-    after recovery. `time_limit` in seconds for each point. `keep_failures` is a
-    directory for the images of points that failed. `progress(done, total, failed)`
-    is called after each point.
+    With `fsck` the file system's own checker must find nothing after recovery.
+    `time_limit` in seconds for each point. `keep_failures` is a directory for the images
+    of points that failed. `progress(done, total, failed)` is called after each point.
+
+    The workers are forked, so no other thread should be running, and neither function
+    needs to be importable.
 
     Raises ValueError for arguments that make no sense, and what the workload raises.
     Everything that goes wrong after a crash is in the :class:`Report`.
     """
     if (filesystem is None) == (image is None):
         raise ValueError("give either filesystem=, for an empty one, or image=")
+    if time_limit <= 0 or (workers is not None and workers < 1):
+        raise ValueError(f"time_limit ({time_limit} s) and workers ({workers}) must be more than nothing")
     setup = Setup(
         filesystem,
         options,

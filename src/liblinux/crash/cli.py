@@ -44,7 +44,7 @@ _SHOWN = 5
 )
 @click.option("--points", type=click.IntRange(min=1), default=1000, show_default=True, help="Crash points to try.")
 @click.option("--point", "named", multiple=True, metavar="POINT", help="Try only this one, as a failure names it.")
-@click.option("--seed", default="0", show_default=True, help="Of the recording and the points.")
+@click.option("--seed", default="0", show_default=True, help="Of the recording and the points: a number or text.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Processes. [default: one per processor]")
 @click.option("--options", default="", metavar="OPTIONS", help="Mount options, as of mount(8).")
 @click.option("--check-options", metavar="OPTIONS", help="Mount options after the crash. [default: the same]")
@@ -57,7 +57,16 @@ _SHOWN = 5
     help="What the disk writes whole or not at all; 512 tears between sectors.",
 )
 @click.option("--fsck", is_flag=True, help="Let the file system's own checker look after each recovery.")
-@click.option("--time-limit", type=float, default=10.0, show_default=True, metavar="SECONDS", help="For each point.")
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="For each point.",
+)
+@click.option("--partition", type=int, metavar="NUMBER", help="Of the image; 0 is the whole disk.")
+@click.option("--sector-size", type=int, default=512, show_default=True, metavar="BYTES", help="Of the disk.")
 @click.option("--kernel", metavar="X.Y", help="Kernel series to test. [default: the newest that is built]")
 @click.option(
     "--keep-failures",
@@ -100,7 +109,8 @@ def crashtest_command(
     module = _load(workload)
     arguments = {
         "points": named or points,
-        "seed": seed,
+        # As a number it is the seed that a program would give.
+        "seed": int(seed) if seed.isdecimal() else seed,
         "workers": jobs,
         "version": kernel,
         **options,
