@@ -1,6 +1,8 @@
 """File systems that images are made of, and their own checkers.
 
-Identifiers are constants, so that the same seed gives the same recording.
+Identifiers are constants, so that the same seed gives the same recording. (mkfs of XFS
+and Btrfs draws some more, which cannot be given to it: generations of inodes, the id of
+the chunk tree. The requests are the same nevertheless, but for these bytes.)
 """
 
 from __future__ import annotations
