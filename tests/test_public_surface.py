@@ -7,6 +7,7 @@ import os
 import pytest
 
 import liblinux
+from liblinux import crash
 from liblinux._actor import Actor
 from liblinux._os import _PURE, Os
 
@@ -78,6 +79,36 @@ def test_disk() -> None:
         "size",
     }
     assert public(liblinux.Partition) == {"label", "mountable", "number", "path", "size", "start", "type"}
+
+
+def test_crash() -> None:
+    assert set(crash.__all__) == {
+        "KINDS",
+        "STYLES",
+        "CrashImage",
+        "CrashPoint",
+        "Entry",
+        "Failure",
+        "Filesystem",
+        "FsckError",
+        "Kind",
+        "Mark",
+        "RecordedFilesystem",
+        "Recorder",
+        "Recording",
+        "Report",
+        "Setup",
+        "crashtest",
+        "every_image",
+        "make_image",
+        "record",
+    }
+    assert public(crash.Recorder) == {"discard", "flush", "pread", "promise", "pwrite", "recording", "size", "withdraw"}
+    filesystem = {"at", "fsync", "open", "read", "write"}  # kernel, os and path belong to the instance
+    assert public(crash.Filesystem) == filesystem
+    assert public(crash.RecordedFilesystem) == filesystem | {"promise", "sleep", "withdraw"}
+    assert public(crash.CrashImage) == {"identity", "pieces", "save", "seek"}
+    assert issubclass(crash.FsckError, liblinux.LiblinuxError)
 
 
 def test_exceptions() -> None:

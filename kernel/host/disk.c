@@ -117,7 +117,7 @@ static s64 host_disk_tell(struct host_disk *disk)
 	if (disk->flags & HOST_DISK_READONLY)
 		description.flags |= LL_DISK_READONLY;
 	else if (disk->backing != BACKING_FOREIGN ||
-		 (disk->flags & HOST_DISK_OVERLAY))
+		 (disk->flags & (HOST_DISK_OVERLAY | HOST_DISK_DISCARD)))
 		description.flags |= LL_DISK_DISCARD;
 	if (disk->flags & HOST_DISK_ROTATING)
 		description.flags |= LL_DISK_ROTATING;

@@ -170,6 +170,8 @@ enum host_disk_flags {
 	HOST_DISK_READONLY = 1,
 	HOST_DISK_OVERLAY = 2, /* writes stay in memory */
 	HOST_DISK_ROTATING = 4,
+	/* A foreign backing that can discard; all others can anyway. */
+	HOST_DISK_DISCARD = 8,
 };
 int host_disk_attach_fd(struct host_kernel *kernel, int fd, u64 bytes,
 			u32 sector_bytes, u32 flags, struct host_disk **disk);

@@ -181,9 +181,13 @@ class Kernel(Actor):
         """Make a block device of an image; returns a :class:`Disk`.
 
         `source` is the path of an image file or block device, a bytes-like
-        object (one that cannot be written becomes a read-only disk), or a
-        binary file object. `overlay=True` keeps all writes in memory and leaves
-        the source untouched. `sector_size` in bytes, 512 to 4096. An image file
+        object (one that cannot be written becomes a read-only disk), a binary
+        file object, or an object that is a device by itself: it has `size` and
+        the methods `pread(offset, buffer)`, `pwrite(offset, data, stable)`,
+        `flush()` and `discard(offset, length)`, and is asked exactly what the
+        kernel asks (`stable`: a write that is not to stay in a cache, FUA).
+        `overlay=True` keeps all writes in memory and leaves the source untouched.
+        `sector_size` in bytes, 512 to 4096. An image file
         is locked as long as it is attached: one writer or many readers.
 
         Raises FileNotFoundError, IsADirectoryError, PermissionError (also for a

@@ -101,7 +101,8 @@ static struct native_backing *native_backing_new(struct native_kernel *kernel)
 struct native_attachment {
 	u64 size;
 	unsigned int sector;
-	int readonly, overlay, rotating; /* readonly, overlay: -1 when absent */
+	int readonly, overlay; /* -1 when absent */
+	int rotating, discard;
 };
 
 /* "|$" makes keywords optional; these two are not. */
@@ -120,7 +121,8 @@ static int native_attach_host(struct host_kernel *host,
 {
 	u32 flags = (what->readonly ? HOST_DISK_READONLY : 0) |
 		    (what->overlay ? HOST_DISK_OVERLAY : 0) |
-		    (what->rotating ? HOST_DISK_ROTATING : 0);
+		    (what->rotating ? HOST_DISK_ROTATING : 0) |
+		    (what->discard ? HOST_DISK_DISCARD : 0);
 
 	if (backing->fd >= 0)
 		return host_disk_attach_fd(host, backing->fd, what->size,
@@ -229,17 +231,19 @@ PyObject *native_attach_buffer(PyObject *self, PyObject *args,
 PyObject *native_attach_object(PyObject *self, PyObject *args,
 			       PyObject *keywords)
 {
-	static char *names[] = { "obj", "size", "sector", "readonly", "overlay",
-				 NULL };
+	static char *names[] = { "obj",	    "size",    "sector", "readonly",
+				 "overlay", "discard", NULL };
 	struct native_kernel *kernel = (struct native_kernel *)self;
 	struct native_attachment what = { .readonly = -1, .overlay = -1 };
 	struct native_backing *backing;
 	unsigned long long size;
 	PyObject *object;
 
-	if (!PyArg_ParseTupleAndKeywords(args, keywords, "OKI|$pp:attach_object",
-					 names, &object, &size, &what.sector,
-					 &what.readonly, &what.overlay) ||
+	if (!PyArg_ParseTupleAndKeywords(args, keywords,
+					 "OKI|$ppp:attach_object", names,
+					 &object, &size, &what.sector,
+					 &what.readonly, &what.overlay,
+					 &what.discard) ||
 	    !native_check_attachment(&what))
 		return NULL;
 	what.size = size;

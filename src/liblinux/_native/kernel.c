@@ -434,7 +434,7 @@ static PyMethodDef native_kernel_methods[] = {
 	  "attach_buffer(buffer, sector, *, readonly, overlay)\n--\n\nA disk of memory." },
 	{ "attach_object", NATIVE_NAMED(native_attach_object),
 	  METH_VARARGS | METH_KEYWORDS,
-	  "attach_object(obj, size, sector, *, readonly, overlay)\n--\n\nA disk that Python serves." },
+	  "attach_object(obj, size, sector, *, readonly, overlay, discard=False)\n--\n\nA disk that Python serves." },
 	{ "log", native_kernel_log, METH_NOARGS,
 	  "log()\n--\n\nTake what the kernel has logged." },
 	{ "now", native_kernel_now, METH_NOARGS,
