@@ -140,6 +140,7 @@ struct host_kernel {
 	u64 *granules; /* a bit: lives in the memfd */
 	u64 *guards; /* a bit: is a guard page; see guard.c */
 	u32 nr_guards;
+	bool trimming; /* pages that become guards go back to the host */
 	u64 emergency_stack; /* its end */
 
 	/* Why it died, or who waited for nothing; under `lock`. */

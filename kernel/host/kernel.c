@@ -166,7 +166,10 @@ static int host_kernel_boot(struct host_kernel *kernel,
 	host_memory_trim(kernel);
 	code = host_process_init(kernel);
 	if (!code) {
+		/* Stacks of the boot's tasks, which live long. */
+		kernel->trimming = true;
 		host_process_call(kernel->init, LL_CALL_GUARD, none, &result);
+		kernel->trimming = false;
 		code = result.value;
 	}
 	if (code)
