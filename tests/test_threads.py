@@ -240,3 +240,23 @@ def test_ctrl_c_while_another_thread_is_inside(kernel: liblinux.Kernel, interrup
     assert got == [b"undisturbe"]
     for fd in (*mine, *theirs):
         kernel.os.close(fd)
+
+
+@pytest.mark.parametrize("blocked", [False, True], ids=["between calls", "inside a call"])
+def test_the_first_other_thread_of_a_kernel(blocked: bool) -> None:
+    """A kernel is its first thread's own until another comes: in the middle of calls, or of one that waits."""
+    for _ in range(20):
+        with liblinux.Kernel(memory="20M") as kernel:
+            reader, writer = kernel.os.pipe()
+            answers: list[int] = []
+
+            def other(kernel: liblinux.Kernel = kernel, writer: int = writer, answers: list[int] = answers) -> None:
+                answers.extend(kernel.os.getpid() for _ in range(100))
+                kernel.os.write(writer, b"done")
+
+            (thread,) = start([other])
+            while not blocked and not answers:
+                assert kernel.os.getpid() == 1
+            assert kernel.os.read(reader, 10) == b"done"
+            thread.join()
+            assert answers == [1] * 100

@@ -4,9 +4,9 @@
  *
  * Three kinds of locking, and no other:
  *
- *  - `owner`. The thread that has set it from 0 is the runner: the only one
- *    that enters the kernel and that touches `cpu` (but for the next line),
- *    the memory unit, the disks' data and the statistics.
+ *  - owning it (own.h). The thread that does is the runner: the only one that
+ *    enters the kernel and that touches `cpu` (but for the next line), the
+ *    memory unit, the disks' data and the statistics.
  *  - `lock`. Queue of waiting calls, cpu->submitted and cpu->attention, which
  *    task belongs to which thread. Held for some instructions only, never
  *    over a call, a callback or a wait. A fiber may take it.
@@ -110,6 +110,8 @@ struct host_log {
 
 struct host_kernel {
 	/* What a call that does not block touches. */
+	u64 bias; /* id of the thread whose kernel it is, or NOBODY; own.h */
+	u32 busy; /* that thread is inside */
 	u32 owner; /* 0 free, 1 owned, 2 owned and calls are queued */
 	u32 sleeping; /* 1: the runner sleeps; a futex */
 	struct ll_cpu *cpu;
@@ -129,6 +131,7 @@ struct host_kernel {
 	/* The queue of waiting calls; see runner.c. */
 	pthread_mutex_t lock;
 	struct host_wait *waits, **last_wait;
+	bool inherited; /* from the biased thread: see own.h */
 	bool dead;
 	bool stuck; /* it is dead because nothing can ever happen in it */
 	char dead_text[256];

@@ -9,7 +9,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>
-#include "internal.h"
+#include "own.h"
 
 struct host_slot {
 	struct host_kernel *kernel;
@@ -100,6 +100,7 @@ static struct host_kernel *host_kernel_new(void)
 		return NULL;
 	memset(kernel, 0, sizeof(*kernel));
 	kernel->memfd = -1;
+	kernel->bias = NOBODY;
 	kernel->last_wait = &kernel->waits;
 	pthread_mutex_init(&kernel->lock, NULL);
 	pthread_mutex_init(&kernel->fault_lock, NULL);
@@ -221,14 +222,13 @@ failed:
 
 int host_kernel_close(struct host_kernel *kernel)
 {
-	u32 free = 0;
 	bool closed;
 
+	if (!host_in_callback(kernel))
+		host_own_revoke(kernel);
 	pthread_mutex_lock(&kernel->lock);
 	closed = !kernel->waits &&
-		 (kernel->dead || __atomic_compare_exchange_n(
-					  &kernel->owner, &free, 1, false,
-					  __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+		 (kernel->dead || host_own_shared(kernel));
 	pthread_mutex_unlock(&kernel->lock);
 	if (!closed)
 		return -EBUSY;

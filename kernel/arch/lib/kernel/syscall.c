@@ -95,6 +95,26 @@ static bool lib_restarts(long result)
 	       result == -ERESTARTNOHAND || result == -ERESTART_RESTARTBLOCK;
 }
 
+/*
+ * What is to be done before the call is over. That another task should run can
+ * wait while the runner's own call is over, and once: the next call will mostly
+ * block, and two switches are saved. Without it a task that is woken by a write
+ * ran its read at once, had nothing more to do, and switched back.
+ */
+static bool lib_must_work(struct ll_call *call)
+{
+	unsigned long work = read_thread_flags() & _TIF_WORK_MASK;
+
+	if (likely(!work))
+		return false;
+	if (work == _TIF_NEED_RESCHED && call == lib_cpu.runner &&
+	    !current->thread.deferred) {
+		current->thread.deferred = 1;
+		return false;
+	}
+	return true;
+}
+
 long lib_execute(struct ll_call *call)
 {
 	struct pt_regs *regs = current_pt_regs();
@@ -115,7 +135,7 @@ again:
 	else
 		result = -ENOSYS;
 restarted:
-	while (unlikely(read_thread_flags() & _TIF_WORK_MASK))
+	while (unlikely(lib_must_work(call)))
 		interrupted |= lib_exit_work();
 	if (unlikely(current->thread.interrupted)) {
 		/* It is for this call alone, whether it came in time or not. */

@@ -54,6 +54,10 @@ extern u64 lib_last_progress;
 void lib_timer_interrupt(void);
 bool lib_waits_for_nothing(void);
 
+/* tsc.c: sched_clock() */
+void lib_tsc_init(void);
+void lib_tsc_anchor(u64 now);
+
 /* Charges to the virtual clock, in nanoseconds: whoever spins moves time. */
 #define LIB_CHARGE_SYSCALL_NS 100
 #define LIB_CHARGE_SWITCH_NS 100
