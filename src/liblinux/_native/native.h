@@ -24,7 +24,7 @@
  * disk.c     Disk and what it is made of       stat.c       statx, its tuple
  * serve.c    disks that are Python objects     list.c       a directory
  * view.c     mapped memory as a buffer         walk.c       a whole tree
- * report.c   exceptions of a kernel that died
+ * report.c   exceptions of a kernel that died  listing.c    what walk.c found
  */
 #ifndef LIBLINUX_NATIVE_H
 #define LIBLINUX_NATIVE_H
@@ -42,6 +42,7 @@ struct native_module {
 	PyTypeObject *process_type;
 	PyTypeObject *disk_type;
 	PyTypeObject *view_type;
+	PyTypeObject *listing_type;
 };
 
 struct native_kernel {
@@ -82,6 +83,7 @@ extern PyType_Spec native_kernel_spec;
 extern PyType_Spec native_process_spec;
 extern PyType_Spec native_disk_spec;
 extern PyType_Spec native_view_spec;
+extern PyType_Spec native_listing_spec;
 
 /* The state of the module that `self`, of one of the four types, belongs to. */
 struct native_module *native_module_of(PyObject *self);

@@ -46,7 +46,10 @@ _Static_assert(sizeof(struct native_statx) == 256, "struct statx");
 #define NATIVE_AT_NO_AUTOMOUNT 0x800
 #define NATIVE_AT_EMPTY_PATH 0x1000
 
-/* The tuple of Process.stat(). */
+/* The tuple of Process.stat(), and one item of it. */
+#define NATIVE_STAT_NUMBERS 15
 PyObject *native_stat_tuple(const struct native_statx *status);
+bool native_stat_number(const struct native_statx *status, int index,
+			s64 *value);
 
 #endif /* LIBLINUX_NATIVE_STAT_H */

@@ -13,7 +13,7 @@
  * that has vanished between getdents and statx is no error; other failures are
  * collected with the path they belong to, and the walk goes on.
  */
-#include "stat.h"
+#include "listing.h"
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -22,12 +22,6 @@
 
 struct native_open_how {
 	u64 flags, mode, resolve;
-};
-
-struct native_walk_entry {
-	size_t path_at; /* in `paths`, zero-terminated */
-	size_t path_bytes;
-	char status[NATIVE_STATX_KEPT_BYTES];
 };
 
 struct native_walk_error {
@@ -45,7 +39,7 @@ struct native_walker {
 	struct host_process *process;
 	struct host_result result; /* of the last call */
 	struct native_array paths;
-	struct native_array entries; /* struct native_walk_entry */
+	struct native_array entries; /* struct native_listing_entry */
 	struct native_array errors; /* struct native_walk_error */
 	char *dents;
 	bool follow_mounts;
@@ -139,7 +133,7 @@ static void native_walk_entry(struct native_walker *walker, int fd,
 {
 	size_t name_bytes = strlen(name);
 	size_t bytes = parent_bytes + (parent_bytes != 0) + name_bytes;
-	struct native_walk_entry *entry;
+	struct native_listing_entry *entry;
 	struct native_statx status;
 	size_t path_at;
 	s64 code = native_walk_call(
@@ -238,8 +232,8 @@ static int native_walk_open(struct native_walker *walker, int top,
 static void native_walk_below(struct native_walker *walker, int top,
 			      size_t index)
 {
-	struct native_walk_entry *entry =
-		(struct native_walk_entry *)walker->entries.data + index;
+	struct native_listing_entry *entry =
+		(struct native_listing_entry *)walker->entries.data + index;
 	size_t path_at = entry->path_at, path_bytes = entry->path_bytes;
 	struct native_statx status;
 	int fd;
@@ -265,53 +259,12 @@ static void native_walk_tree(struct native_walker *walker, int top)
 	native_walk_directory(walker, top, 0, 0);
 	for (size_t index = 0;
 	     native_walk_goes_on(walker) &&
-	     index < walker->entries.bytes / sizeof(struct native_walk_entry);
+	     index < walker->entries.bytes / sizeof(struct native_listing_entry);
 	     index++)
 		native_walk_below(walker, top, index);
 }
 
 /* ---- with the GIL again ---------------------------------------------- */
-
-static PyObject *native_walk_item(struct native_walker *walker, size_t path_at,
-				  size_t path_bytes, PyObject *second)
-{
-	PyObject *path, *item = NULL;
-
-	if (!second)
-		return NULL;
-	path = PyBytes_FromStringAndSize(walker->paths.data + path_at,
-					 (Py_ssize_t)path_bytes);
-	if (path)
-		item = PyTuple_Pack(2, path, second);
-	/* Nothing in it can refer back: let the collector not look at it. */
-	if (item)
-		PyObject_GC_UnTrack(item);
-	Py_XDECREF(path);
-	Py_DECREF(second);
-	return item;
-}
-
-static PyObject *native_walk_entries(struct native_walker *walker)
-{
-	struct native_walk_entry *entry = (void *)walker->entries.data;
-	size_t count = walker->entries.bytes / sizeof(*entry);
-	PyObject *list = PyList_New((Py_ssize_t)count);
-
-	for (size_t at = 0; list && at < count; at++, entry++) {
-		struct native_statx status;
-		PyObject *item;
-
-		memcpy(&status, entry->status, sizeof(entry->status));
-		item = native_walk_item(walker, entry->path_at,
-					entry->path_bytes,
-					native_stat_tuple(&status));
-		if (item)
-			PyList_SET_ITEM(list, (Py_ssize_t)at, item);
-		else
-			Py_CLEAR(list);
-	}
-	return list;
-}
 
 static PyObject *native_walk_errors(struct native_walker *walker)
 {
@@ -320,9 +273,9 @@ static PyObject *native_walk_errors(struct native_walker *walker)
 	PyObject *list = PyList_New((Py_ssize_t)count);
 
 	for (size_t at = 0; list && at < count; at++, error++) {
-		PyObject *item = native_walk_item(
-			walker, error->path_at, error->path_bytes,
-			PyLong_FromLong(error->number));
+		PyObject *item = Py_BuildValue(
+			"y#i", walker->paths.data + error->path_at,
+			(Py_ssize_t)error->path_bytes, error->number);
 
 		if (item)
 			PyList_SET_ITEM(list, (Py_ssize_t)at, item);
@@ -332,14 +285,24 @@ static PyObject *native_walk_errors(struct native_walker *walker)
 	return list;
 }
 
-static PyObject *native_walk_answer(struct native_walker *walker)
+static PyObject *native_walk_answer(PyObject *process,
+				    struct native_walker *walker)
 {
-	PyObject *entries = native_walk_entries(walker);
-	PyObject *errors = entries ? native_walk_errors(walker) : NULL;
-	PyObject *answer = errors ? PyTuple_Pack(2, entries, errors) : NULL;
+	PyObject *errors = native_walk_errors(walker);
+	PyObject *listing, *answer = NULL;
 
-	Py_XDECREF(entries);
-	Py_XDECREF(errors);
+	if (!errors)
+		return NULL;
+	listing = native_listing_new(process, (void *)walker->entries.data,
+				     walker->entries.bytes /
+					     sizeof(struct native_listing_entry),
+				     walker->paths.data);
+	/* They are the listing's now. */
+	walker->entries.data = walker->paths.data = NULL;
+	if (listing)
+		answer = PyTuple_Pack(2, listing, errors);
+	Py_XDECREF(listing);
+	Py_DECREF(errors);
 	return answer;
 }
 
@@ -408,7 +371,7 @@ PyObject *native_walk(PyObject *self, PyObject *const *args, Py_ssize_t count,
 		return NULL;
 	walker.follow_mounts = follow_mounts;
 	if (native_walk_run((struct native_process *)self, &walker, path.string))
-		answer = native_walk_answer(&walker);
+		answer = native_walk_answer(self, &walker);
 	native_path_release(&path);
 	native_walker_free(&walker);
 	return answer;
