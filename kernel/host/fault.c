@@ -27,7 +27,8 @@
 
 #define RED_ZONE_BYTES 128
 #define VECTOR_ALIGN_BYTES 64
-#define FAULT_TRIES 4
+/* The table of mappings may be full now, and have room a moment later. */
+#define FAULT_TRIES 16
 /* What answering a fault needs at least of a fiber's stack. */
 #define SERVE_BYTES 1024
 
@@ -86,7 +87,7 @@ static bool host_fault_outside(struct host_kernel *kernel,
 	for (tries = 0; task && tries < FAULT_TRIES; tries++) {
 		host_call(kernel, task, LL_CALL_FAULT, args,
 			  HOST_CALL_FAULT | HOST_CALL_UNINTERRUPTED, &result);
-		if (result.value != -EINTR)
+		if (result.value != -EINTR && result.value != -ENOMEM)
 			break;
 	}
 	pthread_mutex_unlock(&kernel->fault_lock);

@@ -158,6 +158,8 @@ struct host_kernel {
 	struct host_task *fault_task;
 
 	struct host_disk *disks[DISKS];
+	struct host_injector *injector; /* the newest; see inject.c */
+	u64 clock_ahead; /* ns that the kernel's real clock was made to jump */
 	struct host_log log;
 
 	struct host_kernel *next_free;
@@ -262,6 +264,9 @@ struct host_kernel *host_kernel_of_address(u64 address);
 int host_disk_io(void *host, struct ll_io *io);
 int host_disk_serve(struct host_kernel *kernel, struct ll_io *io);
 void host_disk_exit(struct host_kernel *kernel);
+
+/* inject.c */
+void host_inject_exit(struct host_kernel *kernel);
 
 /* fault.c and trampoline.S */
 int host_fault_init(void);

@@ -112,6 +112,7 @@ static void host_kernel_free(struct host_kernel *kernel)
 	host_unregister(kernel);
 	host_process_exit(kernel);
 	host_disk_exit(kernel);
+	host_inject_exit(kernel);
 	host_unload(kernel);
 	host_memory_exit(kernel);
 	host_log_exit(&kernel->log);
