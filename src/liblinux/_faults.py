@@ -72,7 +72,12 @@ class Faults:
         order: int = 0,
     ) -> Injection:
         """Allocations of 2**`order` pages or more; `waiting=False`: not those that may wait for memory."""
-        special = {"ignore-gfp-wait": str(int(not waiting)), "min-order": str(order)}
+        special = {
+            "ignore-gfp-wait": str(int(not waiting)),
+            # Pages of files and programs are spared otherwise.
+            "ignore-gfp-highmem": "0",
+            "min-order": str(order),
+        }
         return self._injection("fail_page_alloc", probability, interval, times, space, everywhere, special)
 
     def fail_make_request(
@@ -188,7 +193,7 @@ class Injection:
         for path in (*self._switches, f"{self._directory}/probability"):
             self._open.append(system.open(path, os.O_WRONLY))
         for fd, value in zip(self._open, ("1",) * len(self._switches) + (self._probability,), strict=True):
-            system.pwrite(fd, value.encode(), 0)
+            system.write(fd, value.encode())
         return self
 
     def __exit__(
@@ -209,7 +214,7 @@ class Injection:
 
     def _stop(self) -> None:
         for fd in reversed(self._open):
-            self._kernel.os.pwrite(fd, b"0", 0)
+            self._kernel.os.write(fd, b"0")
         for fd in self._open:
             self._kernel.os.close(fd)
         self._open.clear()

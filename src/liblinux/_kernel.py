@@ -334,7 +334,9 @@ class Kernel(Actor):
         try:
             self.os.write(fd, data)
         finally:
-            self.os.close(fd)
+            # Else the second exception of a kernel that died would hide the first.
+            if self.dead is None:
+                self.os.close(fd)
 
     # ---- the way up and the way down -----------------------------------------
 
