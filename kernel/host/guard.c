@@ -72,6 +72,9 @@ static void host_guard_put_up(struct host_kernel *kernel, u64 address)
 	}
 	*word |= bit;
 	kernel->nr_guards++;
+	/* Nobody will read it. It is zero if it is memory again. */
+	if (kernel->trimming)
+		madvise((void *)address, PAGE_BYTES, MADV_DONTNEED);
 }
 
 static void host_guard_take_down(struct host_kernel *kernel, u64 address)

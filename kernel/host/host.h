@@ -102,6 +102,38 @@ struct ll_host_ops *host_kernel_ops(struct host_kernel *kernel);
 size_t host_kernel_log(struct host_kernel *kernel, char *buffer, size_t bytes);
 bool host_kernel_log_pending(struct host_kernel *kernel);
 
+/*
+ * Misbehaviour of the host on a schedule that a seed repeats: each kind draws
+ * from random numbers of its own, once for every occasion. A chance of n means
+ * n / 2^64.
+ */
+enum host_injection_kind {
+	HOST_INJECT_READ, /* a disk's read fails */
+	HOST_INJECT_WRITE, /* a disk's write, discard or zeroing fails */
+	HOST_INJECT_TORN, /* a write fails after some of its sectors */
+	HOST_INJECT_FLUSH, /* a disk's flush fails */
+	HOST_INJECT_ALIAS, /* no memory can be mapped */
+	HOST_INJECT_CLOCK, /* the real clock jumps ahead when it is read */
+	HOST_INJECTIONS,
+};
+
+struct host_injection {
+	u64 seed;
+	u64 chance[HOST_INJECTIONS];
+	u64 jump_ns; /* of the clock, at most */
+	int error; /* of disks: -EIO, -ENOSPC, ... */
+};
+
+/*
+ * Begin to misbehave, or with NULL, behave again; from any thread. A second
+ * schedule takes the place of the first. -ENOMEM.
+ */
+int host_kernel_inject(struct host_kernel *kernel,
+		       const struct host_injection *injection);
+/* How often each kind has happened, under the schedule that was begun last. */
+void host_kernel_injected(struct host_kernel *kernel,
+			  u64 counts[HOST_INJECTIONS]);
+
 struct host_statistics {
 	u64 entries, done, host_exits, idle_exits;
 	u64 faults_inside, faults_outside;

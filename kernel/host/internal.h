@@ -147,6 +147,7 @@ struct host_kernel {
 	u64 *granules; /* a bit: lives in the memfd */
 	u64 *guards; /* a bit: is a guard page; see guard.c */
 	u32 nr_guards;
+	bool trimming; /* pages that become guards go back to the host */
 	u64 emergency_stack; /* its end */
 
 	/* Why it died, or who waited for nothing; under `lock`. */
@@ -161,6 +162,8 @@ struct host_kernel {
 	struct host_task *fault_task;
 
 	struct host_disk *disks[DISKS];
+	struct host_injector *injector; /* the newest; see inject.c */
+	u64 clock_ahead; /* ns that the kernel's real clock was made to jump */
 	struct host_log log;
 
 	/* Between the two halves of a fork; see fork.c. */
@@ -289,6 +292,9 @@ void host_registry_release(void (*function)(struct host_kernel *kernel, u64));
 int host_disk_io(void *host, struct ll_io *io);
 int host_disk_serve(struct host_kernel *kernel, struct ll_io *io);
 void host_disk_exit(struct host_kernel *kernel);
+
+/* inject.c */
+void host_inject_exit(struct host_kernel *kernel);
 
 /* fault.c and trampoline.S */
 int host_fault_init(void);

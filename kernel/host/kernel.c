@@ -132,6 +132,7 @@ static void host_kernel_free(struct host_kernel *kernel)
 	host_unregister(kernel);
 	host_process_exit(kernel);
 	host_disk_exit(kernel);
+	host_inject_exit(kernel);
 	host_unload(kernel);
 	host_memory_exit(kernel);
 	host_log_exit(&kernel->log);
@@ -187,7 +188,10 @@ static int host_kernel_boot(struct host_kernel *kernel,
 	host_memory_trim(kernel);
 	code = host_process_init(kernel);
 	if (!code) {
+		/* Stacks of the boot's tasks, which live long. */
+		kernel->trimming = true;
 		host_process_call(kernel->init, LL_CALL_GUARD, none, &result);
+		kernel->trimming = false;
 		code = result.value;
 	}
 	if (code)

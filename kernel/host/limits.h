@@ -43,7 +43,7 @@
 /* ---- waiting --------------------------------------------------------- */
 
 /* How often a thread that waits asks whether it was interrupted. */
-#define POLL_NS 100000000ULL
+#define POLL_NS 50000000ULL
 /* The virtual clock: rounds between two looks at the real one. */
 #define VIRTUAL_POLL_ROUNDS 4096
 /* Looks at an owned kernel before a call is queued: some microseconds. */

@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from liblinux._errors import LiblinuxError as LiblinuxError
     from liblinux._errors import MountError as MountError
     from liblinux._errors import Waiter as Waiter
+    from liblinux._faults import Faults as Faults
+    from liblinux._faults import Injection as Injection
+    from liblinux._inject import HostFaults as HostFaults
+    from liblinux._inject import Injected as Injected
     from liblinux._kernel import Kernel as Kernel
     from liblinux._library import images as images
     from liblinux._mmap import Mapping as Mapping
@@ -54,7 +58,11 @@ __all__ = [
     "BuildError",
     "Deadlock",
     "Disk",
+    "Faults",
     "Frame",
+    "HostFaults",
+    "Injected",
+    "Injection",
     "Kernel",
     "KernelClosed",
     "KernelPanic",
@@ -78,7 +86,11 @@ _HOMES = {
     "BuildError": "_errors",
     "Deadlock": "_errors",
     "Disk": "_disk",
+    "Faults": "_faults",
     "Frame": "_symbols",
+    "HostFaults": "_inject",
+    "Injected": "_inject",
+    "Injection": "_faults",
     "Kernel": "_kernel",
     "KernelClosed": "_errors",
     "KernelPanic": "_errors",

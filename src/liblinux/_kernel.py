@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from liblinux._disk import Disk
+    from liblinux._faults import Faults
+    from liblinux._inject import HostFaults
     from liblinux._mount import Mount
     from liblinux._process import Process
     from liblinux._snapshot import Snapshot
@@ -70,8 +72,8 @@ class Kernel(Actor):
     "virtual" for a clock that jumps to the next event when all tasks wait;
     `seed` of all its randomness (int, str or bytes; None takes one from the host,
     to be found in `kernel.seed`); `version` of the kernel ("6.12", "6.1", a
-    release, or the path of an image); `command_line`, see the kernel document
-    admin-guide/kernel-parameters; `realtime`, the time of day at boot under the
+    release, "6.12-debug" for one with fault injection, or an image's path);
+    `command_line`, see the kernel document admin-guide/kernel-parameters; `realtime`, the time of day at boot under the
     virtual clock, in nanoseconds since 1970.
 
     Attributes: `release`, what uname(2) calls so ("6.12.117"); `memory` in bytes;
@@ -155,6 +157,40 @@ class Kernel(Actor):
     def dead(self) -> str | None:
         """The message of the panic that the kernel died of, or None."""
         return self._native.dead
+
+    @property
+    def faults(self) -> Faults:
+        """Ways to make parts of this kernel fail; see :class:`Faults`. It must be built for that."""
+        from liblinux._faults import Faults  # noqa: PLC0415 - for few programs
+
+        return Faults(self)
+
+    def inject(
+        self,
+        seed: int = 0,
+        *,
+        read_error: float = 0.0,
+        write_error: float = 0.0,
+        torn_write: float = 0.0,
+        flush_error: float = 0.0,
+        alias_failure: float = 0.0,
+        clock_jump: float = 0.0,
+        jump_seconds: float = 60.0,
+        errno: int = errno.EIO,
+    ) -> HostFaults:
+        """Let the host misbehave during a `with` statement, on a schedule that `seed` repeats.
+
+        Chances are numbers from 0 to 1, for each occasion: a disk's read, write or
+        flush fails with `errno`; a write fails after some of its sectors
+        (`torn_write`; of a Python object's disk after none); no memory can be
+        mapped (`alias_failure`), which a kernel may not survive; the real clock
+        jumps ahead by up to `jump_seconds` when it is read. In any kernel, unlike
+        `faults`. Returns a :class:`HostFaults` with what happened in `counts`.
+        """
+        from liblinux._inject import HostFaults  # noqa: PLC0415 - for few programs
+
+        chances = (read_error, write_error, torn_write, flush_error, alias_failure, clock_jump)
+        return HostFaults(self, seed, chances, jump_seconds, errno)
 
     @property
     def disks(self) -> tuple[Disk, ...]:
@@ -345,7 +381,9 @@ class Kernel(Actor):
         try:
             self.os.write(fd, data)
         finally:
-            self.os.close(fd)
+            # Else the second exception of a kernel that died would hide the first.
+            if self.dead is None:
+                self.os.close(fd)
 
     # ---- the way up and the way down -----------------------------------------
 

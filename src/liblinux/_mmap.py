@@ -157,7 +157,8 @@ def unmap_with_view(mapping: Mapping) -> memoryview:
     system, address, length = mapping._os, mapping.address, mapping._length
 
     def unmap() -> None:
-        if not system.closed:
+        # A kernel that died has nothing to unmap, and says so to whoever calls it next.
+        if not system.closed and system._kernel.dead is None:
             system.call("munmap", address, length)
 
     weakref.finalize(mapping.view.obj, unmap).atexit = False

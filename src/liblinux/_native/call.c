@@ -14,6 +14,7 @@
 #include <time.h>
 
 _Thread_local PyObject *native_pending_value;
+_Thread_local bool native_disks_given_up;
 static _Thread_local PyObject *native_pending_type;
 static _Thread_local PyObject *native_pending_trace;
 
@@ -38,6 +39,7 @@ static bool native_raise_pending(void)
 	native_pending_type = NULL;
 	native_pending_value = NULL;
 	native_pending_trace = NULL;
+	native_disks_given_up = false;
 	return true;
 }
 

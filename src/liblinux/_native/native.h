@@ -170,6 +170,8 @@ bool native_call(struct native_process *process, s64 nr, const u64 args[6],
 
 /* Keep the exception that is set until this thread's call has ended. */
 void native_keep_exception(void);
+/* Does what is kept come out of the code of a disk? */
+extern _Thread_local bool native_disks_given_up;
 
 extern const struct host_embedding native_embedding;
 

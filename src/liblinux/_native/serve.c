@@ -25,6 +25,7 @@ static int native_io_failed(struct native_backing *backing, u32 op)
 	if (!PyErr_ExceptionMatches(PyExc_Exception)) {
 		/* Ctrl-C and the like are for who called the kernel. */
 		native_keep_exception();
+		native_disks_given_up = true;
 		return -EIO;
 	}
 	PyErr_Fetch(&type, &value, &trace);
@@ -192,6 +193,14 @@ int native_disk_io(void *context, void *handle, struct ll_io *io)
 	int result = 0;
 
 	(void)context;
+	/*
+	 * Ctrl-C in a disk's code: the call may have a thousand requests more,
+	 * but its caller wants to go. As if the disk had been pulled out.
+	 */
+	if (native_disks_given_up) {
+		PyGILState_Release(state);
+		return -EIO;
+	}
 	/* A fault may have come here from code with an exception set. */
 	PyErr_Fetch(&type, &value, &trace);
 	object = Py_NewRef(backing->object);
