@@ -22,6 +22,7 @@ from rich.console import Console
 import boot
 import building
 import calls
+import copies
 import footprint
 import reading
 import startup
@@ -42,6 +43,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "walk": walking.measure,
     "write": writing.measure,
     "memory": footprint.measure,
+    "copies": copies.measure,
     "build": building.measure,
 }
 ROUNDS = 7
