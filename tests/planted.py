@@ -57,3 +57,10 @@ def _write(address: int, code: bytes) -> None:
 def _protect(start: int, length: int, protection: int) -> None:
     if _libc.mprotect(start, length, protection):
         raise OSError(ctypes.get_errno(), "mprotect of the kernel's text")
+
+
+def endless(kernel: liblinux.Kernel, function: str, calls: str, version: str | None = None) -> bytes:
+    """What a function does that calls another one for ever."""
+    at, target = address_of(kernel, function, version), address_of(kernel, calls, version)
+    # push rbx; again: call; jmp again
+    return b"\x53\xe8" + (target - at - 6).to_bytes(4, "little", signed=True) + b"\xeb\xf9"

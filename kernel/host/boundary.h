@@ -32,7 +32,7 @@ typedef uint64_t u64;
 #endif
 
 /* Increased with every change to this file; the host refuses any other. */
-#define LL_BOUNDARY_VERSION 2
+#define LL_BOUNDARY_VERSION 3
 
 /* "liblinux", little endian; the first word of `struct ll_image`. */
 #define LL_IMAGE_MAGIC 0x78756e696c62696cULL
@@ -47,6 +47,7 @@ enum ll_exit {
 	LL_EXIT_IDLE, /* nothing can run before cpu->idle_until or attention */
 	LL_EXIT_DEAD, /* panic: never enter again */
 	LL_EXIT_HALT, /* powered off: never enter again */
+	LL_EXIT_LOOK, /* it computes for long; see cpu->progress */
 };
 
 /* ---- calls: host to kernel ------------------------------------------- */
@@ -258,6 +259,7 @@ struct ll_cpu {
 	struct ll_call *run; /* call to start, or NULL */
 	struct ll_call *runner; /* the call that DONE is about */
 	u64 virtual_now; /* the virtual clock; the kernel moves it too */
+	const char *give_up; /* after LL_EXIT_LOOK: panic, for this reason */
 
 	/* Written by any thread, atomically. */
 	u32 attention; /* look at `submitted` soon */
@@ -270,6 +272,7 @@ struct ll_cpu {
 	struct ll_io *request;
 	void *current_task; /* kernel side: whom the fiber belongs to */
 	s64 current_call; /* number of the system call being run, or -1 */
+	u64 progress; /* calls, switches and disk I/O so far */
 	char message[256]; /* of LL_EXIT_DEAD */
 
 	/* The stack switch itself. */

@@ -137,6 +137,7 @@ struct host_kernel {
 	bool dead;
 	bool stuck; /* it is dead because nothing can ever happen in it */
 	char dead_text[256];
+	u64 progress, progress_at; /* seen last, and when: see wait.c */
 	u32 virtual_rounds;
 	u64 virtual_poll;
 

@@ -166,6 +166,9 @@ static void host_run(struct host_kernel *kernel, struct host_wait *wait)
 		case LL_EXIT_HOST:
 			host_serve(kernel);
 			break;
+		case LL_EXIT_LOOK:
+			run = host_look(kernel, wait);
+			break;
 		case LL_EXIT_IDLE:
 			run = host_idle(kernel, wait);
 			text = host_given_up(kernel, wait);

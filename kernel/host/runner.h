@@ -30,6 +30,7 @@ struct host_wait *host_fresh(struct host_kernel *kernel); /* takes the lock */
 void host_wake_runner(struct host_kernel *kernel); /* without it */
 
 /* wait.c, no lock held */
+struct ll_call *host_look(struct host_kernel *kernel, struct host_wait *wait);
 struct ll_call *host_idle(struct host_kernel *kernel, struct host_wait *wait);
 u32 host_wait(struct host_kernel *kernel, struct host_wait *wait);
 void host_note_report(struct host_kernel *kernel);

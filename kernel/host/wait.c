@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <time.h>
 #include "runner.h"
 
 /* Is it time to ask, and does the embedding say so? No lock held. */
@@ -167,6 +168,47 @@ struct ll_call *host_idle(struct host_kernel *kernel, struct host_wait *wait)
 	__atomic_store_n(&kernel->sleeping, 0, __ATOMIC_RELAXED);
 	if ((result == -EINTR || result == -ETIMEDOUT) &&
 	    host_poll(kernel, wait, result == -EINTR))
+		return host_interruption(wait);
+	return NULL;
+}
+
+/* ---- the runner, when the kernel computes for long --------------------- */
+
+static u64 host_processor_time(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+	return (u64)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+/*
+ * Is it still doing something? Progress are calls, switches and disk I/O; what
+ * counts is the processor's time, for the host may be busy with others.
+ */
+static bool host_gets_nowhere(struct host_kernel *kernel, u64 patience)
+{
+	u64 now = host_processor_time();
+
+	if (kernel->progress == kernel->cpu->progress &&
+	    now >= kernel->progress_at)
+		return now - kernel->progress_at > patience;
+	kernel->progress = kernel->cpu->progress;
+	kernel->progress_at = now;
+	return false;
+}
+
+/* Returns a call to enter the kernel with, or NULL. */
+struct ll_call *host_look(struct host_kernel *kernel, struct host_wait *wait)
+{
+	bool ends = wait->interrupted && wait->sent;
+
+	if (host_gets_nowhere(kernel, STUCK_NS))
+		kernel->cpu->give_up = "it computes without an end";
+	else if (ends && host_gets_nowhere(kernel, STUCK_INTERRUPTED_NS))
+		kernel->cpu->give_up =
+			"it computes on although its caller was interrupted";
+	else if (!ends && host_poll(kernel, wait, false))
 		return host_interruption(wait);
 	return NULL;
 }

@@ -124,7 +124,10 @@ void lib_finish_call(struct ll_call *call, long result)
 /* Disk I/O at the host: at once when it can, by leaving when it cannot. */
 int lib_host_io(struct ll_io *io)
 {
-	int error = lib_cpu.ops->disk_io(lib_cpu.host, io);
+	int error;
+
+	lib_cpu.progress++;
+	error = lib_cpu.ops->disk_io(lib_cpu.host, io);
 
 	if (error != LL_IO_NEEDS_HOST)
 		return error;

@@ -33,10 +33,12 @@ void lib_irq_poll(void)
 	now = lib_clock_now();
 	lib_tsc_anchor(now);
 	timer = now >= lib_deadline;
-	if (likely(!call && !timer))
-		return;
-
 	lib_irq_flag = 0;
+	lib_watch();
+	if (likely(!call && !timer)) {
+		lib_irq_flag = 1;
+		return;
+	}
 	old = set_irq_regs(&lib_irq_registers);
 	irq_enter();
 	if (call)

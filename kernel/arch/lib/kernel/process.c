@@ -59,6 +59,7 @@ struct task_struct *__switch_to(struct task_struct *from,
 	if (to->thread.library)
 		lib_last_progress = lib_cpu.virtual_now;
 	from->thread.deferred = 0;
+	lib_cpu.progress++;
 	lib_switched_from = from;
 	lib_current = to;
 	lib_switch_stack(&from->thread.sp, to->thread.sp);

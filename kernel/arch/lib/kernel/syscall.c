@@ -124,6 +124,7 @@ long lib_execute(struct ll_call *call)
 
 	lib_charge(LIB_CHARGE_SYSCALL_NS);
 	lib_cpu.current_call = nr;
+	lib_cpu.progress++;
 	regs->orig_ax = nr;
 again:
 	if (likely(nr < NR_syscalls))

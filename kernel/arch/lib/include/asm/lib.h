@@ -58,6 +58,9 @@ bool lib_waits_for_nothing(void);
 void lib_tsc_init(void);
 void lib_tsc_anchor(u64 now);
 
+/* watch.c */
+void lib_watch(void);
+
 /* Charges to the virtual clock, in nanoseconds: whoever spins moves time. */
 #define LIB_CHARGE_SYSCALL_NS 100
 #define LIB_CHARGE_SWITCH_NS 100
