@@ -51,7 +51,11 @@ def test_a_deadly_one(debug_kernel: liblinux.Kernel, shared_kernel: liblinux.Ker
 def test_a_task_that_hangs(debug_kernel: liblinux.Kernel) -> None:
     with pytest.raises(liblinux.Deadlock) as caught:
         debug_kernel.faults.provoke("HUNG_TASK")
-    assert [(waiter.function, waiter.uninterruptible) for waiter in caught.value.waiters] == [("lkdtm_HUNG_TASK", True)]
+    (waiter,) = caught.value.waiters
+    assert (waiter.syscall, waiter.uninterruptible) == ("write", True)
+    # In Linux 6.1 the compiler has made a jump of its call of schedule(), which leaves no trace.
+    expected = "ksys_write" if debug_kernel.release.startswith("6.1.") else "lkdtm_HUNG_TASK"
+    assert waiter.function == expected
 
 
 @pytest.mark.parametrize("kind", ["REFCOUNT_INC_OVERFLOW", "REFCOUNT_DEC_ZERO", "REFCOUNT_ADD_ZERO", "WARNING"])
