@@ -45,7 +45,7 @@
 /* How often a thread that waits asks whether it was interrupted. */
 #define POLL_NS 50000000ULL
 /* Processor time without progress after which a kernel is taken for stuck. */
-#define STUCK_NS (8 * 1000000000ULL)
+#define STUCK_NS (5 * 1000000000ULL)
 /* And after its caller has been interrupted. */
 #define STUCK_INTERRUPTED_NS 1000000000ULL
 /* The virtual clock: rounds between two looks at the real one. */
