@@ -22,6 +22,7 @@ def test_module() -> None:
         "Disk",
         "Kernel",
         "KernelClosed",
+        "KernelDied",
         "KernelPanic",
         "LiblinuxError",
         "Mapping",
@@ -75,7 +76,7 @@ def test_disk() -> None:
 
 
 def test_exceptions() -> None:
-    for name in ("BuildError", "Deadlock", "KernelClosed", "KernelPanic", "MountError"):
+    for name in ("BuildError", "Deadlock", "KernelClosed", "KernelDied", "KernelPanic", "MountError"):
         assert issubclass(getattr(liblinux, name), liblinux.LiblinuxError)
     assert issubclass(liblinux.MountError, OSError)
     assert issubclass(liblinux.KernelClosed, ValueError)

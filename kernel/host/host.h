@@ -43,12 +43,16 @@ struct host_embedding {
 
 struct host_options {
 	const char *image; /* path of liblinux-<release>.so */
+	int image_fd; /* the same file, open; 0: open `image` */
 	u64 memory_bytes; /* of the arena */
 	bool virtual_clock;
 	u64 boot_realtime; /* ns since the epoch, virtual clock only */
 	const char *command_line;
 	unsigned char seed[64];
 	struct host_embedding embedding;
+	/* Of a kernel in a process of its own; see kernel/jail/jail.h. */
+	const char *jail; /* path of the program that holds it */
+	u64 cpu_seconds; /* of processor time that it may use; 0: any */
 };
 
 /* Why host_kernel_open() failed, in words. */

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from liblinux._errors import BuildError as BuildError
     from liblinux._errors import Deadlock as Deadlock
     from liblinux._errors import KernelClosed as KernelClosed
+    from liblinux._errors import KernelDied as KernelDied
     from liblinux._errors import KernelPanic as KernelPanic
     from liblinux._errors import LiblinuxError as LiblinuxError
     from liblinux._errors import MountError as MountError
@@ -53,6 +54,7 @@ __all__ = [
     "Disk",
     "Kernel",
     "KernelClosed",
+    "KernelDied",
     "KernelPanic",
     "LiblinuxError",
     "Mapping",
@@ -74,6 +76,7 @@ _HOMES = {
     "Disk": "_disk",
     "Kernel": "_kernel",
     "KernelClosed": "_errors",
+    "KernelDied": "_errors",
     "KernelPanic": "_errors",
     "LiblinuxError": "_errors",
     "Mapping": "_mmap",

@@ -6,6 +6,7 @@ the kernel's errno. Only what has no errno is here::
     Exception
      └── LiblinuxError
           ├── KernelPanic          the kernel died; carries its log
+          │    └── KernelDied      with the process that it was isolated in
           ├── MountError           no file system could be mounted
           │    (also an OSError, with the kernel's errno)
           ├── BuildError           the kernel could not be built
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from liblinux._disk import Partition
     from liblinux._dmesg import Record
 
-__all__ = ["BuildError", "Deadlock", "KernelClosed", "KernelPanic", "LiblinuxError", "MountError"]
+__all__ = ["BuildError", "Deadlock", "KernelClosed", "KernelDied", "KernelPanic", "LiblinuxError", "MountError"]
 
 # Of a failed mount only the end of the log is worth a reader's time.
 _SHOWN_RECORDS = 12
@@ -38,6 +39,13 @@ class LiblinuxError(Exception):
 
 class KernelPanic(LiblinuxError):
     """The kernel stopped for good; its kernel object can only be closed."""
+
+
+class KernelDied(KernelPanic):
+    """The process of an isolated kernel is dead; the message says how it died.
+
+    The kernel itself may have been well. What it had not written back is lost.
+    """
 
 
 class MountError(LiblinuxError, OSError):

@@ -35,6 +35,8 @@ class Kernel:
         seed: Buffer,
         command_line: bytes,
         realtime: int = 0,
+        jail: str | None = None,
+        cpu_seconds: int = 0,
     ) -> None: ...
     @property
     def release(self) -> str: ...

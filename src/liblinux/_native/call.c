@@ -28,6 +28,11 @@ void native_keep_exception(void)
 				 &native_pending_trace);
 }
 
+bool native_has_pending(void)
+{
+	return native_pending_value != NULL;
+}
+
 static bool native_raise_pending(void)
 {
 	if (!native_pending_value)
@@ -109,9 +114,12 @@ bool native_check_process(struct native_process *process)
 
 static bool native_raise_dead(struct native_kernel *kernel)
 {
-	const char *text = kernel->host ? host_kernel_dead(kernel->host) : NULL;
+	const char *text =
+		kernel->host ? kernel->side->dead(kernel->host) : NULL;
+	bool gone = kernel->host ? kernel->side->gone(kernel->host) :
+				   kernel->gone;
 
-	native_own_error("KernelPanic",
+	native_own_error(gone ? "KernelDied" : "KernelPanic",
 			 text ? text : "the kernel is dead; close it");
 	return false;
 }
@@ -155,8 +163,9 @@ bool native_check_code(struct native_kernel *kernel, s64 code)
 }
 
 bool native_call(struct native_process *process, s64 nr, const u64 args[6],
-		 s64 *value)
+		 const struct host_spans *spans, s64 *value)
 {
+	const struct host_side *side = process->kernel->side;
 	struct native_crossing crossing;
 	struct host_result result = { 0 };
 
@@ -168,7 +177,10 @@ bool native_call(struct native_process *process, s64 nr, const u64 args[6],
 		return true;
 	}
 	native_enter(process->kernel, &crossing);
-	host_process_call(process->host, nr, args, &result);
+	if (side == &host_direct) /* a test is cheaper than a pointer */
+		host_process_call(process->host, nr, args, &result);
+	else
+		side->call(process->host, nr, args, spans, &result);
 	native_leave(process->kernel, &crossing);
 	*value = result.value;
 	return native_plain(&result) || native_check(process->kernel, &result);

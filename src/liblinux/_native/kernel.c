@@ -4,6 +4,7 @@
  * or to anything of it is gone.
  */
 #include "native.h"
+#include "jail.h"
 
 #define NATIVE_LOG_BYTES 65536
 
@@ -45,7 +46,7 @@ static int native_boot(struct native_kernel *kernel,
 	options->embedding.context = kernel;
 	kernel->closing = true; /* nobody else boots it meanwhile */
 	native_enter(kernel, &crossing);
-	code = host_kernel_open(options, &host, &error);
+	code = kernel->side->open(options, &host, &error);
 	native_leave(kernel, &crossing);
 	kernel->closing = false;
 	if (code < 0) {
@@ -60,19 +61,21 @@ static int native_kernel_init(PyObject *self, PyObject *args,
 			      PyObject *keywords)
 {
 	static char *names[] = { "image", "memory", "virtual", "seed",
-				 "command_line", "realtime", NULL };
+				 "command_line", "realtime", "jail",
+				 "cpu_seconds", NULL };
 	struct native_kernel *kernel = (struct native_kernel *)self;
 	struct host_options options = { 0 };
 	PyObject *image = NULL;
 	Py_buffer seed = { 0 };
-	unsigned long long memory = 0, realtime = 0;
+	unsigned long long memory = 0, realtime = 0, cpu_seconds = 0;
 	int virtual_clock = -1, result = -1;
 
 	/* Keywords only are optional to this function, but not to ours. */
-	if (!PyArg_ParseTupleAndKeywords(args, keywords, "O&|$Kpy*yK:Kernel",
+	if (!PyArg_ParseTupleAndKeywords(args, keywords, "O&|$Kpy*yKzK:Kernel",
 					 names, PyUnicode_FSConverter, &image,
 					 &memory, &virtual_clock, &seed,
-					 &options.command_line, &realtime))
+					 &options.command_line, &realtime,
+					 &options.jail, &cpu_seconds))
 		return -1;
 	if (!memory || virtual_clock < 0 || !seed.obj ||
 	    !options.command_line) {
@@ -90,6 +93,8 @@ static int native_kernel_init(PyObject *self, PyObject *args,
 		options.memory_bytes = memory;
 		options.virtual_clock = virtual_clock;
 		options.boot_realtime = realtime;
+		options.cpu_seconds = cpu_seconds;
+		kernel->side = options.jail ? &jail_side : &host_direct;
 		memcpy(options.seed, seed.buf, sizeof(options.seed));
 		result = native_boot(kernel, &options, image);
 	}
@@ -104,7 +109,7 @@ static int native_kernel_init(PyObject *self, PyObject *args,
 static int native_shut(struct native_kernel *kernel)
 {
 	struct host_kernel *host = kernel->host;
-	const char *text = host_kernel_dead(host);
+	const char *text = kernel->side->dead(host);
 	PyThreadState *thread;
 	int code;
 
@@ -113,10 +118,11 @@ static int native_shut(struct native_kernel *kernel)
 			PyUnicode_DecodeUTF8(text, strlen(text), "replace");
 	if (text && !kernel->last_words)
 		PyErr_Clear();
+	kernel->gone = text && kernel->side->gone(host);
 	kernel->host = NULL;
 	kernel->closing = true;
 	thread = PyEval_SaveThread();
-	code = host_kernel_close(host);
+	code = kernel->side->close(host);
 	PyEval_RestoreThread(thread);
 	kernel->closing = false;
 	if (code < 0) {
@@ -271,7 +277,7 @@ static PyObject *native_get_syscalls(PyObject *self, void *unused)
 	if (!native_check_open(kernel))
 		return NULL;
 	numbers = PyDict_New();
-	line = host_kernel_syscalls(kernel->host);
+	line = kernel->side->syscalls(kernel->host);
 	while (numbers && line && *line) {
 		if (native_add_line(numbers, line) < 0)
 			Py_CLEAR(numbers);
@@ -289,7 +295,7 @@ static PyObject *native_get_release(PyObject *self, void *unused)
 	(void)unused;
 	if (!native_check_open(kernel))
 		return NULL;
-	return PyUnicode_FromString(host_kernel_release(kernel->host));
+	return PyUnicode_FromString(kernel->side->release(kernel->host));
 }
 
 static PyObject *native_get_init(PyObject *self, void *unused)
@@ -302,14 +308,15 @@ static PyObject *native_get_init(PyObject *self, void *unused)
 	if (!native_check_open(kernel))
 		return NULL;
 	kernel->init = (struct native_process *)native_process_new(
-		kernel, host_kernel_init(kernel->host), true);
+		kernel, kernel->side->init(kernel->host), true);
 	return (PyObject *)kernel->init;
 }
 
 static PyObject *native_get_dead(PyObject *self, void *unused)
 {
 	struct native_kernel *kernel = (struct native_kernel *)self;
-	const char *text = kernel->host ? host_kernel_dead(kernel->host) : NULL;
+	const char *text =
+		kernel->host ? kernel->side->dead(kernel->host) : NULL;
 
 	(void)unused;
 	if (text)
@@ -330,7 +337,7 @@ static PyObject *native_get_text_base(PyObject *self, void *unused)
 	(void)unused;
 	if (!native_check_open(kernel))
 		return NULL;
-	return PyLong_FromUnsignedLongLong(host_kernel_text(kernel->host));
+	return PyLong_FromUnsignedLongLong(kernel->side->text(kernel->host));
 }
 
 static PyObject *native_get_log_pending(PyObject *self, void *unused)
@@ -340,7 +347,7 @@ static PyObject *native_get_log_pending(PyObject *self, void *unused)
 	(void)unused;
 	if (!native_check_open(kernel))
 		return NULL;
-	return PyBool_FromLong(host_kernel_log_pending(kernel->host));
+	return PyBool_FromLong(kernel->side->log_pending(kernel->host));
 }
 
 /* ---- methods --------------------------------------------------------- */
@@ -348,6 +355,7 @@ static PyObject *native_get_log_pending(PyObject *self, void *unused)
 static PyObject *native_kernel_log(PyObject *self, PyObject *unused)
 {
 	struct native_kernel *kernel = (struct native_kernel *)self;
+	struct native_crossing crossing;
 	PyObject *log, *part;
 	size_t bytes;
 
@@ -355,14 +363,16 @@ static PyObject *native_kernel_log(PyObject *self, PyObject *unused)
 	if (!native_check_open(kernel))
 		return NULL;
 	log = PyBytes_FromStringAndSize(NULL, 0);
-	while (log && host_kernel_log_pending(kernel->host)) {
+	while (log && kernel->host && kernel->side->log_pending(kernel->host)) {
 		part = PyBytes_FromStringAndSize(NULL, NATIVE_LOG_BYTES);
 		if (!part) {
 			Py_CLEAR(log);
 			break;
 		}
-		bytes = host_kernel_log(kernel->host, PyBytes_AS_STRING(part),
-					NATIVE_LOG_BYTES);
+		native_enter(kernel, &crossing);
+		bytes = kernel->side->log(kernel->host, PyBytes_AS_STRING(part),
+					  NATIVE_LOG_BYTES);
+		native_leave(kernel, &crossing);
 		if (!bytes) {
 			Py_DECREF(part);
 			break;
@@ -378,22 +388,34 @@ static PyObject *native_kernel_log(PyObject *self, PyObject *unused)
 static PyObject *native_kernel_now(PyObject *self, PyObject *unused)
 {
 	struct native_kernel *kernel = (struct native_kernel *)self;
+	struct native_crossing crossing;
+	u64 now;
 
 	(void)unused;
 	if (!native_check_open(kernel))
 		return NULL;
-	return PyLong_FromUnsignedLongLong(host_kernel_now(kernel->host));
+	native_enter(kernel, &crossing);
+	now = kernel->side->now(kernel->host);
+	native_leave(kernel, &crossing);
+	if (!native_check_code(kernel, 0))
+		return NULL;
+	return PyLong_FromUnsignedLongLong(now);
 }
 
 static PyObject *native_kernel_statistics(PyObject *self, PyObject *unused)
 {
 	struct native_kernel *kernel = (struct native_kernel *)self;
+	struct native_crossing crossing;
 	struct host_statistics now = { 0 };
 
 	(void)unused;
 	if (!native_check_open(kernel))
 		return NULL;
-	host_kernel_statistics(kernel->host, &now);
+	native_enter(kernel, &crossing);
+	kernel->side->statistics(kernel->host, &now);
+	native_leave(kernel, &crossing);
+	if (!native_check_code(kernel, 0))
+		return NULL;
 #define NATIVE_COUNTER(name) #name, (unsigned long long)now.name
 	return Py_BuildValue(
 		"{sKsKsKsKsKsKsKsKsKsKsKsK}", NATIVE_COUNTER(entries),
@@ -450,8 +472,8 @@ static PyMemberDef native_kernel_members[] = {
 
 static PyType_Slot native_kernel_slots[] = {
 	{ Py_tp_doc,
-	  "Kernel(image, *, memory, virtual, seed, command_line, realtime=0)\n--\n\n"
-	  "A kernel in this process." },
+	  "Kernel(image, *, memory, virtual, seed, command_line, realtime=0, jail=None, cpu_seconds=0)\n--\n\n"
+	  "A kernel in this process, or in one of its own that the program `jail` makes." },
 	{ Py_tp_new, PyType_GenericNew },
 	{ Py_tp_init, native_kernel_init },
 	{ Py_tp_finalize, native_kernel_finalize },

@@ -2,6 +2,9 @@
 /*
  * liblinux._native: the host side (kernel/host/host.h) as Python objects.
  *
+ * Where a kernel is (here, or in a jailed process) only its `side` knows: a
+ * table of the same functions for both, see kernel/host/side.h.
+ *
  * Four types. A Kernel owns the host side's kernel and the backings of its
  * disks; a Process, a Disk and a View refer to their Kernel and never the other
  * way round, so that a kernel which nobody refers to goes away at once. The
@@ -32,7 +35,7 @@
 #include <Python.h>
 #include <errno.h>
 #include <structmember.h>
-#include "host.h"
+#include "side.h"
 
 struct native_backing;
 
@@ -46,6 +49,7 @@ struct native_module {
 struct native_kernel {
 	PyObject_HEAD
 	PyObject *weak_references;
+	const struct host_side *side; /* where it is */
 	struct host_kernel *host; /* NULL before boot and after close */
 	Py_ssize_t inside; /* threads in the kernel */
 	Py_ssize_t exports; /* buffers of views */
@@ -53,7 +57,8 @@ struct native_kernel {
 	struct native_backing *backings; /* of attached disks, newest first */
 	PyObject *syscalls; /* dict, made when first asked for */
 	PyObject *last_words; /* str: why it died, once it is closed */
-	bool closing; /* host_kernel_close() is under way */
+	bool closing; /* side->close() is under way */
+	bool gone; /* it died with its process; set when it is closed */
 };
 
 struct native_process {
@@ -113,10 +118,11 @@ extern _Thread_local PyObject *native_pending_value;
 /* No trouble: `value` is the system call's own. */
 static inline bool native_plain(const struct host_result *result)
 {
-	return !(result->dead | result->deadlock | result->interrupted |
-		 result->reentered) &&
-	       !native_pending_value;
+	return host_result_is_plain(result) && !native_pending_value;
 }
+
+/* For batches, without the GIL: this thread has an exception to raise. */
+bool native_has_pending(void);
 
 /*
  * After native_leave(): false with an exception when the call did not come to
@@ -136,9 +142,12 @@ PyObject *native_own_error(const char *name, const char *text);
 bool native_check_open(struct native_kernel *kernel);
 bool native_check_process(struct native_process *process);
 
-/* One whole call. False with an exception; *value may be -errno. */
+/*
+ * One whole call. False with an exception; *value may be -errno. `spans` says
+ * which arguments are addresses, and is NULL when none is.
+ */
 bool native_call(struct native_process *process, s64 nr, const u64 args[6],
-		 s64 *value);
+		 const struct host_spans *spans, s64 *value);
 
 /* Keep the exception that is set until this thread's call has ended. */
 void native_keep_exception(void);
@@ -151,6 +160,7 @@ struct native_arguments {
 	u64 values[6];
 	Py_buffer buffers[6];
 	int nr_buffers;
+	struct host_spans spans;
 };
 
 /* System-call arguments; false with an exception. Release either way. */
@@ -242,21 +252,5 @@ enum native_nr {
 };
 
 #define NATIVE_AT_FDCWD (-100)
-
-/* Of getdents64, and how much of it is taken at once. */
-struct native_dirent {
-	u64 ino;
-	s64 offset;
-	uint16_t bytes;
-	unsigned char type;
-	char name[];
-};
-
-#define NATIVE_DENTS_BYTES 65536
-
-static inline bool native_is_dot(const char *name)
-{
-	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
-}
 
 #endif /* LIBLINUX_NATIVE_H */
