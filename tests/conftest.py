@@ -20,6 +20,23 @@ ENVIRONMENT = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/s
 MIB = 1 << 20
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--isolated", action="store_true", help="every Kernel() of the tests in a process of its own")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "in_process(why): about something that isolated kernels do not have")
+    if config.getoption("--isolated"):
+        initialise = liblinux.Kernel.__init__
+        initialise.__defaults__ = (*(initialise.__defaults__ or ())[:3], True, None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    marker = item.get_closest_marker("in_process")
+    if marker and item.config.getoption("--isolated"):
+        pytest.skip(f"not for isolated kernels: {marker.args[0]}")
+
+
 def run(*command: str | Path, environment: Mapping[str, str] = ENVIRONMENT) -> str:
     """Run a program; its output, or a failure that shows it."""
     done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)

@@ -47,7 +47,7 @@
 #define CHANNEL_SYSCALLS_BYTES (64 * KIB)
 #define CHANNEL_COMMAND_BYTES 4096
 /* How long a side looks at the words before it sleeps. */
-#define CHANNEL_SPIN_NS 50000ULL
+#define CHANNEL_SPIN_NS 30000ULL
 
 /* ---- descriptors that the cell is started with ------------------------ */
 
@@ -108,6 +108,7 @@ enum channel_flags {
 struct channel_waiter {
 	u32 bell; /* counted up by the other side */
 	u32 sleeps; /* by the one who waits */
+	u32 processor; /* where it is: who is on the same need not look out */
 };
 
 struct channel_slot {
@@ -213,6 +214,12 @@ static inline void channel_store(u32 *word, u32 value)
 
 /* channel.c */
 u64 channel_now(void);
+/*
+ * Look for a while whether `there`, before sleeping. Not when the one who is
+ * waited for would have to run on this very processor: looking keeps it away.
+ */
+bool channel_look(struct channel_waiter *self, struct channel_waiter *other,
+		  u32 *lookers, bool (*there)(void *argument), void *argument);
 /* After a change that `waiter` may be waiting for. */
 void channel_ring(struct channel_waiter *waiter);
 /*

@@ -26,7 +26,7 @@ static __thread u64 jail_thread; /* id of this thread; 0: none yet */
 static pthread_key_t jail_thread_key;
 static pthread_once_t jail_thread_once = PTHREAD_ONCE_INIT;
 static u64 jail_threads;
-static u32 jail_spinners;
+static u32 jail_lookers;
 
 /* ---- threads --------------------------------------------------------- */
 
@@ -183,26 +183,27 @@ static bool jail_is_posted(struct jail_slot *slot)
 	return channel_load(&slot->shared->posted) != slot->served;
 }
 
+struct jail_wish {
+	struct jail_slot *slot;
+	bool (*there)(struct jail_slot *slot);
+};
+
+static bool jail_is_granted(void *argument)
+{
+	struct jail_wish *wish = argument;
+
+	return wish->there(wish->slot) || jail_is_posted(wish->slot);
+}
+
 static bool jail_look(struct jail *jail, struct jail_slot *slot,
 		      bool (*there)(struct jail_slot *slot))
 {
-	bool found = jail_is_posted(slot) || there(slot);
-	u64 until;
-	int looks;
+	struct jail_wish wish = { slot, there };
 
-	if (found || !jail->channel->header.spins)
-		return found;
-	if (!__atomic_fetch_add(&jail_spinners, 1, __ATOMIC_RELAXED)) {
-		until = channel_now() + CHANNEL_SPIN_NS;
-		do {
-			for (looks = 0; !found && looks < 32; looks++) {
-				__builtin_ia32_pause();
-				found = there(slot) || jail_is_posted(slot);
-			}
-		} while (!found && channel_now() < until);
-	}
-	__atomic_fetch_sub(&jail_spinners, 1, __ATOMIC_RELAXED);
-	return found;
+	if (!jail->channel->header.spins)
+		return jail_is_granted(&wish);
+	return channel_look(&slot->shared->parent, &slot->shared->cell,
+			    &jail_lookers, jail_is_granted, &wish);
 }
 
 /* End the wait of the cell's thread; it may not have begun it yet. */

@@ -31,7 +31,7 @@ struct host_kernel *cell_kernel;
 __thread struct channel_slot *cell_slot;
 __thread char *cell_area;
 
-static u32 cell_spinners;
+static u32 cell_lookers;
 
 static void cell_tell(enum channel_state state)
 {
@@ -51,26 +51,23 @@ _Noreturn void cell_fail(int code, const char *text)
 
 /* ---- waiting --------------------------------------------------------- */
 
-/* One thread at a time: more would take the processor from who is awaited. */
+struct cell_wish {
+	bool (*there)(struct channel_slot *slot);
+};
+
+static bool cell_is_granted(void *argument)
+{
+	return ((struct cell_wish *)argument)->there(cell_slot);
+}
+
 static bool cell_look(bool (*there)(struct channel_slot *slot))
 {
-	bool found = there(cell_slot);
-	u64 until;
-	int looks;
+	struct cell_wish wish = { there };
 
-	if (found || !cell_channel->header.spins)
-		return found;
-	if (!__atomic_fetch_add(&cell_spinners, 1, __ATOMIC_RELAXED)) {
-		until = channel_now() + CHANNEL_SPIN_NS;
-		do {
-			for (looks = 0; !found && looks < 32; looks++) {
-				__builtin_ia32_pause();
-				found = there(cell_slot);
-			}
-		} while (!found && channel_now() < until);
-	}
-	__atomic_fetch_sub(&cell_spinners, 1, __ATOMIC_RELAXED);
-	return found;
+	if (!cell_channel->header.spins)
+		return there(cell_slot);
+	return channel_look(&cell_slot->cell, &cell_slot->parent,
+			    &cell_lookers, cell_is_granted, &wish);
 }
 
 void cell_wait(bool (*there)(struct channel_slot *slot))

@@ -428,6 +428,46 @@ static PyObject *native_kernel_statistics(PyObject *self, PyObject *unused)
 #undef NATIVE_COUNTER
 }
 
+static PyObject *native_kernel_allocate(PyObject *self, PyObject *number)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+	Py_ssize_t bytes = PyLong_AsSsize_t(number);
+	u64 address;
+
+	if (bytes == -1 && PyErr_Occurred())
+		return NULL;
+	if (!native_check_open(kernel))
+		return NULL;
+	if (bytes <= 0) {
+		PyErr_SetString(PyExc_ValueError,
+				"memory has at least one byte");
+		return NULL;
+	}
+	address = kernel->side->allocate(kernel->host, (u64)bytes);
+	return address ? PyLong_FromUnsignedLongLong(address) :
+			 PyErr_NoMemory();
+}
+
+static PyObject *native_kernel_free_memory(PyObject *self, PyObject *number)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+	unsigned long long address = PyLong_AsUnsignedLongLong(number);
+
+	if (address == ~0ULL && PyErr_Occurred())
+		return NULL;
+	if (!native_check_open(kernel))
+		return NULL;
+	kernel->side->free(kernel->host, address);
+	Py_RETURN_NONE;
+}
+
+static PyObject *native_get_isolated(PyObject *self, void *unused)
+{
+	(void)unused;
+	return PyBool_FromLong(((struct native_kernel *)self)->side ==
+			       &jail_side);
+}
+
 #define NATIVE_NAMED(function) ((PyCFunction)(void (*)(void))(function))
 
 static PyMethodDef native_kernel_methods[] = {
@@ -440,6 +480,10 @@ static PyMethodDef native_kernel_methods[] = {
 	{ "attach_object", NATIVE_NAMED(native_attach_object),
 	  METH_VARARGS | METH_KEYWORDS,
 	  "attach_object(obj, size, sector, *, readonly, overlay)\n--\n\nA disk that Python serves." },
+	{ "allocate", native_kernel_allocate, METH_O,
+	  "allocate(length, /)\n--\n\nThe address of memory that an isolated kernel shares." },
+	{ "free", native_kernel_free_memory, METH_O,
+	  "free(address, /)\n--\n\nGive it back." },
 	{ "log", native_kernel_log, METH_NOARGS,
 	  "log()\n--\n\nTake what the kernel has logged." },
 	{ "now", native_kernel_now, METH_NOARGS,
@@ -456,6 +500,8 @@ static PyGetSetDef native_kernel_attributes[] = {
 	{ "syscalls", native_get_syscalls, NULL, "Numbers by name.", NULL },
 	{ "init", native_get_init, NULL, "Process 1.", NULL },
 	{ "dead", native_get_dead, NULL, "Why it died, or None.", NULL },
+	{ "isolated", native_get_isolated, NULL,
+	  "Whether it is in a process of its own.", NULL },
 	{ "closed", native_get_closed, NULL, "Whether it is gone.", NULL },
 	{ "log_pending", native_get_log_pending, NULL,
 	  "Whether log() has anything.", NULL },
