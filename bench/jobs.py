@@ -101,7 +101,7 @@ def read_dissect(image: str) -> float:
 
 
 def walk_liblinux(image: str) -> float:
-    """One batched call; sizes are looked at, as everybody does here."""
+    """The same with an os.stat_result of every entry."""
     kernel = _mounted(image)
     started = time.perf_counter()
     size = sum(entry.stat(follow_symlinks=False).st_size for entry in kernel.os.scantree("/mnt/tree"))
@@ -112,13 +112,13 @@ def walk_liblinux(image: str) -> float:
 
 
 def walk_liblinux_raw(image: str) -> float:
-    """The batched call alone, whose answer has the whole status of every entry."""
+    """One batched call, whose answer has the whole status of every entry; sizes by their column."""
     kernel = _mounted(image)
     started = time.perf_counter()
-    entries = kernel.os.scantree("/mnt/tree")
+    size = sum(kernel.os.scantree("/mnt/tree").column("st_size"))
     ended = time.perf_counter()
     kernel.close()
-    _check(len(entries))
+    _check(size)
     return ended - started
 
 

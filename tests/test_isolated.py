@@ -361,11 +361,18 @@ def test_stopped_and_continued(isolated: liblinux.Kernel) -> None:
 
 
 def test_panic_inside(isolated: liblinux.Kernel) -> None:
-    isolated.sysctl["kernel.sysrq"] = "1"
-    with pytest.raises(liblinux.KernelPanic, match="sysrq triggered crash") as panic:
-        isolated._write("/proc/sysrq-trigger", b"c")
+    isolated.sysctl["vm.overcommit_memory"] = 1
+    isolated.sysctl["vm.panic_on_oom"] = 2
+    isolated.mount(None, "/big", type="tmpfs", options="size=1g")
+    file = isolated.open("/big/file", "wb", 0)
+    with pytest.raises(liblinux.KernelPanic, match="Out of memory") as panic:
+        for _ in range(100):
+            file.write(bytes(MIB))
     assert not isinstance(panic.value, liblinux.KernelDied), "its process lives"
-    assert any("sysrq triggered crash" in record.text for record in isolated.dmesg())
+    assert panic.value.syscall == "write"
+    assert "out_of_memory" in {frame.function for frame in panic.value.backtrace}
+    assert cells()
+    assert any("Out of memory" in record.text for record in isolated.dmesg())
 
 
 def test_processor_time_is_limited() -> None:

@@ -513,3 +513,21 @@ def test_constants_are_those_of_os(kernel: liblinux.Kernel) -> None:
     assert kernel.os.fspath("x") == "x"
     with pytest.raises(AttributeError, match="environ"):
         _ = kernel.os.environ
+
+
+def test_a_tree_is_a_sequence(tree: liblinux.Kernel) -> None:
+    found = tree.os.scantree("/mnt")
+    assert [found[at].path for at in range(len(found))] == [entry.path for entry in found]
+    assert found[-1].name == list(found)[-1].name
+    assert [entry.name for entry in found[:2]] == [found[0].name, found[1].name]
+    with pytest.raises(IndexError):
+        found[len(found)]
+
+
+def test_a_column_of_a_tree(tree: liblinux.Kernel) -> None:
+    found = tree.os.scantree("/mnt")
+    entries = [entry.stat(follow_symlinks=False) for entry in found]
+    for name in ("st_mode", "st_ino", "st_size", "st_uid", "st_nlink", "st_blocks", "st_mtime_ns", "st_blksize"):
+        assert list(found.column(name)) == [getattr(entry, name) for entry in entries], name
+    with pytest.raises(ValueError, match="st_size"):
+        found.column("size")

@@ -20,6 +20,7 @@ def test_module() -> None:
         "BuildError",
         "Deadlock",
         "Disk",
+        "Frame",
         "Kernel",
         "KernelClosed",
         "KernelDied",
@@ -31,6 +32,7 @@ def test_module() -> None:
         "Partition",
         "Process",
         "Record",
+        "Waiter",
         "images",
     }
     for name in liblinux.__all__:

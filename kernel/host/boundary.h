@@ -32,7 +32,7 @@ typedef uint64_t u64;
 #endif
 
 /* Increased with every change to this file; the host refuses any other. */
-#define LL_BOUNDARY_VERSION 1
+#define LL_BOUNDARY_VERSION 2
 
 /* "liblinux", little endian; the first word of `struct ll_image`. */
 #define LL_IMAGE_MAGIC 0x78756e696c62696cULL
@@ -88,6 +88,8 @@ enum ll_call_nr {
 	LL_CALL_INTERRUPT = -1005,
 	/* (index) -> 0; the host changed the size of the disk to args[1] bytes */
 	LL_CALL_DISK_RESIZE = -1006,
+	/* () -> 0; from now on all stacks have a guard page, see ops->guard_stack */
+	LL_CALL_GUARD = -1007,
 };
 
 enum ll_spawn {
@@ -186,6 +188,45 @@ struct ll_host_ops {
 	int (*unalias)(void *host, u64 address, u64 bytes);
 	/* A task that host code had a pointer to is gone. */
 	void (*task_gone)(void *host, void *task, u32 pid);
+	/*
+	 * Make a physical page, the lowest of a stack, fault (on) or be memory
+	 * again. The host may decline: the stack is then without a guard.
+	 */
+	void (*guard_stack)(void *host, u64 address, u32 on);
+};
+
+/* ---- what is said of a kernel that cannot go on ----------------------- */
+
+#define LL_TRACE_ENTRIES 48
+#define LL_REPORT_TASKS 8
+#define LL_TASK_NAME_BYTES 16
+/* `call` of a task that is in no system call. */
+#define LL_NO_CALL (-1LL)
+
+/* One task: what it is doing, and what its stack says. */
+struct ll_task {
+	s64 call; /* number of its system call, a LL_CALL_*, or LL_NO_CALL */
+	u32 pid;
+	u32 uninterruptible; /* it waits, and no signal will end that */
+	char name[LL_TASK_NAME_BYTES];
+	u32 nr_trace;
+	u32 reserved;
+	/*
+	 * Words on the stack that are addresses behind a call instruction, the
+	 * innermost first. Some are left over from calls that have returned.
+	 */
+	u64 trace[LL_TRACE_ENTRIES];
+};
+
+/* Of a death one task, which died; of a deadlock those that wait. */
+struct ll_report {
+	u64 ip; /* where the machine stopped, or 0: panic() was called */
+	u64 address; /* that was accessed, if kind is a LL_FAULT_PAGE */
+	u32 kind; /* enum ll_fault_kind, meaningful with ip or address */
+	u32 nr_tasks;
+	u32 more_tasks; /* that there was no room for */
+	u32 reserved;
+	struct ll_task tasks[LL_REPORT_TASKS];
 };
 
 /* ---- the virtual CPU ------------------------------------------------- */
@@ -234,11 +275,27 @@ struct ll_cpu {
 	/* The stack switch itself. */
 	void *host_stack;
 	void *kernel_stack;
+
+	/*
+	 * Of LL_EXIT_DEAD; and of LL_EXIT_IDLE under the virtual clock, when
+	 * idle_until is LL_FOREVER.
+	 */
+	struct ll_report report;
+};
+
+enum ll_fault_kind {
+	LL_FAULT_NONE,
+	LL_FAULT_PAGE, /* no page, or no right to it, at `address` */
+	LL_FAULT_PROTECTION, /* an address that cannot be: which is not known */
+	LL_FAULT_BUS, /* memory that the host could not deliver */
+	LL_FAULT_DIVISION,
+	LL_FAULT_INSTRUCTION, /* one that the machine has not */
+	LL_FAULT_OVERFLOW, /* the stack has no room left */
 };
 
 /*
- * A fault of the host's memory unit, found by the host's signal handler. The
- * registers are where the machine stopped; the kernel may move `ip` to a fixup.
+ * A fault of the machine, found by the host's signal handler. The registers
+ * are where the machine stopped; the kernel may move `ip` to a fixup.
  */
 struct ll_fault {
 	u64 address;
@@ -246,7 +303,7 @@ struct ll_fault {
 	u64 sp;
 	u64 bp;
 	u32 is_write;
-	u32 signal;
+	u32 kind; /* enum ll_fault_kind */
 };
 
 /* What the ELF entry point of an image is the address of. */
@@ -267,6 +324,11 @@ struct ll_image {
 	 * fault->ip; does not return when the kernel is at fault.
 	 */
 	void (*fault)(struct ll_fault *fault);
+	/*
+	 * The end of a stack on which `fault` is called when that which
+	 * faulted has no room (LL_FAULT_OVERFLOW): it does not return then.
+	 */
+	u64 emergency_stack;
 	/* Text of the image, to tell whose a fault is. */
 	u64 text_start;
 	u64 text_end;

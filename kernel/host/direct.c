@@ -35,6 +35,7 @@ const struct host_side host_direct = {
 	.release = host_kernel_release,
 	.syscalls = host_kernel_syscalls,
 	.dead = host_kernel_dead,
+	.report = host_kernel_report,
 	.gone = host_direct_gone,
 	.init = host_kernel_init,
 	.now = host_kernel_now,

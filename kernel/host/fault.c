@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Faults: one handler of SIGSEGV and SIGBUS for the process, in front of the
- * one that was there.
+ * Faults: one handler of SIGSEGV, SIGBUS, SIGFPE and SIGILL for the process, in
+ * front of the one that was there.
  *
  * Nothing is done in the signal handler but to decide whose the fault is. If
  * it is ours, the handler makes the thread go on in a trampoline on the stack
@@ -11,6 +11,8 @@
  *  - Inside: kernel code, or what it called, has faulted on a fiber. The image
  *    handles it (a missing page, a bad user pointer, or a panic). It may sleep
  *    and come back on another host thread: nothing thread-local is used after.
+ *    When the fiber's stack has no room for that (its guard page would be
+ *    touched), it is the end, reported from a stack kept for it.
  *  - Outside: host code has touched a page in the user window of a kernel. The
  *    page is asked for with a call of a task that does nothing else. If the
  *    kernel has no page there, the access is made again with a mark that lets
@@ -26,6 +28,8 @@
 #define RED_ZONE_BYTES 128
 #define VECTOR_ALIGN_BYTES 64
 #define FAULT_TRIES 4
+/* What answering a fault needs at least of a fiber's stack. */
+#define SERVE_BYTES 1024
 
 /* ---- the outside case ------------------------------------------------ */
 
@@ -171,14 +175,48 @@ static void host_save_registers(struct host_fault_frame *frame,
 	asm("mov %%ss, %0" : "=r"(frame->ss));
 }
 
-static void host_divert(struct host_kernel *kernel, int signal, u64 address,
-			greg_t *registers)
+static enum ll_fault_kind host_fault_kind(int signal, int code)
 {
+	switch (signal) {
+	case SIGFPE:
+		return LL_FAULT_DIVISION;
+	case SIGILL:
+		return LL_FAULT_INSTRUCTION;
+	case SIGBUS:
+		return LL_FAULT_BUS;
+	}
+	/* Linux does not know the address of a general protection fault. */
+	return code == SI_KERNEL ? LL_FAULT_PROTECTION : LL_FAULT_PAGE;
+}
+
+static u64 host_frame_below(u64 sp)
+{
+	sp -= RED_ZONE_BYTES + sizeof(struct host_fault_frame);
+	return sp & ~(VECTOR_ALIGN_BYTES - 1UL);
+}
+
+/* Would the frame, or what is called with it, touch a guard? */
+static bool host_has_room(struct host_kernel *kernel, u64 sp, u64 frame)
+{
+	u64 lowest = frame - host_vector_bytes - SERVE_BYTES;
+
+	return !host_is_guard(kernel, lowest) && !host_is_guard(kernel, frame) &&
+	       !host_is_guard(kernel, sp);
+}
+
+static void host_divert(struct host_kernel *kernel, enum ll_fault_kind kind,
+			u64 address, greg_t *registers)
+{
+	u64 below = host_frame_below(registers[REG_RSP]);
 	struct host_fault_frame *frame;
-	u64 sp = registers[REG_RSP] - RED_ZONE_BYTES - sizeof(*frame);
 	char *vectors;
 
-	frame = (void *)(sp & ~(VECTOR_ALIGN_BYTES - 1UL));
+	if (host_self.inside &&
+	    !host_has_room(kernel, registers[REG_RSP], below)) {
+		below = host_frame_below(kernel->emergency_stack);
+		kind = LL_FAULT_OVERFLOW;
+	}
+	frame = (void *)below;
 	vectors = (char *)frame - host_vector_bytes;
 	/* The header behind the legacy area; XSAVE wants it clean. */
 	memset(vectors + 512, 0, 64);
@@ -191,7 +229,7 @@ static void host_divert(struct host_kernel *kernel, int signal, u64 address,
 		.sp = registers[REG_RSP],
 		.bp = registers[REG_RBP],
 		.is_write = registers[REG_ERR] >> 1 & 1,
-		.signal = signal,
+		.kind = kind,
 	};
 	registers[REG_RBX] = (greg_t)frame;
 	registers[REG_RSP] = (greg_t)vectors;
@@ -204,12 +242,17 @@ void host_fault_handler(int signal, siginfo_t *info, void *context)
 	u64 address = (u64)info->si_addr;
 	struct host_kernel *kernel = NULL;
 
-	/* Sent by somebody, not by the processor? */
-	if (info->si_code > 0)
+	/*
+	 * Sent by somebody, not by the processor? And host code that divides
+	 * by zero has nothing to do with the memory of a kernel.
+	 */
+	if (info->si_code > 0 &&
+	    (host_self.inside || signal == SIGSEGV || signal == SIGBUS))
 		kernel = host_fault_owner(address, registers[REG_RIP],
 					  registers[REG_RSP]);
 	if (kernel)
-		host_divert(kernel, signal, address, registers);
+		host_divert(kernel, host_fault_kind(signal, info->si_code),
+			    address, registers);
 	else
 		host_fault_chain(signal, info, context);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Getting hold of SIGSEGV and SIGBUS, and passing on what is not ours just as
+ * Getting hold of the signals of faults, and passing on what is not ours just as
  * if we were not there.
  *
  * Another library may install its handler after ours. host_fault_reclaim()
@@ -24,14 +24,16 @@
 u32 host_vector_mask;
 u32 host_vector_bytes = FXSAVE_BYTES + XSAVE_HEADER_BYTES;
 
-static const int host_signals[] = { SIGSEGV, SIGBUS };
+static const int host_signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL };
+
+#define SIGNALS (sizeof(host_signals) / sizeof(*host_signals))
 
 static struct host_previous {
 	struct sigaction action;
 	bool reclaimed;
 	u64 address, ip; /* passed on most recently */
 	u32 depth; /* of being passed on */
-} host_previous[2];
+} host_previous[SIGNALS];
 
 static pthread_mutex_t host_handler_lock = PTHREAD_MUTEX_INITIALIZER;
 static bool host_installed;
@@ -69,12 +71,13 @@ static int host_install(int signal, struct sigaction *previous)
 /* With the first kernel. */
 int host_fault_init(void)
 {
-	int result = 0, i;
+	int result = 0;
+	u32 i;
 
 	pthread_mutex_lock(&host_handler_lock);
 	if (!host_installed) {
 		host_measure_vectors();
-		for (i = 0; i < 2 && !result; i++)
+		for (i = 0; i < SIGNALS && !result; i++)
 			result = host_install(host_signals[i],
 					      &host_previous[i].action);
 		host_installed = !result;
@@ -87,10 +90,10 @@ bool host_fault_reclaim(void)
 {
 	struct sigaction action;
 	bool reclaimed = false;
-	int i;
+	u32 i;
 
 	pthread_mutex_lock(&host_handler_lock);
-	for (i = 0; i < 2 && host_installed; i++) {
+	for (i = 0; i < SIGNALS && host_installed; i++) {
 		sigaction(host_signals[i], NULL, &action);
 		if ((action.sa_flags & SA_SIGINFO) &&
 		    action.sa_sigaction == host_fault_handler)
@@ -149,9 +152,18 @@ static void host_call_handler(struct sigaction *action, int signal,
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+static struct host_previous *host_previous_of(int signal)
+{
+	u32 i = 0;
+
+	while (host_signals[i] != signal)
+		i++;
+	return &host_previous[i];
+}
+
 void host_fault_chain(int signal, siginfo_t *info, void *context)
 {
-	struct host_previous *previous = &host_previous[signal != SIGSEGV];
+	struct host_previous *previous = host_previous_of(signal);
 	struct sigaction *action = &previous->action;
 	bool ignored = !(action->sa_flags & SA_SIGINFO) &&
 		       action->sa_handler == SIG_IGN;

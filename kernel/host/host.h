@@ -55,9 +55,22 @@ struct host_options {
 	u64 cpu_seconds; /* of processor time that it may use; 0: any */
 };
 
+#define HOST_REPORT_LOG_BYTES 16384
+
+/* What a kernel had to say when it died, or found that it waits for nothing. */
+struct host_report {
+	u64 base; /* where its image is: symbols are offsets from there */
+	struct ll_report report;
+	size_t log_bytes;
+	char log[HOST_REPORT_LOG_BYTES]; /* the end of it */
+};
+
 /* Why host_kernel_open() failed, in words. */
 struct host_error {
 	char text[256];
+	bool dead; /* the kernel died while it booted: `report` is set */
+	bool gone; /* the process that it was to be in died */
+	struct host_report *report; /* room for it, or NULL */
 };
 
 /* Load an image, boot it. The first process (pid 1) belongs to the caller. */
@@ -73,6 +86,8 @@ const char *host_kernel_release(struct host_kernel *kernel);
 const char *host_kernel_syscalls(struct host_kernel *kernel);
 /* NULL, or what the kernel said when it died. */
 const char *host_kernel_dead(struct host_kernel *kernel);
+/* Of a dead kernel, or after a call that said `deadlock`. */
+void host_kernel_report(struct host_kernel *kernel, struct host_report *report);
 struct host_process *host_kernel_init(struct host_kernel *kernel);
 u64 host_kernel_now(struct host_kernel *kernel);
 /* Address window of mmap, and of the whole reservation. */
@@ -108,6 +123,7 @@ void host_kernel_statistics(struct host_kernel *kernel,
 struct host_result {
 	s64 value;
 	bool dead; /* the kernel died; value is -EOWNERDEAD */
+	/* With `dead`: not even an interruption could end the wait. */
 	bool deadlock;
 	bool interrupted; /* embedding->interrupted said so */
 	bool reentered; /* called from disk_io of the same kernel: refused */
@@ -158,7 +174,7 @@ u64 host_disk_changes(struct host_disk *disk);
 int host_disk_resize(struct host_disk *disk, u64 bytes);
 
 /*
- * The process-wide handler of SIGSEGV and SIGBUS is installed with the first
+ * The process-wide handler of faults is installed with the first
  * kernel. True when somebody had replaced it and it had to be put back.
  */
 bool host_fault_reclaim(void);

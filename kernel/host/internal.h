@@ -4,9 +4,9 @@
  *
  * Three kinds of locking, and no other:
  *
- *  - `owner`. The thread that has set it from 0 is the runner: the only one
- *    that enters the kernel and that touches `cpu` (but for the next line),
- *    the memory unit, the disks' data and the statistics.
+ *  - owning it (own.h). The thread that does is the runner: the only one that
+ *    enters the kernel and that touches `cpu` (but for the next line), the
+ *    memory unit, the disks' data and the statistics.
  *  - `lock`. Queue of waiting calls, cpu->submitted and cpu->attention, which
  *    task belongs to which thread. Held for some instructions only, never
  *    over a call, a callback or a wait. A fiber may take it.
@@ -110,6 +110,8 @@ struct host_log {
 
 struct host_kernel {
 	/* What a call that does not block touches. */
+	u64 bias; /* id of the thread whose kernel it is, or NOBODY; own.h */
+	u32 busy; /* that thread is inside */
 	u32 owner; /* 0 free, 1 owned, 2 owned and calls are queued */
 	u32 sleeping; /* 1: the runner sleeps; a futex */
 	struct ll_cpu *cpu;
@@ -129,7 +131,9 @@ struct host_kernel {
 	/* The queue of waiting calls; see runner.c. */
 	pthread_mutex_t lock;
 	struct host_wait *waits, **last_wait;
+	bool inherited; /* from the biased thread: see own.h */
 	bool dead;
+	bool stuck; /* it is dead because nothing can ever happen in it */
 	char dead_text[256];
 	u32 virtual_rounds;
 	u64 virtual_poll;
@@ -137,6 +141,12 @@ struct host_kernel {
 	/* The memory unit; see memory.c. */
 	int memfd; /* -1 before the first alias */
 	u64 *granules; /* a bit: lives in the memfd */
+	u64 *guards; /* a bit: is a guard page; see guard.c */
+	u32 nr_guards;
+	u64 emergency_stack; /* its end */
+
+	/* Why it died, or who waited for nothing; under `lock`. */
+	struct ll_report report;
 
 	struct host_process *processes; /* init last */
 	struct host_process *init;
@@ -168,6 +178,13 @@ int host_memory_alias(void *host, u64 address, u64 offset, u64 bytes,
 int host_memory_unalias(void *host, u64 address, u64 bytes);
 void host_memory_trim(struct host_kernel *kernel);
 
+/* guard.c */
+int host_guard_init(struct host_kernel *kernel);
+void host_guard_exit(struct host_kernel *kernel);
+bool host_is_guard(struct host_kernel *kernel, u64 address);
+void host_guard(void *host, u64 address, u32 on);
+void host_guard_renew(struct host_kernel *kernel, u64 start, u64 bytes);
+
 /* ops.c */
 extern const struct ll_host_ops host_default_ops;
 u64 host_monotonic(void *host);
@@ -176,6 +193,8 @@ u64 host_monotonic(void *host);
 int host_log_init(struct host_log *log);
 void host_log_exit(struct host_log *log);
 void host_log_add(void *host, const char *text, u64 bytes);
+/* The last of what was ever added, taken or not. */
+size_t host_log_end(struct host_log *log, char *buffer, size_t bytes);
 
 /* runner.c */
 void host_call(struct host_kernel *kernel, struct host_task *task, s64 nr,

@@ -9,7 +9,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>
-#include "internal.h"
+#include "own.h"
 
 struct host_slot {
 	struct host_kernel *kernel;
@@ -100,6 +100,7 @@ static struct host_kernel *host_kernel_new(void)
 		return NULL;
 	memset(kernel, 0, sizeof(*kernel));
 	kernel->memfd = -1;
+	kernel->bias = NOBODY;
 	kernel->last_wait = &kernel->waits;
 	pthread_mutex_init(&kernel->lock, NULL);
 	pthread_mutex_init(&kernel->fault_lock, NULL);
@@ -148,17 +149,27 @@ static void host_describe(struct host_kernel *kernel,
 static int host_kernel_boot(struct host_kernel *kernel,
 			    struct host_error *error)
 {
+	static const u64 none[6];
 	struct host_result result;
 	int code = host_boot(kernel, &result);
 
-	if (result.dead)
+	if (result.dead) {
+		if (error && error->report) {
+			host_kernel_report(kernel, error->report);
+			error->dead = true;
+		}
 		return host_fail(error, code, "the kernel died at boot: %s",
 				 kernel->dead_text);
+	}
 	if (code)
 		return host_fail(error, code, "the kernel did not boot: %s",
 				 strerror(-code));
 	host_memory_trim(kernel);
 	code = host_process_init(kernel);
+	if (!code) {
+		host_process_call(kernel->init, LL_CALL_GUARD, none, &result);
+		code = result.value;
+	}
 	if (code)
 		return host_fail(error, code,
 				 "init's tasks could not be made: %s",
@@ -208,14 +219,13 @@ failed:
 
 int host_kernel_close(struct host_kernel *kernel)
 {
-	u32 free = 0;
 	bool closed;
 
+	if (!host_in_callback(kernel))
+		host_own_revoke(kernel);
 	pthread_mutex_lock(&kernel->lock);
 	closed = !kernel->waits &&
-		 (kernel->dead || __atomic_compare_exchange_n(
-					  &kernel->owner, &free, 1, false,
-					  __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+		 (kernel->dead || host_own_shared(kernel));
 	pthread_mutex_unlock(&kernel->lock);
 	if (!closed)
 		return -EBUSY;
@@ -240,6 +250,16 @@ const char *host_kernel_dead(struct host_kernel *kernel)
 	return __atomic_load_n(&kernel->dead, __ATOMIC_ACQUIRE) ?
 		       kernel->dead_text :
 		       NULL;
+}
+
+void host_kernel_report(struct host_kernel *kernel, struct host_report *report)
+{
+	report->base = kernel->base;
+	pthread_mutex_lock(&kernel->lock);
+	report->report = kernel->report;
+	pthread_mutex_unlock(&kernel->lock);
+	report->log_bytes =
+		host_log_end(&kernel->log, report->log, sizeof(report->log));
 }
 
 struct host_process *host_kernel_init(struct host_kernel *kernel)

@@ -25,6 +25,12 @@
 #define MEMORY_MIN_BYTES (8 * MIB)
 #define MEMORY_MAX_BYTES (1024 * GIB)
 
+/*
+ * Guards of kernel stacks in one process. Each takes two of the mappings that
+ * the host allows a process (65,530 unless vm.max_map_count says otherwise).
+ */
+#define GUARDS 8192
+
 /* ---- loading --------------------------------------------------------- */
 
 #define IMAGE_SEGMENTS 16

@@ -303,6 +303,7 @@ static int host_check(struct host_kernel *kernel, struct host_image *image,
 	kernel->enter = found->enter;
 	kernel->text_start = found->text_start;
 	kernel->text_end = found->text_end;
+	kernel->emergency_stack = found->emergency_stack;
 	return 0;
 }
 

@@ -65,6 +65,24 @@ void host_log_add(void *host, const char *text, u64 bytes)
 	pthread_mutex_unlock(&log->lock);
 }
 
+/* The last of what was ever added; returns how many bytes. */
+size_t host_log_end(struct host_log *log, char *buffer, size_t bytes)
+{
+	u64 start, part;
+
+	pthread_mutex_lock(&log->lock);
+	if (bytes > log->head)
+		bytes = log->head;
+	start = log->head - bytes;
+	part = LOG_BYTES - start % LOG_BYTES;
+	if (part > bytes)
+		part = bytes;
+	memcpy(buffer, host_log_at(log, start), part);
+	memcpy(buffer + part, log->text, bytes - part);
+	pthread_mutex_unlock(&log->lock);
+	return bytes;
+}
+
 size_t host_kernel_log(struct host_kernel *kernel, char *buffer, size_t bytes)
 {
 	struct host_log *log = &kernel->log;

@@ -30,7 +30,7 @@ int host_memory_init(struct host_kernel *kernel)
 
 	kernel->memfd = -1;
 	kernel->granules = calloc(granules / GRANULE_BITS + 1, sizeof(u64));
-	return kernel->granules ? 0 : -ENOMEM;
+	return kernel->granules ? host_guard_init(kernel) : -ENOMEM;
 }
 
 void host_memory_exit(struct host_kernel *kernel)
@@ -40,6 +40,7 @@ void host_memory_exit(struct host_kernel *kernel)
 	kernel->memfd = -1;
 	free(kernel->granules);
 	kernel->granules = NULL;
+	host_guard_exit(kernel);
 }
 
 static bool host_granule_is_shared(struct host_kernel *kernel, u64 granule)
@@ -100,6 +101,7 @@ void host_memory_trim(struct host_kernel *kernel)
 		u64 granule = (address - kernel->memory) / GRANULE_BYTES;
 
 		if (address < end && !host_granule_is_shared(kernel, granule) &&
+		    !host_is_guard(kernel, address) &&
 		    host_page_is_zero((const u64 *)address)) {
 			run += PAGE_BYTES;
 			continue;
@@ -126,7 +128,8 @@ static void host_move_granule(void *argument)
 	u64 done;
 
 	for (done = 0; done < move->bytes; done += PAGE_BYTES) {
-		if (host_page_is_zero((u64 *)(address + done)))
+		if (host_is_guard(kernel, (u64)address + done) ||
+		    host_page_is_zero((u64 *)(address + done)))
 			continue;
 		if (pwrite(fd, address + done, PAGE_BYTES,
 			   move->offset + done) != (ssize_t)PAGE_BYTES) {
@@ -138,6 +141,8 @@ static void host_move_granule(void *argument)
 	    mmap(address, move->bytes, PROT_READ | PROT_WRITE,
 		 MAP_SHARED | MAP_FIXED, fd, move->offset) == MAP_FAILED)
 		result = -ENOMEM;
+	if (!result)
+		host_guard_renew(kernel, (u64)address, move->bytes);
 	move->result = result;
 }
 

@@ -57,4 +57,5 @@ const struct ll_host_ops host_default_ops = {
 	.alias = host_memory_alias,
 	.unalias = host_memory_unalias,
 	.task_gone = host_task_gone,
+	.guard_stack = host_guard,
 };

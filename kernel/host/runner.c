@@ -8,10 +8,7 @@
  * and its thread sleeps until it is finished (ops->finished) or until it is
  * made the runner itself, because the last one had its result and left.
  *
- * The word `owner` is all that a call which meets nobody touches: 0 to 1 when
- * it begins, 1 to 0 when it ends. With calls queued it is 2, which makes the
- * runner take the long way out. It becomes 2 only under `lock`, and 2 ends
- * only under `lock`. A dead kernel is owned for ever.
+ * Owning the kernel (own.h) is all that a call has to do which meets nobody.
  *
  * The runner sleeps when the kernel is idle: until its next timer, or until
  * something is submitted (`sleeping`, a futex). With the virtual clock it does
@@ -25,6 +22,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
+#include "own.h"
 #include "runner.h"
 
 /* ---- entering and leaving -------------------------------------------- */
@@ -37,7 +35,7 @@ static inline void host_enter(struct host_kernel *kernel)
 	host_self.inside = NULL;
 }
 
-/* The kernel will never be entered again; the owner word stays as it is. */
+/* The kernel will never be entered again; it stays owned. */
 static void host_die(struct host_kernel *kernel)
 {
 	struct host_wait *wait, *next;
@@ -45,9 +43,13 @@ static void host_die(struct host_kernel *kernel)
 
 	if (kernel->cpu->reason == LL_EXIT_DEAD)
 		text = kernel->cpu->message;
+	if (!kernel->stuck)
+		host_note_report(kernel);
 	pthread_mutex_lock(&kernel->lock);
 	snprintf(kernel->dead_text, sizeof(kernel->dead_text), "%s", text);
 	__atomic_store_n(&kernel->dead, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&kernel->bias, NOBODY, __ATOMIC_RELAXED);
+	kernel->inherited = false;
 	for (wait = kernel->waits; wait; wait = next) {
 		next = wait->next;
 		if (load(&wait->state) != WAIT_QUEUED)
@@ -110,11 +112,7 @@ static void host_leave_slowly(struct host_kernel *kernel)
 
 static inline void host_leave(struct host_kernel *kernel)
 {
-	u32 owned = 1;
-
-	if (unlikely(!__atomic_compare_exchange_n(&kernel->owner, &owned, 0,
-						  false, __ATOMIC_RELEASE,
-						  __ATOMIC_RELAXED)))
+	if (unlikely(!host_disown(kernel)))
 		host_leave_slowly(kernel);
 }
 
@@ -132,11 +130,26 @@ static void host_serve(struct host_kernel *kernel)
 	__atomic_store_n(&io->done, 1, __ATOMIC_RELEASE);
 }
 
+/* Why an idle kernel is not to be entered again, or NULL. */
+static const char *host_given_up(struct host_kernel *kernel,
+				 struct host_wait *wait)
+{
+	if (kernel->stuck)
+		return "a wait that nothing can end, not even a signal";
+	/* A boot cannot be interrupted, only given up. */
+	if (!wait->task && wait->deadlock)
+		return "the boot waits for ever";
+	if (!wait->task && wait->interrupted)
+		return "the boot was interrupted";
+	return NULL;
+}
+
 /* Go on after an exit until `wait` has its result. We are the runner. */
 static void host_run(struct host_kernel *kernel, struct host_wait *wait)
 {
 	struct ll_cpu *cpu = kernel->cpu;
 	struct ll_call *run;
+	const char *text;
 
 	for (;;) {
 		run = NULL;
@@ -149,18 +162,17 @@ static void host_run(struct host_kernel *kernel, struct host_wait *wait)
 			break;
 		case LL_EXIT_IDLE:
 			run = host_idle(kernel, wait);
-			/* A boot cannot be interrupted, only given up. */
-			if (wait->task ||
-			    !(wait->deadlock || wait->interrupted))
+			text = host_given_up(kernel, wait);
+			if (!text)
 				break;
 			snprintf(cpu->message, sizeof(cpu->message), "%s",
-				 wait->deadlock ? "the boot waits for ever" :
-						  "the boot was interrupted");
+				 text);
 			cpu->reason = LL_EXIT_DEAD;
 			/* fallthrough */
 		default:
 			host_die(kernel);
 			wait->dead = true;
+			wait->deadlock = kernel->stuck;
 			return;
 		}
 		cpu->run = run;
@@ -169,14 +181,6 @@ static void host_run(struct host_kernel *kernel, struct host_wait *wait)
 }
 
 /* ---- calls ----------------------------------------------------------- */
-
-static bool host_try_own(struct host_kernel *kernel)
-{
-	u32 free = 0;
-
-	return __atomic_compare_exchange_n(&kernel->owner, &free, 1, false,
-					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
-}
 
 /* Somebody is inside; most are not for long. */
 static bool host_spin(struct host_kernel *kernel)
@@ -188,7 +192,7 @@ static bool host_spin(struct host_kernel *kernel)
 		    __atomic_load_n(&kernel->dead, __ATOMIC_RELAXED))
 			return false;
 		__builtin_ia32_pause();
-		if (!load(&kernel->owner) && host_try_own(kernel))
+		if (!load(&kernel->owner) && host_own_shared(kernel))
 			return true;
 	}
 	return false;
@@ -204,6 +208,7 @@ static void host_result_of(struct host_wait *wait, struct host_result *result)
 	}
 	if (wait->dead) {
 		result->dead = true;
+		result->deadlock = wait->deadlock;
 		result->value = -EOWNERDEAD;
 	}
 }
@@ -233,7 +238,8 @@ static void host_start(struct host_kernel *kernel, struct host_wait *wait)
 void host_pass(struct host_kernel *kernel, struct host_wait *run,
 	       struct host_wait *wait)
 {
-	while (!host_try_own(kernel)) {
+	while (!host_own(kernel)) {
+		host_own_revoke(kernel);
 		if (__atomic_load_n(&kernel->dead, __ATOMIC_ACQUIRE)) {
 			wait->dead = true;
 			return;
@@ -260,6 +266,7 @@ host_call_slowly(struct host_kernel *kernel, struct host_wait *wait,
 		wait->call.result = -EDEADLK;
 		return;
 	}
+	host_own_revoke(kernel);
 	if (host_spin(kernel)) {
 		host_start(kernel, wait);
 		return;
@@ -279,6 +286,7 @@ host_call_slowly(struct host_kernel *kernel, struct host_wait *wait,
 			break;
 		case WAIT_DEAD:
 			wait->dead = true;
+			wait->deadlock = kernel->stuck;
 			break;
 		}
 		break;
@@ -316,7 +324,7 @@ void host_call(struct host_kernel *kernel, struct host_task *task, s64 nr,
 
 	*result = (struct host_result){ 0 };
 	host_fill(&wait, task, nr, args, flags);
-	if (likely(host_try_own(kernel)))
+	if (likely(host_own(kernel)))
 		host_start(kernel, &wait);
 	else
 		host_call_slowly(kernel, &wait, result);
@@ -333,5 +341,7 @@ int host_boot(struct host_kernel *kernel, struct host_result *result)
 	kernel->owner = 1;
 	host_start(kernel, &wait);
 	host_result_of(&wait, result);
+	if (!result->dead && host_own(kernel))
+		host_own_begin(kernel);
 	return result->value;
 }

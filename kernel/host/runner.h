@@ -32,5 +32,6 @@ void host_wake_runner(struct host_kernel *kernel); /* without it */
 /* wait.c, no lock held */
 struct ll_call *host_idle(struct host_kernel *kernel, struct host_wait *wait);
 u32 host_wait(struct host_kernel *kernel, struct host_wait *wait);
+void host_note_report(struct host_kernel *kernel);
 
 #endif /* LIBLINUX_RUNNER_H */

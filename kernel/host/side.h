@@ -38,6 +38,7 @@ struct host_side {
 	const char *(*release)(struct host_kernel *kernel);
 	const char *(*syscalls)(struct host_kernel *kernel);
 	const char *(*dead)(struct host_kernel *kernel);
+	void (*report)(struct host_kernel *kernel, struct host_report *report);
 	/* Dead because the process that it was in is. */
 	bool (*gone)(struct host_kernel *kernel);
 	struct host_process *(*init)(struct host_kernel *kernel);

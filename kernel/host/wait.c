@@ -78,6 +78,14 @@ static int host_sleep(struct host_kernel *kernel, struct host_wait *wait,
 	return result;
 }
 
+/* Keep what the kernel says: it may say something else soon. */
+void host_note_report(struct host_kernel *kernel)
+{
+	pthread_mutex_lock(&kernel->lock);
+	kernel->report = kernel->cpu->report;
+	pthread_mutex_unlock(&kernel->lock);
+}
+
 /* ---- the runner, when the kernel is idle ------------------------------ */
 
 /*
@@ -138,8 +146,13 @@ struct ll_call *host_idle(struct host_kernel *kernel, struct host_wait *wait)
 			return NULL;
 		return host_interruption(wait);
 	}
-	if (cpu->clock == LL_CLOCK_VIRTUAL && !wait->deadlock &&
-	    host_is_stuck(kernel, wait)) {
+	if (cpu->clock == LL_CLOCK_VIRTUAL && host_is_stuck(kernel, wait)) {
+		/* Told to end its wait already, and waits for ever again? */
+		if (wait->deadlock) {
+			kernel->stuck = true;
+			return NULL;
+		}
+		host_note_report(kernel);
 		wait->deadlock = true;
 		return host_interruption(wait);
 	}

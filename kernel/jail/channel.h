@@ -86,6 +86,7 @@ enum channel_op {
 	CHANNEL_CHANGES, /* args[5]: handle -> value */
 	CHANNEL_NOW, /* -> value */
 	CHANNEL_STATISTICS, /* -> struct host_statistics in the area */
+	CHANNEL_REPORT, /* -> struct host_report in the area */
 	CHANNEL_LOG, /* -> value: bytes in the area */
 	CHANNEL_FORGET, /* the thread that had this slot has ended */
 	CHANNEL_SWITCHES, /* handle: process; args[0] -> value, counts[0] */
@@ -170,6 +171,7 @@ struct channel_header {
 
 	/* Written by the cell. */
 	u32 state; /* enum channel_state */
+	u32 dead; /* the boot failed, with a report in the first area */
 	int code;
 	u64 text_base;
 	char text[CHANNEL_TEXT_BYTES]; /* why it failed, or died */

@@ -247,6 +247,29 @@ static void jail_window(struct host_kernel *kernel, u64 *start, u64 *bytes)
 	*bytes = CHANNEL_HEAP_BYTES;
 }
 
+void jail_copy_report(const char *from, struct host_report *report)
+{
+	/* The rest is numbers; whoever counts by them looks at their limits. */
+	memcpy(report, from, sizeof(*report));
+	if (report->log_bytes > sizeof(report->log))
+		report->log_bytes = 0;
+	if (report->report.nr_tasks > LL_REPORT_TASKS)
+		report->report.nr_tasks = 0;
+}
+
+static void jail_report(struct host_kernel *kernel, struct host_report *report)
+{
+	struct jail *jail = jail_of(kernel);
+	struct host_result result;
+	struct jail_slot *slot = jail_enter_dead(jail, &result);
+
+	if (!slot)
+		return;
+	jail_begin(slot, CHANNEL_REPORT, 0, 0, NULL);
+	if (jail_await(jail, slot, jail_is_finished))
+		jail_copy_report(slot->area, report);
+}
+
 static bool jail_log_pending(struct host_kernel *kernel)
 {
 	struct jail *jail = jail_of(kernel);
@@ -352,6 +375,7 @@ const struct host_side jail_side = {
 	.release = jail_release,
 	.syscalls = jail_syscalls,
 	.dead = jail_dead,
+	.report = jail_report,
 	.gone = jail_died_with_process,
 	.init = jail_init,
 	.now = jail_now,

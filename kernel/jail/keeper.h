@@ -102,6 +102,9 @@ bool jail_is_ours(const struct jail *jail);
 int jail_spawn(struct jail *jail, const struct host_options *options,
 	       struct host_error *error);
 
+/* jail.c: a report of the cell's, with lengths that can be true. */
+void jail_copy_report(const char *from, struct host_report *report);
+
 /* death.c */
 /* Look whether the cell is alive; true when it is not. */
 bool jail_is_gone(struct jail *jail);

@@ -317,6 +317,7 @@ void jail_answer(struct jail *jail, struct jail_slot *slot,
 	if (flags & CHANNEL_DEAD) {
 		jail_kernel_died(jail);
 		jail_result_dead(result);
+		result->deadlock = flags & CHANNEL_DEADLOCK;
 	}
 }
 

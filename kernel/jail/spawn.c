@@ -222,6 +222,9 @@ static int jail_boot_failed(struct jail *jail, struct host_error *error)
 	for (at = 0; at < sizeof(error->text) - 1; at++)
 		error->text[at] = channel_once(header->text[at]);
 	error->text[at] = 0;
+	error->dead = channel_once(header->dead);
+	if (error->dead && error->report)
+		jail_copy_report(jail->channel->areas[0], error->report);
 	return code < 0 && code >= -4095 ? code : -EPROTO;
 }
 
@@ -245,6 +248,7 @@ static int jail_boot(struct jail *jail, struct host_error *error)
 		    channel_load(&header->state) == CHANNEL_STARTING) {
 			snprintf(error->text, sizeof(error->text), "%.255s",
 				 jail->dead_text);
+			error->gone = true;
 			return -EOWNERDEAD;
 		}
 		if (embedding->interrupted &&

@@ -42,16 +42,19 @@ if TYPE_CHECKING:
     from liblinux._errors import KernelPanic as KernelPanic
     from liblinux._errors import LiblinuxError as LiblinuxError
     from liblinux._errors import MountError as MountError
+    from liblinux._errors import Waiter as Waiter
     from liblinux._kernel import Kernel as Kernel
     from liblinux._library import images as images
     from liblinux._mmap import Mapping as Mapping
     from liblinux._mount import Mount as Mount
     from liblinux._process import Process as Process
+    from liblinux._symbols import Frame as Frame
 
 __all__ = [
     "BuildError",
     "Deadlock",
     "Disk",
+    "Frame",
     "Kernel",
     "KernelClosed",
     "KernelDied",
@@ -63,6 +66,7 @@ __all__ = [
     "Partition",
     "Process",
     "Record",
+    "Waiter",
     "images",
 ]
 
@@ -74,6 +78,7 @@ _HOMES = {
     "BuildError": "_errors",
     "Deadlock": "_errors",
     "Disk": "_disk",
+    "Frame": "_symbols",
     "Kernel": "_kernel",
     "KernelClosed": "_errors",
     "KernelDied": "_errors",
@@ -85,6 +90,7 @@ _HOMES = {
     "Partition": "_disk",
     "Process": "_process",
     "Record": "_dmesg",
+    "Waiter": "_errors",
     "images": "_library",
 }
 

@@ -5,12 +5,12 @@ the kernel's errno. Only what has no errno is here::
 
     Exception
      └── LiblinuxError
-          ├── KernelPanic          the kernel died; carries its log
+          ├── KernelPanic          the kernel died: where, and in which call
           │    └── KernelDied      with the process that it was isolated in
           ├── MountError           no file system could be mounted
           │    (also an OSError, with the kernel's errno)
           ├── BuildError           the kernel could not be built
-          ├── Deadlock             every task waits and nothing can wake one
+          ├── Deadlock             every task waits and nothing can wake one: who, for what
           └── KernelClosed         the kernel was used after close()
                (also a ValueError, as for a closed file)
 
@@ -19,18 +19,31 @@ Every message says what was tried, what happened, and what to do next.
 
 from __future__ import annotations
 
-from liblinux._typing import TYPE_CHECKING
+from liblinux._typing import TYPE_CHECKING, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from liblinux._disk import Partition
     from liblinux._dmesg import Record
+    from liblinux._symbols import Frame
 
-__all__ = ["BuildError", "Deadlock", "KernelClosed", "KernelDied", "KernelPanic", "LiblinuxError", "MountError"]
+__all__ = [
+    "BuildError",
+    "Deadlock",
+    "KernelClosed",
+    "KernelDied",
+    "KernelPanic",
+    "LiblinuxError",
+    "MountError",
+    "Waiter",
+]
 
-# Of a failed mount only the end of the log is worth a reader's time.
+# Of a failed mount or of a panic only the end of the log is worth a reader's time.
 _SHOWN_RECORDS = 12
+_SHOWN_FRAMES = 16
+_WARNING = 4  # of syslog's levels
+_TRACE_RECORDS = ("Call trace:", " ?")
 
 
 class LiblinuxError(Exception):
@@ -38,7 +51,69 @@ class LiblinuxError(Exception):
 
 
 class KernelPanic(LiblinuxError):
-    """The kernel stopped for good; its kernel object can only be closed."""
+    """The kernel stopped for good; its kernel object can only be closed.
+
+    Raised in every thread that was inside the kernel, and by each later call.
+
+    - `message`: what the kernel said;
+    - `function`: the name of the function in which it happened, or "";
+    - `offset`: bytes from its start to the place;
+    - `backtrace`: the :class:`Frame` objects from there outwards;
+    - `syscall`: the name of the system call that was running, or None: then it
+      was a task of the kernel's own;
+    - `pid` and `task`: number and name of the task, None and "" if unknown;
+    - `log`: the end of the kernel's log.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        backtrace: Iterable[Frame] = (),
+        syscall: str | None = None,
+        pid: int | None = None,
+        task: str = "",
+        log: Iterable[Record] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.backtrace = tuple(backtrace)
+        self.syscall = syscall
+        self.pid = pid
+        self.task = task
+        self.log = tuple(log)
+
+    @property
+    def function(self) -> str:
+        """The name of the function in which it happened, or ""."""
+        # The compiler's names of parts and copies of it end in ".cold" or ".isra.0".
+        return self._place.function.partition(".")[0] if self._place else ""
+
+    @property
+    def offset(self) -> int:
+        """Bytes from the start of the function to the place."""
+        return self._place.offset if self._place else 0
+
+    @property
+    def _place(self) -> Frame | None:
+        # Where the machine stopped may be no code at all: then it is what jumped there.
+        return next((frame for frame in self.backtrace if frame.function), None)
+
+    def __str__(self) -> str:
+        lines = [f"{self.message}, in {self._place}" if self._place else self.message]
+        if self.pid is not None:
+            doing = f"in the system call {self.syscall}" if self.syscall else "in no system call"
+            lines.append(f"task {self.task}, pid {self.pid}, {doing}")
+        lines.extend(f"from {frame}" for frame in self.backtrace[1:_SHOWN_FRAMES])
+        # Warnings and worse, but not what is above already.
+        said = [
+            record.text
+            for record in self.log
+            if record.level <= _WARNING and not record.text.startswith(_TRACE_RECORDS)
+        ]
+        lines.extend(f"kernel: {text}" for text in said[-_SHOWN_RECORDS:])
+        lines.append("the kernel is dead; close it and make a new one")
+        return "\n  ".join(lines)
 
 
 class KernelDied(KernelPanic):
@@ -91,8 +166,48 @@ class BuildError(LiblinuxError):
     """The kernel could not be built, or what building needs is missing."""
 
 
+class Waiter(Value):
+    """A task that waits, as a :class:`Deadlock` names it.
+
+    `task` is its name, `pid` its number; `syscall` the system call it waits in,
+    None for a task of the kernel's own; `place` the function of the kernel that
+    waits. An `uninterruptible` wait does not end with a signal either.
+    """
+
+    task: str
+    pid: int
+    syscall: str | None
+    place: Frame | None
+    uninterruptible: bool
+
+    def __str__(self) -> str:
+        how = "waits uninterruptibly" if self.uninterruptible else "waits"
+        place = f" in {self.place.function}" if self.place else ""
+        call = f" for the system call {self.syscall}" if self.syscall else ""
+        return f"task {self.task}, pid {self.pid}, {how}{place}{call}"
+
+
 class Deadlock(LiblinuxError):
-    """Every task waits for something that can no longer happen."""
+    """Every task waits for something that can no longer happen.
+
+    `waiters` are the tasks that wait. A wait that not even a signal can end
+    takes the kernel with it: `dead` is True then, and it can only be closed.
+    """
+
+    def __init__(self, message: str, *, waiters: Iterable[Waiter] = (), dead: bool = False) -> None:
+        super().__init__(message)
+        self.message = message
+        self.waiters = tuple(waiters)
+        self.dead = dead
+
+    def __str__(self) -> str:
+        lines = [self.message, *map(str, self.waiters)]
+        lines.append(
+            "the kernel is dead; close it and make a new one"
+            if self.dead
+            else "check what the call waits for; the kernel can be used on"
+        )
+        return "\n  ".join(lines)
 
 
 class KernelClosed(LiblinuxError, ValueError):

@@ -3,102 +3,24 @@
 from __future__ import annotations
 
 import errno
-import gc
 import os
 import stat as stat_modes
 
 from liblinux import _abi
+from liblinux._listing import Tree
 from liblinux._os_base import PathOrFd, StrOrBytesPath, blame, decode, encode
-from liblinux._os_descriptors import Descriptors, stat_result
+from liblinux._os_descriptors import Descriptors
+from liblinux._os_entry import DirEntry
 from liblinux._os_paths import Paths
 from liblinux._typing import TYPE_CHECKING, AnyStr, Generic, overload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from types import TracebackType
     from typing import Self
 
-    from liblinux import _native
 
-__all__ = ["DirEntry", "ScandirIterator", "Trees"]
-
-
-class DirEntry(Generic[AnyStr]):
-    """One entry of a directory, with the methods of `os.DirEntry`."""
-
-    __slots__ = ("_dir_fd", "_followed", "_inode", "_native", "_raw", "_type", "name", "path")
-
-    def __init__(
-        self,
-        native: _native.Process,
-        name: AnyStr,
-        path: AnyStr,
-        inode: int,
-        type: int,
-        raw: Sequence[int] | None = None,
-        dir_fd: int = _abi.AT_FDCWD,
-    ) -> None:
-        self._native = native
-        self.name: AnyStr = name
-        self.path: AnyStr = path
-        self._inode = inode
-        self._type = type
-        self._dir_fd = dir_fd
-        self._raw = raw  # status of the entry itself, as the native layer gives it
-        self._followed: Sequence[int] | None = None
-
-    def __repr__(self) -> str:
-        return f"<DirEntry {self.name!r}>"
-
-    def __fspath__(self) -> AnyStr:
-        return self.path
-
-    def inode(self) -> int:
-        """The inode number."""
-        return self._inode
-
-    def is_dir(self, *, follow_symlinks: bool = True) -> bool:
-        """Whether it is a directory, or a link to one."""
-        return self._is(_abi.DT_DIR, follow_symlinks)
-
-    def is_file(self, *, follow_symlinks: bool = True) -> bool:
-        """Whether it is a regular file, or a link to one."""
-        return self._is(_abi.DT_REG, follow_symlinks)
-
-    def is_symlink(self) -> bool:
-        """Whether it is a symbolic link."""
-        return self._is(_abi.DT_LNK, False)
-
-    def is_junction(self) -> bool:
-        """Never: Linux has no junctions."""
-        return False
-
-    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
-        """Status of the entry; asked for once and kept."""
-        return stat_result(self._status(follow_symlinks))
-
-    def _is(self, type: int, follow_symlinks: bool) -> bool:
-        if self._type != _abi.DT_UNKNOWN and not (follow_symlinks and self._type == _abi.DT_LNK):
-            return self._type == type
-        try:
-            return stat_modes.S_IFMT(self._status(follow_symlinks)[0]) >> 12 == type
-        except FileNotFoundError:
-            return False
-
-    def _status(self, follow_symlinks: bool) -> Sequence[int]:
-        if follow_symlinks and self._type in (_abi.DT_LNK, _abi.DT_UNKNOWN):
-            if self._followed is None:
-                self._followed = self._ask(True)
-            return self._followed
-        if self._raw is None:
-            self._raw = self._ask(False)
-        return self._raw
-
-    def _ask(self, follow_symlinks: bool) -> Sequence[int]:
-        try:
-            return self._native.stat(encode(self.path), dir_fd=self._dir_fd, follow_symlinks=follow_symlinks)
-        except OSError as error:
-            blame(error, self.path)
+__all__ = ["ScandirIterator", "Trees"]
 
 
 class ScandirIterator(Generic[AnyStr]):
@@ -228,7 +150,7 @@ class Trees(Descriptors, Paths):
         *,
         follow_mounts: bool = ...,
         onerror: Callable[[OSError], object] | None = ...,
-    ) -> list[DirEntry[bytes]]: ...
+    ) -> Tree[bytes]: ...
     @overload
     def scantree(
         self,
@@ -236,21 +158,22 @@ class Trees(Descriptors, Paths):
         *,
         follow_mounts: bool = ...,
         onerror: Callable[[OSError], object] | None = ...,
-    ) -> list[DirEntry[str]]: ...
+    ) -> Tree[str]: ...
     def scantree(
         self,
         top: StrOrBytesPath,
         *,
         follow_mounts: bool = True,
         onerror: Callable[[OSError], object] | None = None,
-    ) -> list[DirEntry[str]] | list[DirEntry[bytes]]:
+    ) -> Tree[str] | Tree[bytes]:
         """A whole tree with the status of every entry, in one call into the kernel.
 
         The counterpart to walk() followed by lstat() of everything, some ten
         times faster: Python is entered once, and `entry.stat(
-        follow_symlinks=False)` needs no system call any more. `entry.name` is
-        the path below `top`, `entry.path` has `top` before it; directories come
-        before their content. With follow_mounts=False other file systems that
+        follow_symlinks=False)` needs no system call any more. The result is a
+        sequence of entries; its `column("st_size")` is one number of all of them
+        at once. `entry.name` is the path below `top`, `entry.path` has `top`
+        before it; directories come before their content. With follow_mounts=False other file systems that
         are mounted below are left out.
 
         An unreadable directory raises its OSError, unless `onerror` is given:
@@ -268,22 +191,7 @@ class Trees(Descriptors, Paths):
             if onerror is None:
                 raise problem
             onerror(problem)
-        prefix = os.path.join(encode(top), b"")
-        collecting = gc.isenabled()
-        # So many new objects at once would make the collector look at all of them, again and again.
-        gc.disable()
-        try:
-            if _wants_bytes(top):
-                return [DirEntry(native, name, prefix + name, raw[1], raw[0] >> 12, raw) for name, raw in found]
-            start = prefix.decode("utf-8", "surrogateescape")
-            names = [name.decode("utf-8", "surrogateescape") for name, _ in found]
-            return [
-                DirEntry(native, name, start + name, raw[1], raw[0] >> 12, raw)
-                for name, (_, raw) in zip(names, found, strict=True)
-            ]
-        finally:
-            if collecting:
-                gc.enable()
+        return Tree(native, found, os.path.join(encode(top), b""), text=not _wants_bytes(top))
 
     def makedirs(self, name: StrOrBytesPath, mode: int = 0o777, exist_ok: bool = False) -> None:
         """Create a directory and those above it that are missing."""

@@ -43,8 +43,15 @@ class Process(Actor):
         return self._pid
 
     def close(self) -> None:
-        """Flush its files and end it; descriptors and namespaces go with it. Twice does nothing."""
+        """Flush its files and end it; descriptors and namespaces go with it. Twice does nothing.
+
+        Of a kernel that died there is nothing left to end.
+        """
         if self.closed:
+            return
+        if self._kernel.dead is not None:
+            self.os._ended = True
+            self._kernel._processes.discard(self)
             return
         try:
             self._close_files()

@@ -109,6 +109,7 @@ static int cell_allow_list(void)
 		ALLOW(SYS_sigaltstack),
 		ALLOW(SYS_getpid),
 		ALLOW(SYS_gettid),
+		ALLOW(SYS_membarrier),
 		/* Threads, not processes; abort(). */
 		UNLESS(SYS_clone, 5),
 		LOAD_ARGUMENT(0),

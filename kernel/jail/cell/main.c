@@ -212,11 +212,14 @@ static void cell_boot(void)
 		.command_line = header->command_line,
 		.embedding = cell_embedding,
 	};
-	struct host_error error = { 0 };
+	struct host_error error = {
+		.report = (struct host_report *)cell_channel->areas[0],
+	};
 	int code;
 
 	memcpy(options.seed, header->seed, sizeof(options.seed));
 	code = host_kernel_open(&options, &cell_kernel, &error);
+	header->dead = error.dead;
 	if (code)
 		cell_fail(code, error.text);
 	close(CHANNEL_FD_IMAGE);

@@ -127,6 +127,13 @@ static void cell_statistics(void)
 	memcpy(cell_area, &now, sizeof(now));
 }
 
+static void cell_report(void)
+{
+	_Static_assert(sizeof(struct host_report) <= CHANNEL_CALL_BYTES,
+		       "a report has room");
+	host_kernel_report(cell_kernel, (struct host_report *)cell_area);
+}
+
 static void cell_log(void)
 {
 	u64 bytes = cell_slot->args[0];
@@ -157,6 +164,7 @@ static void (*const cell_table[])(void) = {
 	[CHANNEL_RESIZE] = cell_resize,
 	[CHANNEL_CHANGES] = cell_changes,
 	[CHANNEL_NOW] = cell_now,
+	[CHANNEL_REPORT] = cell_report,
 	[CHANNEL_LOG] = cell_log,
 	[CHANNEL_STATISTICS] = cell_statistics,
 	[CHANNEL_FORGET] = cell_forget,

@@ -112,18 +112,6 @@ bool native_check_process(struct native_process *process)
 	return false;
 }
 
-static bool native_raise_dead(struct native_kernel *kernel)
-{
-	const char *text =
-		kernel->host ? kernel->side->dead(kernel->host) : NULL;
-	bool gone = kernel->host ? kernel->side->gone(kernel->host) :
-				   kernel->gone;
-
-	native_own_error(gone ? "KernelDied" : "KernelPanic",
-			 text ? text : "the kernel is dead; close it");
-	return false;
-}
-
 bool native_check(struct native_kernel *kernel,
 		  const struct host_result *result)
 {
@@ -135,14 +123,10 @@ bool native_check(struct native_kernel *kernel,
 				"use another kernel, or no kernel, to serve a disk");
 		return false;
 	}
+	if (result->deadlock)
+		return native_raise_report(kernel, "deadlock");
 	if (result->dead)
-		return native_raise_dead(kernel);
-	if (result->deadlock) {
-		native_own_error("Deadlock",
-				 "every task of the kernel waits, and no timer is pending that "
-				 "could wake one; check what the call waits for");
-		return false;
-	}
+		return native_raise_report(kernel, "panic");
 	if (result->interrupted && result->value == -EINTR) {
 		native_os_error(kernel, EINTR);
 		return false;
@@ -157,7 +141,7 @@ bool native_check_code(struct native_kernel *kernel, s64 code)
 	if (code >= 0)
 		return true;
 	if (code == -EOWNERDEAD)
-		return native_raise_dead(kernel);
+		return native_raise_report(kernel, "panic");
 	native_os_error(kernel, (int)-code);
 	return false;
 }

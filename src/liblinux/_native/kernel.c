@@ -11,16 +11,20 @@
 /* ---- boot ------------------------------------------------------------ */
 
 /* The text alone, or with the errno and file of an OSError. */
-static int native_boot_failed(int code, const char *text, PyObject *image)
+static int native_boot_failed(int code, const struct host_error *failure,
+			      PyObject *image, PyObject *path)
 {
+	const char *text = failure->text;
 	PyObject *error;
 
 	if (!native_check_code(NULL, 0)) /* an exception that was kept */
 		return -1;
 	if (!text[0])
 		text = strerror(-code);
-	if (code == -EOWNERDEAD) {
-		native_own_error("KernelPanic", text);
+	if (failure->gone) {
+		native_own_error("KernelDied", text);
+	} else if (failure->dead) {
+		native_report_error("panic", text, path, NULL, failure->report);
 	} else if (code == -ENOEXEC || code == -EPROTO || code == -ELIBBAD) {
 		native_own_error("BuildError", text);
 	} else {
@@ -38,7 +42,8 @@ static int native_boot(struct native_kernel *kernel,
 		       struct host_options *options, PyObject *image)
 {
 	struct native_crossing crossing;
-	struct host_error error = { 0 };
+	struct host_report report; /* set with error.dead */
+	struct host_error error = { .report = &report };
 	struct host_kernel *host = NULL;
 	int code;
 
@@ -51,7 +56,7 @@ static int native_boot(struct native_kernel *kernel,
 	kernel->closing = false;
 	if (code < 0) {
 		error.text[sizeof(error.text) - 1] = 0;
-		return native_boot_failed(code, error.text, image);
+		return native_boot_failed(code, &error, image, kernel->image);
 	}
 	kernel->host = host;
 	return native_check_code(kernel, 0) ? 0 : -1;
@@ -96,7 +101,10 @@ static int native_kernel_init(PyObject *self, PyObject *args,
 		options.cpu_seconds = cpu_seconds;
 		kernel->side = options.jail ? &jail_side : &host_direct;
 		memcpy(options.seed, seed.buf, sizeof(options.seed));
-		result = native_boot(kernel, &options, image);
+		Py_XSETREF(kernel->image,
+			   PyUnicode_DecodeFSDefault(options.image));
+		if (kernel->image)
+			result = native_boot(kernel, &options, image);
 	}
 	PyBuffer_Release(&seed);
 	Py_DECREF(image);
@@ -118,7 +126,6 @@ static int native_shut(struct native_kernel *kernel)
 			PyUnicode_DecodeUTF8(text, strlen(text), "replace");
 	if (text && !kernel->last_words)
 		PyErr_Clear();
-	kernel->gone = text && kernel->side->gone(host);
 	kernel->host = NULL;
 	kernel->closing = true;
 	thread = PyEval_SaveThread();
@@ -191,6 +198,7 @@ static void native_kernel_free(PyObject *self)
 		PyObject_ClearWeakRefs(self);
 	Py_CLEAR(kernel->syscalls);
 	Py_CLEAR(kernel->last_words);
+	Py_CLEAR(kernel->image);
 	native_free(self);
 }
 

@@ -134,7 +134,9 @@ static int native_execute(PyObject *module)
 	    !native_add_type(module, &native_process_spec,
 			     &state->process_type) ||
 	    !native_add_type(module, &native_disk_spec, &state->disk_type) ||
-	    !native_add_type(module, &native_view_spec, &state->view_type))
+	    !native_add_type(module, &native_view_spec, &state->view_type) ||
+	    !native_add_type(module, &native_listing_spec,
+			     &state->listing_type))
 		return -1;
 	return PyModule_AddIntConstant(module, "BOUNDARY_VERSION",
 				       LL_BOUNDARY_VERSION);
@@ -148,6 +150,7 @@ static int native_visit(PyObject *module, visitproc visit, void *arg)
 	Py_VISIT(state->process_type);
 	Py_VISIT(state->disk_type);
 	Py_VISIT(state->view_type);
+	Py_VISIT(state->listing_type);
 	return 0;
 }
 
@@ -159,6 +162,7 @@ static int native_clear(PyObject *module)
 	Py_CLEAR(state->process_type);
 	Py_CLEAR(state->disk_type);
 	Py_CLEAR(state->view_type);
+	Py_CLEAR(state->listing_type);
 	return 0;
 }
 

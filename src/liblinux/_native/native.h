@@ -27,6 +27,7 @@
  * disk.c     Disk and what it is made of       stat.c       statx, its tuple
  * serve.c    disks that are Python objects     list.c       a directory
  * view.c     mapped memory as a buffer         walk.c       a whole tree
+ * report.c   exceptions of a kernel that died  listing.c    what walk.c found
  */
 #ifndef LIBLINUX_NATIVE_H
 #define LIBLINUX_NATIVE_H
@@ -44,6 +45,7 @@ struct native_module {
 	PyTypeObject *process_type;
 	PyTypeObject *disk_type;
 	PyTypeObject *view_type;
+	PyTypeObject *listing_type;
 };
 
 struct native_kernel {
@@ -57,8 +59,8 @@ struct native_kernel {
 	struct native_backing *backings; /* of attached disks, newest first */
 	PyObject *syscalls; /* dict, made when first asked for */
 	PyObject *last_words; /* str: why it died, once it is closed */
+	PyObject *image; /* str: the path of its file */
 	bool closing; /* side->close() is under way */
-	bool gone; /* it died with its process; set when it is closed */
 };
 
 struct native_process {
@@ -85,6 +87,7 @@ extern PyType_Spec native_kernel_spec;
 extern PyType_Spec native_process_spec;
 extern PyType_Spec native_disk_spec;
 extern PyType_Spec native_view_spec;
+extern PyType_Spec native_listing_spec;
 
 /* The state of the module that `self`, of one of the four types, belongs to. */
 struct native_module *native_module_of(PyObject *self);
@@ -137,6 +140,16 @@ bool native_check_code(struct native_kernel *kernel, s64 code);
 PyObject *native_os_error(struct native_kernel *kernel, int error);
 /* Set an exception of liblinux._errors; returns NULL. */
 PyObject *native_own_error(const char *name, const char *text);
+
+/*
+ * Raise what liblinux._report's function `name` makes of a report; NULL. The
+ * numbers of system calls are a dict, or NULL.
+ */
+PyObject *native_report_error(const char *name, const char *text,
+			      PyObject *image, PyObject *numbers,
+			      const struct host_report *report);
+/* The same with what the kernel has reported; false. */
+bool native_raise_report(struct native_kernel *kernel, const char *name);
 
 /* False with KernelClosed. */
 bool native_check_open(struct native_kernel *kernel);

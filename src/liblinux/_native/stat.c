@@ -27,19 +27,75 @@ static PyObject *native_long_time(const struct host_statx_time *time)
 	return sum;
 }
 
+static bool native_nanoseconds(const struct host_statx_time *time, s64 *value)
+{
+	return !__builtin_mul_overflow(time->seconds, NATIVE_SECOND_NS,
+				       value) &&
+	       !__builtin_add_overflow(*value, time->nanoseconds, value);
+}
+
 static PyObject *native_time(const struct host_statx_time *time)
 {
-	long long value;
+	s64 value;
 
-	if (__builtin_mul_overflow(time->seconds, NATIVE_SECOND_NS, &value) ||
-	    __builtin_add_overflow(value, time->nanoseconds, &value))
-		return native_long_time(time);
-	return PyLong_FromLongLong(value);
+	return native_nanoseconds(time, &value) ? PyLong_FromLongLong(value) :
+						  native_long_time(time);
+}
+
+/* Item `index` of the tuple below; false when 64 bits do not hold it. */
+bool native_stat_number(const struct host_statx *status, int index,
+			s64 *value)
+{
+	switch (index) {
+	case 0:
+		*value = status->mode;
+		return true;
+	case 1:
+		*value = (s64)status->ino;
+		return true;
+	case 2:
+		*value = (s64)makedev(status->dev_major, status->dev_minor);
+		return true;
+	case 3:
+		*value = status->nlink;
+		return true;
+	case 4:
+		*value = status->uid;
+		return true;
+	case 5:
+		*value = status->gid;
+		return true;
+	case 6:
+		*value = (s64)status->size;
+		return true;
+	case 7:
+		return native_nanoseconds(&status->atime, value);
+	case 8:
+		return native_nanoseconds(&status->mtime, value);
+	case 9:
+		return native_nanoseconds(&status->ctime, value);
+	case 10:
+		*value = status->blksize;
+		return true;
+	case 11:
+		*value = (s64)status->blocks;
+		return true;
+	case 12:
+		*value = (s64)makedev(status->rdev_major, status->rdev_minor);
+		return true;
+	case 13:
+		*value = -1;
+		return !(status->mask & HOST_STATX_BTIME) ||
+		       native_nanoseconds(&status->btime, value);
+	default:
+		*value = (s64)status->attributes;
+		return true;
+	}
 }
 
 PyObject *native_stat_tuple(const struct host_statx *status)
 {
-	PyObject *tuple = PyTuple_New(15);
+	PyObject *tuple = PyTuple_New(NATIVE_STAT_NUMBERS);
 	bool born = status->mask & HOST_STATX_BTIME;
 	Py_ssize_t at = 0;
 

@@ -6,54 +6,26 @@
  * What is found may come from an isolated kernel, which is not to be believed:
  * places in the array of paths are checked before they are used.
  */
-#include "stat.h"
-#include "batch.h"
+#include "listing.h"
 
-static PyObject *native_walk_item(struct host_walk *walk, size_t path_at,
-				  size_t path_bytes, PyObject *second)
+/* Are all paths inside of what there is of paths? */
+static bool native_walk_check(const struct host_walk *walk)
 {
-	PyObject *path, *item = NULL;
+	const struct host_walk_entry *entry = (void *)walk->entries.data;
+	const struct host_walk_error *error = (void *)walk->errors.data;
+	size_t entries = walk->entries.bytes / sizeof(*entry);
+	size_t errors = walk->errors.bytes / sizeof(*error);
+	u64 bytes = walk->paths.bytes;
 
-	if (!second)
-		return NULL;
-	if (path_at > walk->paths.bytes ||
-	    path_bytes > walk->paths.bytes - path_at) {
-		Py_DECREF(second);
-		return native_own_error("KernelPanic",
-					"the kernel's answer to a walk is no tree");
-	}
-	path = PyBytes_FromStringAndSize(walk->paths.data + path_at,
-					 (Py_ssize_t)path_bytes);
-	if (path)
-		item = PyTuple_Pack(2, path, second);
-	/* Nothing in it can refer back: let the collector not look at it. */
-	if (item)
-		PyObject_GC_UnTrack(item);
-	Py_XDECREF(path);
-	Py_DECREF(second);
-	return item;
-}
-
-static PyObject *native_walk_entries(struct host_walk *walk)
-{
-	struct host_walk_entry *entry = (void *)walk->entries.data;
-	size_t count = walk->entries.bytes / sizeof(*entry);
-	PyObject *list = PyList_New((Py_ssize_t)count);
-
-	for (size_t at = 0; list && at < count; at++, entry++) {
-		struct host_statx status;
-		PyObject *item;
-
-		memcpy(&status, entry->status, sizeof(entry->status));
-		item = native_walk_item(walk, entry->path_at,
-					entry->path_bytes,
-					native_stat_tuple(&status));
-		if (item)
-			PyList_SET_ITEM(list, (Py_ssize_t)at, item);
-		else
-			Py_CLEAR(list);
-	}
-	return list;
+	for (; entries--; entry++)
+		if (entry->path_at > bytes ||
+		    entry->path_bytes > bytes - entry->path_at)
+			return false;
+	for (; errors--; error++)
+		if (error->path_at > bytes ||
+		    error->path_bytes > bytes - error->path_at)
+			return false;
+	return true;
 }
 
 static PyObject *native_walk_errors(struct host_walk *walk)
@@ -63,9 +35,9 @@ static PyObject *native_walk_errors(struct host_walk *walk)
 	PyObject *list = PyList_New((Py_ssize_t)count);
 
 	for (size_t at = 0; list && at < count; at++, error++) {
-		PyObject *item = native_walk_item(
-			walk, error->path_at, error->path_bytes,
-			PyLong_FromLong(error->number));
+		PyObject *item = Py_BuildValue(
+			"y#i", walk->paths.data + error->path_at,
+			(Py_ssize_t)error->path_bytes, (int)error->number);
 
 		if (item)
 			PyList_SET_ITEM(list, (Py_ssize_t)at, item);
@@ -75,14 +47,26 @@ static PyObject *native_walk_errors(struct host_walk *walk)
 	return list;
 }
 
-static PyObject *native_walk_answer(struct host_walk *walk)
+static PyObject *native_walk_answer(PyObject *process, struct host_walk *walk)
 {
-	PyObject *entries = native_walk_entries(walk);
-	PyObject *errors = entries ? native_walk_errors(walk) : NULL;
-	PyObject *answer = errors ? PyTuple_Pack(2, entries, errors) : NULL;
+	PyObject *listing, *errors, *answer = NULL;
 
-	Py_XDECREF(entries);
-	Py_XDECREF(errors);
+	if (!native_walk_check(walk))
+		return native_own_error("KernelPanic",
+					"the kernel's answer to a walk is no tree");
+	errors = native_walk_errors(walk);
+	if (!errors)
+		return NULL;
+	listing = native_listing_new(
+		process, (void *)walk->entries.data,
+		walk->entries.bytes / sizeof(struct host_walk_entry),
+		walk->paths.data);
+	/* They are the listing's now. */
+	walk->entries.data = walk->paths.data = NULL;
+	if (listing)
+		answer = PyTuple_Pack(2, listing, errors);
+	Py_XDECREF(listing);
+	Py_DECREF(errors);
 	return answer;
 }
 
@@ -128,7 +112,7 @@ PyObject *native_walk(PyObject *self, PyObject *const *args, Py_ssize_t count,
 		return NULL;
 	walk.follow_mounts = follow_mounts;
 	if (native_walk_run((struct native_process *)self, &walk, path.string))
-		answer = native_walk_answer(&walk);
+		answer = native_walk_answer(self, &walk);
 	native_path_release(&path);
 	host_walk_free(&walk);
 	return answer;

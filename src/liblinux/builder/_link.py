@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from liblinux import _symbols
 from liblinux._errors import BuildError
 from liblinux.builder._make import clean_environment, error_lines
 
@@ -62,19 +63,40 @@ def link(objects: Path, release: str, log: Path) -> tuple[Path, Path]:
             "--start-group", *libraries, "--end-group",
         ],
         ["objcopy", "--only-keep-debug", whole, symbols.name],
-        # .eh_frame and .dynsym stay: gdb walks fibers, the host finds its entries.
-        ["objcopy", "--strip-all", f"--add-gnu-debuglink={symbols.name}", whole, library.name],
     )  # fmt: skip
     for command in commands:
         _run(command, objects, log)
+    table = objects / "liblinux.symbols"
+    table.write_bytes(_symbols.pack(_functions(objects / whole)))
+    # .eh_frame and .dynsym stay: gdb walks fibers, the host finds its entries.
+    _run(
+        [
+            "objcopy", "--strip-all", f"--add-gnu-debuglink={symbols.name}",
+            "--add-section", f"{_symbols.SECTION}={table.name}", whole, library.name,
+        ],
+        objects, log,
+    )  # fmt: skip
     (objects / whole).unlink()
     stamp.write_text(inputs)
     return library, symbols
 
 
+def _functions(library: Path) -> Iterator[tuple[int, str]]:
+    """Address and name of every function; addresses are offsets from the start of the image."""
+    done = subprocess.run(
+        ["nm", "--defined-only", library], env=clean_environment(), capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise BuildError(f"nm failed on {library}:\n{done.stderr}")
+    for line in done.stdout.splitlines():
+        address, kind, name = line.split(" ", 2)
+        if kind in "tTwW":
+            yield int(address, 16), name
+
+
 def _signature(objects: Path, names: Sequence[str]) -> str:
     """What the result depends on. vmlinux.a is a thin archive, renewed when any member is."""
-    digest = hashlib.sha256(repr(LINK_OPTIONS).encode())
+    digest = hashlib.sha256(repr((LINK_OPTIONS, _symbols.SECTION)).encode())
     for name in names:
         status = (objects / name).stat()
         digest.update(f"{name} {status.st_size} {status.st_mtime_ns}\n".encode())

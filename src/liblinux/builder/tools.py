@@ -27,6 +27,7 @@ _PROGRAMS = (
     ("gcc", "gcc"),
     ("ld", "binutils"),
     ("ar", "binutils"),
+    ("nm", "binutils"),
     ("objcopy", "binutils"),
     ("make", "make"),
     ("flex", "flex"),

@@ -48,6 +48,7 @@ struct ll_image lib_image __section(".data.image") = {
 	.cpu = &lib_cpu,
 	.enter = lib_enter,
 	.fault = lib_fault,
+	.emergency_stack = (u64)lib_emergency_stack + LIB_EMERGENCY_BYTES,
 	.text_start = (u64)_stext,
 	.text_end = (u64)_einittext,
 	.release = UTS_RELEASE,

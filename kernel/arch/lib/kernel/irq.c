@@ -24,12 +24,15 @@ static struct pt_regs lib_irq_registers;
 
 void lib_irq_poll(void)
 {
-	bool call, timer;
 	struct pt_regs *old;
+	bool call, timer;
+	u64 now;
 
 	lib_irq_budget = LIB_IRQ_BUDGET;
 	call = READ_ONCE(lib_cpu.attention);
-	timer = lib_clock_now() >= lib_deadline;
+	now = lib_clock_now();
+	lib_tsc_anchor(now);
+	timer = now >= lib_deadline;
 	if (likely(!call && !timer))
 		return;
 

@@ -48,6 +48,7 @@ int copy_thread(struct task_struct *task, const struct kernel_clone_args *args)
 	regs->user = !args->fn;
 	memset(&task->thread, 0, sizeof(task->thread));
 	task->thread.sp = lib_new_stack(regs, args->fn, args->fn_arg);
+	lib_guard_stack(task, true);
 	return 0;
 }
 
@@ -57,6 +58,7 @@ struct task_struct *__switch_to(struct task_struct *from,
 	lib_charge(LIB_CHARGE_SWITCH_NS);
 	if (to->thread.library)
 		lib_last_progress = lib_cpu.virtual_now;
+	from->thread.deferred = 0;
 	lib_switched_from = from;
 	lib_current = to;
 	lib_switch_stack(&from->thread.sp, to->thread.sp);
@@ -71,8 +73,11 @@ void flush_thread(void)
 void arch_cpu_idle(void)
 {
 	if (!READ_ONCE(lib_cpu.attention) && lib_clock_now() < lib_deadline) {
-		lib_cpu.idle_until = lib_waits_for_nothing() ? LL_FOREVER :
-							       lib_deadline;
+		lib_cpu.idle_until = lib_deadline;
+		if (lib_waits_for_nothing()) {
+			lib_report_waiters();
+			lib_cpu.idle_until = LL_FOREVER;
+		}
 		lib_leave(LL_EXIT_IDLE);
 	}
 	/* Look for interrupts as soon as they are enabled. */
@@ -90,8 +95,3 @@ void cpu_relax(void)
 		lib_irq_poll();
 }
 EXPORT_SYMBOL(cpu_relax);
-
-unsigned long __get_wchan(struct task_struct *task)
-{
-	return 0;
-}

@@ -9,12 +9,10 @@
 #include <linux/string.h>
 #include <asm/lib.h>
 
-static bool lib_panicked;
-
 static int lib_note_panic(struct notifier_block *block, unsigned long event,
 			  void *message)
 {
-	lib_panicked = true;
+	lib_report_death(NULL);
 	strscpy(lib_cpu.message, message, sizeof(lib_cpu.message));
 	return NOTIFY_DONE;
 }
@@ -24,24 +22,20 @@ static struct notifier_block lib_panic_block = {
 	.priority = INT_MAX,
 };
 
-static int __init lib_reboot_init(void)
+/* Early, so that a panic of the boot is reported as well. */
+void __init lib_watch_panics(void)
 {
 	atomic_notifier_chain_register(&panic_notifier_list, &lib_panic_block);
-	return 0;
 }
-early_initcall(lib_reboot_init);
 
-static void __noreturn lib_stop(void)
+void __noreturn lib_stop(void)
 {
 	for (;;)
-		lib_leave(lib_panicked ? LL_EXIT_DEAD : LL_EXIT_HALT);
+		lib_leave(lib_dying ? LL_EXIT_DEAD : LL_EXIT_HALT);
 }
 
 void machine_restart(char *command)
 {
-	/* panic() before early initcalls: the notifier is not there yet. */
-	if (system_state < SYSTEM_RUNNING)
-		lib_panicked = true;
 	lib_stop();
 }
 

@@ -57,6 +57,7 @@ void __init setup_arch(char **command_line)
 	strscpy(boot_command_line, lib_cpu.command_line, COMMAND_LINE_SIZE);
 	strscpy(lib_command_line, lib_cpu.command_line, COMMAND_LINE_SIZE);
 	*command_line = lib_command_line;
+	lib_watch_panics();
 	lib_vmalloc_start = lib_cpu.vmalloc;
 	lib_vmalloc_end = lib_cpu.vmalloc + lib_cpu.vmalloc_bytes;
 	lib_user_start = lib_cpu.user;

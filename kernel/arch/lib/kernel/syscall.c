@@ -80,6 +80,8 @@ static long lib_port_call(struct ll_call *call)
 		return lib_disk_remove(call->args[0]);
 	case LL_CALL_DISK_RESIZE:
 		return lib_disk_resize(call->args[0], call->args[1]);
+	case LL_CALL_GUARD:
+		return lib_guard_stacks();
 	case LL_CALL_FAULT:
 		return lib_host_fault(call->args[0], call->args[1]);
 	}
@@ -91,6 +93,26 @@ static bool lib_restarts(long result)
 {
 	return result == -ERESTARTSYS || result == -ERESTARTNOINTR ||
 	       result == -ERESTARTNOHAND || result == -ERESTART_RESTARTBLOCK;
+}
+
+/*
+ * What is to be done before the call is over. That another task should run can
+ * wait while the runner's own call is over, and once: the next call will mostly
+ * block, and two switches are saved. Without it a task that is woken by a write
+ * ran its read at once, had nothing more to do, and switched back.
+ */
+static bool lib_must_work(struct ll_call *call)
+{
+	unsigned long work = read_thread_flags() & _TIF_WORK_MASK;
+
+	if (likely(!work))
+		return false;
+	if (work == _TIF_NEED_RESCHED && call == lib_cpu.runner &&
+	    !current->thread.deferred) {
+		current->thread.deferred = 1;
+		return false;
+	}
+	return true;
 }
 
 long lib_execute(struct ll_call *call)
@@ -113,7 +135,7 @@ again:
 	else
 		result = -ENOSYS;
 restarted:
-	while (unlikely(read_thread_flags() & _TIF_WORK_MASK))
+	while (unlikely(lib_must_work(call)))
 		interrupted |= lib_exit_work();
 	if (unlikely(current->thread.interrupted)) {
 		/* It is for this call alone, whether it came in time or not. */

@@ -167,12 +167,14 @@ static bool lib_is_exit(const struct ll_call *call)
 
 /*
  * Called by do_exit(), late: files and memory are gone already. A call that
- * made the task exit is finished here, for it will not return.
+ * made the task exit is finished here, for it will not return. Also called for
+ * a task that was never run, because its making failed.
  */
 void exit_thread(struct task_struct *task)
 {
 	struct ll_call *call = task->thread.active;
 
+	lib_guard_stack(task, false);
 	if (!task->thread.library)
 		return;
 	lib_cpu.ops->task_gone(lib_cpu.host, task, task_pid_nr(task));

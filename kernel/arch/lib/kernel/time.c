@@ -11,7 +11,6 @@
 #include <linux/delay.h>
 #include <linux/hrtimer.h>
 #include <linux/init.h>
-#include <linux/sched/clock.h>
 #include <linux/timekeeping.h>
 #include <asm/lib.h>
 #include <../kernel/time/tick-internal.h>
@@ -26,11 +25,6 @@ unsigned long lib_clock_now(void)
 	return lib_cpu.ops->monotonic(lib_cpu.host);
 }
 EXPORT_SYMBOL(lib_clock_now);
-
-unsigned long long notrace sched_clock(void)
-{
-	return lib_clock_now();
-}
 
 static u64 lib_clocksource_read(struct clocksource *source)
 {
@@ -95,6 +89,7 @@ void read_persistent_clock64(struct timespec64 *now)
 
 void __init time_init(void)
 {
+	lib_tsc_init();
 	/* Scale 1, frequency 0: take mult and shift as they are. */
 	__clocksource_register(&lib_clocksource);
 	lib_timer.cpumask = cpumask_of(0);

@@ -4,12 +4,10 @@
 #include <linux/ptrace.h>
 #include <linux/sched.h>
 #include <linux/sched/debug.h>
-#include <linux/sched/task_stack.h>
 #include <asm/lib.h>
 #include <asm/sections.h>
 
 /* Offsets into the text: the host has the symbols. */
-#define LIB_TRACE_WORDS 2048
 #define LIB_TRACE_ENTRIES 24
 
 void show_regs(struct pt_regs *regs)
@@ -21,22 +19,17 @@ void show_regs(struct pt_regs *regs)
 /* Words on the stack that look like return addresses. */
 void show_stack(struct task_struct *task, unsigned long *sp, const char *level)
 {
-	unsigned long *end, local;
-	int entries = 0;
+	u64 trace[LIB_TRACE_ENTRIES];
+	unsigned int entries, at;
+	unsigned long local;
 
 	if (!task)
 		task = current;
 	if (!sp)
 		sp = task == current ? &local :
 				       (unsigned long *)task->thread.sp;
-	end = (unsigned long *)(task_stack_page(task) + THREAD_SIZE);
-	if (end - sp > LIB_TRACE_WORDS)
-		end = sp + LIB_TRACE_WORDS;
+	entries = lib_trace(task, sp, trace, LIB_TRACE_ENTRIES);
 	printk("%sCall trace:\n", level);
-	for (; sp < end && entries < LIB_TRACE_ENTRIES; sp++)
-		if (__kernel_text_address(*sp)) {
-			printk("%s ? text+0x%lx\n", level,
-			       *sp - (unsigned long)_stext);
-			entries++;
-		}
+	for (at = 0; at < entries; at++)
+		printk("%s ? text+0x%llx\n", level, trace[at] - (u64)_stext);
 }

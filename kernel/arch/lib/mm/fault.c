@@ -7,7 +7,8 @@
  *    yet: generic code finds or makes the page, and the entry is realised.
  *  - A bad pointer given to a system call: the access has a fixup, and the
  *    call says EFAULT.
- *  - Anything else is a bug of the kernel, and its end.
+ *  - Anything else is a bug of the kernel, and its end. So is every other
+ *    fault of the machine: a division, an instruction, a stack that is full.
  *
  * The host's signal handler has left its signal context before it calls
  * lib_fault(), so a fault may sleep, and wake up on another host thread.
@@ -127,16 +128,52 @@ long lib_host_fault(unsigned long address, bool is_write)
 	return lib_user_fault(current->mm, address, is_write);
 }
 
+static void lib_describe(const struct ll_fault *fault, char *text, int bytes)
+{
+	switch (fault->kind) {
+	case LL_FAULT_PAGE:
+		snprintf(text, bytes, "%s at bad address 0x%llx",
+			 fault->address == fault->ip ? "jump" :
+			 fault->is_write	     ? "write" :
+						       "read",
+			 fault->address);
+		break;
+	case LL_FAULT_PROTECTION:
+		snprintf(text, bytes, "general protection fault");
+		break;
+	case LL_FAULT_BUS:
+		snprintf(text, bytes, "no memory from the host at 0x%llx",
+			 fault->address);
+		break;
+	case LL_FAULT_DIVISION:
+		snprintf(text, bytes, "division error");
+		break;
+	case LL_FAULT_INSTRUCTION:
+		snprintf(text, bytes, "invalid instruction");
+		break;
+	case LL_FAULT_OVERFLOW:
+		snprintf(text, bytes, "stack overflow");
+		break;
+	default:
+		snprintf(text, bytes, "fault %u", fault->kind);
+	}
+}
+
 static void __noreturn lib_oops(struct ll_fault *fault)
 {
-	pr_emerg("BUG: bad %s at address %016llx, text+0x%llx\n",
-		 fault->is_write ? "write" : "read", fault->address,
-		 fault->ip - (u64)_stext);
+	char *text = lib_cpu.message;
+
+	/* A fault in what a fault has brought on: the first is what counts. */
+	if (lib_dying)
+		lib_stop();
+	lib_report_death(fault);
+	lib_describe(fault, text, sizeof(lib_cpu.message));
+	pr_emerg("BUG: %s, text+0x%llx\n", text, fault->ip - (u64)_stext);
 	pr_emerg("Task %s, pid %d, system call %lld\n", current->comm,
-		 task_pid_nr(current), lib_cpu.current_call);
+		 task_pid_nr(current), lib_cpu.report.tasks[0].call);
 	show_stack(current, (unsigned long *)fault->sp, KERN_EMERG);
-	panic("bad pointer %016llx in the kernel at text+0x%llx",
-	      fault->address, fault->ip - (u64)_stext);
+	add_taint(TAINT_DIE, LOCKDEP_STILL_OK);
+	panic("%s", text);
 }
 
 static bool lib_between(u64 address, u64 start, u64 bytes)
@@ -149,6 +186,10 @@ void lib_fault(struct ll_fault *fault)
 	struct mm_struct *mm = current->mm;
 	unsigned long fixup;
 
+	if (fault->kind == LL_FAULT_DIVISION ||
+	    fault->kind == LL_FAULT_INSTRUCTION ||
+	    fault->kind == LL_FAULT_OVERFLOW)
+		lib_oops(fault);
 	if (lib_between(fault->address, lib_cpu.vmalloc,
 			lib_cpu.vmalloc_bytes)) {
 		if (!lib_tlb_fill(&init_mm, fault->address, fault->is_write,

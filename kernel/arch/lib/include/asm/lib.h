@@ -22,6 +22,23 @@ int lib_host_io(struct ll_io *io);
 void lib_user_mode(void);
 long lib_spawn(u32 flags, void **task);
 
+/* report.c: what is said when the kernel cannot go on */
+extern bool lib_dying;
+void lib_report_death(const struct ll_fault *fault);
+void lib_report_waiters(void);
+unsigned int lib_trace(struct task_struct *task, const unsigned long *sp,
+		       u64 *trace, unsigned int room);
+
+/* reboot.c */
+void __noreturn lib_stop(void);
+void lib_watch_panics(void);
+
+/* guard.c */
+#define LIB_EMERGENCY_BYTES (16 * 1024)
+extern char lib_emergency_stack[];
+void lib_guard_stack(struct task_struct *task, bool on);
+long lib_guard_stacks(void);
+
 /* process.c */
 unsigned long lib_new_stack(void *top, void *function, void *argument);
 
@@ -36,6 +53,10 @@ extern u64 lib_deadline;
 extern u64 lib_last_progress;
 void lib_timer_interrupt(void);
 bool lib_waits_for_nothing(void);
+
+/* tsc.c: sched_clock() */
+void lib_tsc_init(void);
+void lib_tsc_anchor(u64 now);
 
 /* Charges to the virtual clock, in nanoseconds: whoever spins moves time. */
 #define LIB_CHARGE_SYSCALL_NS 100

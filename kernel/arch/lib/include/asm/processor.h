@@ -17,6 +17,7 @@ struct thread_struct {
 	struct ll_call *active; /* what it is doing */
 	u32 library; /* the host has a pointer to this task */
 	u32 interrupted; /* the host wants its call to end with EINTR */
+	u32 deferred; /* it was let go on once although another should run */
 };
 
 #define INIT_THREAD { }

@@ -13,4 +13,7 @@ extern void *memmove(void *to, const void *from, size_t bytes);
 #define __HAVE_ARCH_MEMSET
 extern void *memset(void *to, int value, size_t bytes);
 
+#define __HAVE_ARCH_MEMCMP
+extern int memcmp(const void *left, const void *right, size_t bytes);
+
 #endif

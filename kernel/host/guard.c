@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guard pages: the lowest page of each kernel stack, without access, so that a
+ * stack which overflows is noticed before it writes to its neighbour.
+ *
+ * The kernel says when a stack begins and ends (ops->guard_stack); which pages are
+ * guards is kept here, a bit for each page, because a page may be mapped anew
+ * behind the kernel's back (a granule that moves into the memfd) and must be
+ * made a guard again then. Signal handlers read the bits of the kernel that
+ * their own thread is inside of.
+ *
+ * Each guard takes two mappings of the host's table, of which all else that
+ * maps memory needs some as well: no more than GUARDS are made in a process,
+ * and a stack beyond that, or one that the host refuses, goes without.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include "internal.h"
+
+#define GUARD_BITS 64
+
+static u32 host_guards;
+
+int host_guard_init(struct host_kernel *kernel)
+{
+	u64 pages = kernel->memory_bytes / PAGE_BYTES + 1;
+
+	kernel->guards = calloc(pages / GUARD_BITS + 1, sizeof(u64));
+	kernel->nr_guards = 0;
+	return kernel->guards ? 0 : -ENOMEM;
+}
+
+void host_guard_exit(struct host_kernel *kernel)
+{
+	__atomic_sub_fetch(&host_guards, kernel->nr_guards, __ATOMIC_RELAXED);
+	kernel->nr_guards = 0;
+	free(kernel->guards);
+	kernel->guards = NULL;
+}
+
+static u64 *host_guard_word(struct host_kernel *kernel, u64 page, u64 *bit)
+{
+	*bit = 1ULL << page % GUARD_BITS;
+	return kernel->guards + page / GUARD_BITS;
+}
+
+bool host_is_guard(struct host_kernel *kernel, u64 address)
+{
+	u64 offset = address - kernel->memory, bit;
+
+	if (offset >= kernel->memory_bytes || !kernel->guards)
+		return false;
+	return *host_guard_word(kernel, offset / PAGE_BYTES, &bit) & bit;
+}
+
+static void host_guard_put_up(struct host_kernel *kernel, u64 address)
+{
+	u64 page = (address - kernel->memory) / PAGE_BYTES, bit;
+	u64 *word = host_guard_word(kernel, page, &bit);
+
+	if (__atomic_add_fetch(&host_guards, 1, __ATOMIC_RELAXED) > GUARDS ||
+	    mprotect((void *)address, PAGE_BYTES, PROT_NONE)) {
+		__atomic_sub_fetch(&host_guards, 1, __ATOMIC_RELAXED);
+		return;
+	}
+	*word |= bit;
+	kernel->nr_guards++;
+}
+
+static void host_guard_take_down(struct host_kernel *kernel, u64 address)
+{
+	u64 page = (address - kernel->memory) / PAGE_BYTES, bit;
+	u64 *word = host_guard_word(kernel, page, &bit);
+
+	/* Only ever joins mappings: there is no reason to be refused. */
+	if (mprotect((void *)address, PAGE_BYTES, PROT_READ | PROT_WRITE))
+		abort();
+	*word &= ~bit;
+	kernel->nr_guards--;
+	__atomic_sub_fetch(&host_guards, 1, __ATOMIC_RELAXED);
+}
+
+/* ops->guard_stack */
+void host_guard(void *host, u64 address, u32 on)
+{
+	struct host_kernel *kernel = host;
+
+	if (address - kernel->memory >= kernel->memory_bytes ||
+	    host_is_guard(kernel, address) == (on != 0))
+		return;
+	if (on)
+		host_guard_put_up(kernel, address);
+	else
+		host_guard_take_down(kernel, address);
+}
+
+/* These pages were mapped anew, with all access: guards are guards again. */
+void host_guard_renew(struct host_kernel *kernel, u64 start, u64 bytes)
+{
+	u64 address;
+
+	for (address = start; address < start + bytes; address += PAGE_BYTES)
+		if (host_is_guard(kernel, address))
+			mprotect((void *)address, PAGE_BYTES, PROT_NONE);
+}

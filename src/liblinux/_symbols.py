@@ -1,0 +1,152 @@
+"""Names of the kernel's functions, from a table in the image that is never loaded with it.
+
+The builder puts the table into the section `.liblinux.symbols` of the image: the
+names of all functions with their offsets from the start of the image, compressed.
+The image is also where a call instruction is looked at, to see what it calls.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from bisect import bisect_right
+from functools import lru_cache
+
+from liblinux._typing import TYPE_CHECKING, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import BinaryIO
+
+__all__ = ["SECTION", "Frame", "Symbols", "pack", "symbols_of"]
+
+SECTION = ".liblinux.symbols"
+# Of the header and of a section header of a 64-bit ELF file.
+_SECTIONS_AT, _SECTION_HEADER = "<40xQ10xHHH", "<IIQQQQ24x"
+_CALL = 0xE8
+_CALL_BYTES = 5
+
+
+class Frame(Value):
+    """A place in the kernel's code.
+
+    `function` is "" where the kernel has none; `offset` counts bytes from its
+    start, `size` is how many it has. `certain` is False for a return address
+    that was found on the stack but may be left over from an earlier call; the
+    kernel marks such with a question mark too.
+    """
+
+    function: str
+    offset: int
+    size: int
+    certain: bool = True
+
+    def __str__(self) -> str:
+        place = f"{self.function}+{self.offset:#x}/{self.size:#x}" if self.function else f"{self.offset:#x}"
+        return place if self.certain else f"? {place}"
+
+
+def pack(symbols: Iterable[tuple[int, str]]) -> bytes:
+    """Make the table of (offset, name); the order does not matter."""
+    lines, last = [], 0
+    for offset, name in sorted(symbols):
+        lines.append(f"{offset - last:x} {name}\n")
+        last = offset
+    return zlib.compress("".join(lines).encode(), 9)
+
+
+class Symbols:
+    """The functions of one image."""
+
+    def __init__(self, packed: bytes, path: str) -> None:
+        self._path = path
+        self._offsets: list[int] = []
+        self._names: list[str] = []
+        offset = 0
+        for line in zlib.decompress(packed).decode().splitlines() if packed else ():
+            step, _, name = line.partition(" ")
+            offset += int(step, 16)
+            self._offsets.append(offset)
+            self._names.append(name)
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def offset_of(self, name: str) -> int:
+        """Where a function is, in bytes from the start of the image; KeyError when there is none."""
+        try:
+            return self._offsets[self._names.index(name)]
+        except ValueError:
+            raise KeyError(name) from None
+
+    def frame(self, offset: int, certain: bool = True) -> Frame:
+        """The function around an offset from the start of the image."""
+        at = bisect_right(self._offsets, offset)
+        if not 0 < at < len(self._offsets):
+            return Frame("", offset, 0, certain)
+        start = self._offsets[at - 1]
+        return Frame(self._names[at - 1], offset - start, self._offsets[at] - start, certain)
+
+    def backtrace(self, innermost: int | None, trace: Iterable[int]) -> list[Frame]:
+        """Frames for return addresses from a stack, as offsets; the innermost is where execution was.
+
+        Among the addresses are some of calls that are over. One whose call
+        instruction leads to the function of the frame before it is certain.
+        """
+        frames = [self.frame(innermost)] if innermost is not None else []
+        # What the next caller must have called: the last certain function, or one
+        # since then that was called through a pointer.
+        wanted = {_whole(frame.function) for frame in frames}
+        with open(self._path, "rb") as image:
+            for address in trace:
+                # What comes after a call that never returns may be the next function.
+                caller = self.frame(address - 1)
+                called = self._called(image, address)
+                certain = called is not None and (not wanted or _whole(called) in wanted)
+                frames.append(Frame(caller.function, caller.offset + 1, caller.size, certain))
+                if certain:
+                    wanted = {_whole(caller.function)}
+                elif called is None:
+                    wanted.add(_whole(caller.function))
+        return frames
+
+    def _called(self, image: BinaryIO, address: int) -> str | None:
+        """The function that the call before `address` calls; None for one through a pointer."""
+        # Text is mapped from the file as it is: an address is a position there.
+        image.seek(address - _CALL_BYTES)
+        code = image.read(_CALL_BYTES)
+        if len(code) < _CALL_BYTES or code[0] != _CALL:
+            return None
+        return self.frame(address + int.from_bytes(code[1:], "little", signed=True)).function
+
+
+def _whole(name: str) -> str:
+    """The function that an unlikely part, which the compiler has put elsewhere, belongs to."""
+    return name.partition(".cold")[0]
+
+
+@lru_cache(maxsize=2)
+def symbols_of(path: str) -> Symbols:
+    """The functions of the image `path`; none when it was built without a table, or is gone."""
+    try:
+        with open(path, "rb") as image:
+            return Symbols(_section(image), path)
+    except OSError:
+        return Symbols(b"", path)
+
+
+def _section(image: BinaryIO) -> bytes:
+    header = image.read(64)
+    start, size, count, names_at = struct.unpack_from(_SECTIONS_AT, header)
+    image.seek(start)
+    raw = image.read(size * count)
+    sections = [struct.unpack_from(_SECTION_HEADER, raw, at * size) for at in range(count)]
+    if names_at >= count:
+        return b""
+    image.seek(sections[names_at][4])
+    names = image.read(sections[names_at][5])
+    for name, _, _, _, offset, length in sections:
+        if names[name:].partition(b"\0")[0] == SECTION.encode():
+            image.seek(offset)
+            return image.read(length)
+    return b""
