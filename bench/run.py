@@ -23,6 +23,7 @@ import boot
 import building
 import calls
 import footprint
+import isolation
 import reading
 import startup
 import switching
@@ -42,6 +43,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "walk": walking.measure,
     "write": writing.measure,
     "memory": footprint.measure,
+    "isolation": isolation.measure,
     "build": building.measure,
 }
 ROUNDS = 7

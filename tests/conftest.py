@@ -102,6 +102,13 @@ def kernel() -> Iterator[liblinux.Kernel]:
         yield booted
 
 
+@pytest.fixture
+def isolated() -> Iterator[liblinux.Kernel]:
+    """The same in a process of its own."""
+    with liblinux.Kernel(isolated=True) as booted:
+        yield booted
+
+
 @pytest.fixture(scope="module")
 def shared_kernel() -> Iterator[liblinux.Kernel]:
     """One kernel for all tests of a module that do not get in each other's way."""
