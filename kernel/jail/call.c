@@ -133,8 +133,9 @@ static bool jail_has_piece(struct jail_slot *slot)
 	       jail_is_finished(slot);
 }
 
-/* Take what is there. -1: a lie. */
-static s64 jail_take_pieces(struct jail_slot *slot, char *to, u64 room)
+/* Take what is there. -1: a lie. All pieces but the last are whole. */
+static s64 jail_take_pieces(struct jail_slot *slot, char *to, u64 before,
+			    u64 room)
 {
 	u32 produced = channel_load(&slot->shared->produced), bytes;
 	u64 done = 0;
@@ -145,7 +146,9 @@ static s64 jail_take_pieces(struct jail_slot *slot, char *to, u64 room)
 		bytes = channel_once(
 			slot->shared->piece_bytes[slot->consumed %
 						  CHANNEL_PIECES]);
-		if (bytes > CHANNEL_PIECE_BYTES || bytes > room - done)
+		if (!bytes || bytes > CHANNEL_PIECE_BYTES ||
+		    bytes > room - done ||
+		    (before + done) % CHANNEL_PIECE_BYTES)
 			return -1;
 		memcpy(to + done, jail_piece(slot, slot->consumed), bytes);
 		done += bytes;
@@ -174,7 +177,7 @@ static void jail_read(struct jail_process *process, struct jail_slot *slot,
 		}
 		/* In this order: nothing comes after the end. */
 		finished = jail_is_finished(slot);
-		taken = jail_take_pieces(slot, (char *)args[1] + done,
+		taken = jail_take_pieces(slot, (char *)args[1] + done, done,
 					 room - done);
 		if (taken >= 0)
 			done += (u64)taken;

@@ -281,10 +281,8 @@ bool jail_await(struct jail *jail, struct jail_slot *slot,
 		if (there(slot))
 			return true;
 		jail_serve(jail, slot);
-		/* Serving may have met what ends the call. */
-		if (!slot->interrupted)
-			jail_look_around(jail, slot, true);
-		if (__atomic_load_n(&jail->gone, __ATOMIC_ACQUIRE))
+		/* Serving may have met what ends the call, or never end. */
+		if (!jail_look_around(jail, slot, true))
 			return false;
 	}
 }
@@ -299,7 +297,7 @@ void jail_result_dead(struct host_result *result)
 void jail_liar(struct jail *jail, const char *about)
 {
 	jail_kill(jail, about);
-	jail_is_gone(jail);
+	jail_reap(jail); /* so that it is known to be dead, and why */
 }
 
 void jail_answer(struct jail *jail, struct jail_slot *slot,
