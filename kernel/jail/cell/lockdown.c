@@ -76,6 +76,7 @@ static int cell_allow_list(void)
 		/* Waiting, time, randomness: first, because most frequent. */
 		ALLOW(SYS_futex),
 		ALLOW(SYS_clock_gettime),
+		ALLOW(SYS_clock_nanosleep),
 		ALLOW(SYS_getcpu),
 		ALLOW(SYS_getrandom),
 		ALLOW(SYS_restart_syscall),
