@@ -10,7 +10,7 @@ export LIBLINUX_BUILT = $(KERNELS)
 
 native := $(wildcard setup.py pyproject.toml src/liblinux/_native/* kernel/host/* kernel/jail/* kernel/jail/cell/*)
 
-.PHONY: run build test test-tap bench check wheel clean
+.PHONY: run build test test-tap test-debug oopses bench check wheel clean
 
 run: build
 	$(VENV)/python examples/first_session.py
@@ -28,6 +28,15 @@ build: .stamps/venv
 
 test: build .stamps/test-programs
 	$(foreach kernel,$(KERNELS),LIBLINUX_KERNEL=$(kernel) $(VENV)/pytest $(TESTS) &&) true
+
+# Kernels with fault injection, and what can only be tested with them.
+test-debug: build .stamps/test-programs
+	$(foreach kernel,$(KERNELS),$(VENV)/liblinux build --kernel $(kernel) --config minimal --with debug &&) true
+	LIBLINUX_BUILT="$(addsuffix -debug,$(KERNELS))" $(VENV)/pytest tests/debug
+
+# The table of planted faults in docs/RELIABILITY.md.
+oopses: build .stamps/test-programs
+	$(foreach kernel,$(KERNELS),LIBLINUX_KERNEL=$(kernel) $(VENV)/python tests/oopses.py &&) true
 
 # Nothing but TAP on standard output, a document for each kernel.
 test-tap:

@@ -19,6 +19,11 @@ pytest_plugins = ["tap13"]
 ENVIRONMENT = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"}
 MIB = 1 << 20
 
+# Tests of kernels of `liblinux build --with debug`. `make test-debug` builds and names them; elsewhere they are no
+# part of the suite, instead of a skipped one.
+DEBUG_KERNELS = [name for name in os.environ.get("LIBLINUX_BUILT", "").split() if name.endswith("-debug")]
+collect_ignore_glob = [] if DEBUG_KERNELS else ["debug/test_*.py"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--isolated", action="store_true", help="every Kernel() of the tests in a process of its own")
@@ -113,6 +118,13 @@ def isolated() -> Iterator[liblinux.Kernel]:
 def shared_kernel() -> Iterator[liblinux.Kernel]:
     """One kernel for all tests of a module that do not get in each other's way."""
     with liblinux.Kernel() as booted:
+        yield booted
+
+
+@pytest.fixture(params=DEBUG_KERNELS)
+def debug_kernel(request: pytest.FixtureRequest) -> Iterator[liblinux.Kernel]:
+    """One with fault injection, and the virtual clock, under which a task that hangs for ever is found."""
+    with liblinux.Kernel(version=request.param, clock="virtual", seed=1) as booted:
         yield booted
 
 

@@ -408,3 +408,65 @@ def test_fsync_flushes_the_image_file(kernel: liblinux.Kernel, images: Images) -
     kernel.os.fsync(fd)
     assert kernel.statistics()["flushes"] > before
     kernel.os.close(fd)
+
+
+class Device:
+    """A block device of our own, with a record of what it was asked."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = bytearray(data)
+        self.size = len(data)
+        self.asked: list[tuple[str, int]] = []
+
+    def pread(self, offset: int, buffer: memoryview) -> None:
+        buffer[:] = self.data[offset : offset + len(buffer)]
+
+    def pwrite(self, offset: int, data: memoryview, stable: bool) -> None:
+        self.data[offset : offset + len(data)] = data
+        self.asked.append(("write stable" if stable else "write", offset))
+
+    def flush(self) -> None:
+        self.asked.append(("flush", 0))
+
+    def discard(self, offset: int, length: int) -> None:
+        self.data[offset : offset + length] = bytes(length)
+        self.asked.append(("discard", offset))
+
+
+def test_a_device_object_is_told_of_flushes_and_stable_writes(kernel: liblinux.Kernel, images: Images) -> None:
+    """ext4 commits as it is meant to: the journal, a flush, and then the commit block, stable."""
+    device = Device(images.ext4().read_bytes())
+    disk = kernel.attach(device)
+    queue = f"/sys/block/{disk.name}/queue"
+    attributes = [kernel.open(f"{queue}/{name}").read().strip() for name in ("write_cache", "fua")]
+    assert attributes == ["write back", "1"]
+    kernel.mount(disk, "/mnt")
+    device.asked.clear()
+    fd = kernel.os.open("/mnt/new", os.O_CREAT | os.O_WRONLY)
+    kernel.os.write(fd, b"content")
+    kernel.os.fsync(fd)
+    kernel.os.close(fd)
+    kinds = [kind for kind, _ in device.asked]
+    assert kinds[-2:] == ["flush", "write stable"] and set(kinds[:-2]) == {"write"}
+    kernel.umount("/mnt")
+
+
+def test_a_device_object_is_told_what_is_discarded(kernel: liblinux.Kernel, images: Images) -> None:
+    device = Device(images.ext4().read_bytes())
+    with kernel.mount(kernel.attach(device), "/mnt", options="discard"):
+        with kernel.open("/mnt/large", "wb") as file:
+            file.write(b"x" * MIB)
+        kernel.os.sync()
+        kernel.os.unlink("/mnt/large")
+    assert "discard" in {kind for kind, _ in device.asked}
+
+
+def test_a_device_object_that_lacks_a_method_is_none(kernel: liblinux.Kernel) -> None:
+    class Half:
+        size = MIB
+
+        def pread(self, offset: int, buffer: memoryview) -> None:
+            """Too little for a device, and no file either."""
+
+    with pytest.raises(TypeError, match="pread, pwrite, flush and discard"):
+        kernel.attach(Half())

@@ -601,8 +601,8 @@ class Source:
         self._asked("pread")
         buffer[:] = self.data[offset : offset + len(buffer)]
 
-    def pwrite(self, offset: int, data: memoryview) -> None:
-        self._asked("pwrite")
+    def pwrite(self, offset: int, data: memoryview, stable: bool) -> None:
+        self._asked("pwrite stable" if stable else "pwrite")
         self.data[offset : offset + len(data)] = data
 
     def flush(self) -> None:

@@ -7,6 +7,7 @@ import os
 import pytest
 
 import liblinux
+from liblinux import crash
 from liblinux._actor import Actor
 from liblinux._os import _PURE, Os
 
@@ -20,7 +21,11 @@ def test_module() -> None:
         "BuildError",
         "Deadlock",
         "Disk",
+        "Faults",
         "Frame",
+        "HostFaults",
+        "Injected",
+        "Injection",
         "Kernel",
         "KernelClosed",
         "KernelDied",
@@ -32,6 +37,7 @@ def test_module() -> None:
         "Partition",
         "Process",
         "Record",
+        "Snapshot",
         "Waiter",
         "images",
     }
@@ -54,9 +60,14 @@ def test_kernel() -> None:
         "dead",
         "disks",
         "dmesg",
+        "fork",
+        "faults",
+        "inject",
         "mount",
         "now",
         "process",
+        "restore",
+        "snapshot",
         "statistics",
         "umount",
         "version",
@@ -75,6 +86,36 @@ def test_disk() -> None:
         "size",
     }
     assert public(liblinux.Partition) == {"label", "mountable", "number", "path", "size", "start", "type"}
+
+
+def test_crash() -> None:
+    assert set(crash.__all__) == {
+        "KINDS",
+        "STYLES",
+        "CrashImage",
+        "CrashPoint",
+        "Entry",
+        "Failure",
+        "Filesystem",
+        "FsckError",
+        "Kind",
+        "Mark",
+        "RecordedFilesystem",
+        "Recorder",
+        "Recording",
+        "Report",
+        "Setup",
+        "crashtest",
+        "every_image",
+        "make_image",
+        "record",
+    }
+    assert public(crash.Recorder) == {"discard", "flush", "pread", "promise", "pwrite", "recording", "size", "withdraw"}
+    filesystem = {"at", "fsync", "open", "read", "write"}  # kernel, os and path belong to the instance
+    assert public(crash.Filesystem) == filesystem
+    assert public(crash.RecordedFilesystem) == filesystem | {"promise", "sleep", "withdraw"}
+    assert public(crash.CrashImage) == {"identity", "pieces", "save", "seek"}
+    assert issubclass(crash.FsckError, liblinux.LiblinuxError)
 
 
 def test_exceptions() -> None:

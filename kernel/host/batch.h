@@ -31,6 +31,22 @@ struct host_dirent {
 	char name[];
 };
 
+/*
+ * A damaged directory may come back to an earlier place of itself and so have
+ * no end. One record is remembered, and another one after each doubling of
+ * their number (Brent's algorithm): if it comes again, the directory goes in
+ * circles, and is answered with EUCLEAN as other damage is.
+ */
+struct host_circle {
+	u64 seen, next; /* records so far, and which one to remember next */
+	u64 ino;
+	s64 offset;
+	char name[256];
+};
+
+bool host_goes_in_circles(struct host_circle *circle,
+			  const struct host_dirent *dirent);
+
 static inline bool host_is_dot(const char *name)
 {
 	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
@@ -46,7 +62,8 @@ struct host_listing {
 	struct host_result result; /* of the last call */
 	s64 code; /* 0, or -errno */
 	struct host_array dents; /* struct host_dirent, with dots */
-	bool (*stop)(void); /* or NULL */
+	bool (*stop)(void *argument); /* or NULL */
+	void *stop_argument;
 };
 
 /*
@@ -63,6 +80,8 @@ struct host_walk_entry {
 	u64 path_at; /* in `paths`, zero-terminated */
 	u64 path_bytes;
 	char status[HOST_STATX_KEPT_BYTES];
+	u64 parent; /* its directory's index, while the walk goes on */
+	u64 volume; /* what differs between two mounts of one device */
 };
 
 struct host_walk_error {
@@ -79,10 +98,14 @@ struct host_walk {
 	struct host_array errors; /* struct host_walk_error */
 	bool follow_mounts;
 	bool out_of_memory;
-	bool (*stop)(void); /* or NULL */
+	bool (*stop)(void *argument); /* or NULL */
+	void *stop_argument;
 	/* While it runs. */
 	struct host_process *process;
 	char *dents;
+	size_t *entered; /* a hash table of indices + 1, 0 is free */
+	size_t nr_entered, entered_room;
+	struct host_statx top;
 };
 
 /* Everything below `path`, by breadth, with the status of each. */

@@ -58,6 +58,7 @@ const struct host_side host_direct = {
 	.attach_foreign = host_disk_attach_foreign,
 	.detach = host_disk_detach,
 	.index = host_disk_index,
+	.bytes = host_disk_bytes,
 	.changes = host_disk_changes,
 	.resize = host_disk_resize,
 };

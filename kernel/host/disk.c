@@ -64,6 +64,8 @@ int host_disk_serve(struct host_kernel *kernel, struct ll_io *io)
 
 /* ---- attaching ------------------------------------------------------- */
 
+static u64 host_disk_ids;
+
 static int host_disk_take_index(struct host_disk *disk)
 {
 	struct host_kernel *kernel = disk->kernel;
@@ -115,7 +117,7 @@ static s64 host_disk_tell(struct host_disk *disk)
 	if (disk->flags & HOST_DISK_READONLY)
 		description.flags |= LL_DISK_READONLY;
 	else if (disk->backing != BACKING_FOREIGN ||
-		 (disk->flags & HOST_DISK_OVERLAY))
+		 (disk->flags & (HOST_DISK_OVERLAY | HOST_DISK_DISCARD)))
 		description.flags |= LL_DISK_DISCARD;
 	if (disk->flags & HOST_DISK_ROTATING)
 		description.flags |= LL_DISK_ROTATING;
@@ -136,8 +138,10 @@ static int host_disk_attach(struct host_kernel *kernel,
 	disk = malloc(sizeof(*disk));
 	if (!disk)
 		return -ENOMEM;
+	host_memory_enlarge(kernel);
 	*disk = *wanted;
 	disk->kernel = kernel;
+	disk->id = __atomic_add_fetch(&host_disk_ids, 1, __ATOMIC_RELAXED);
 	disk->base_bytes = disk->bytes;
 	disk->index = 0;
 	result = disk->flags & HOST_DISK_OVERLAY ? host_overlay_init(disk) : 0;
@@ -207,6 +211,17 @@ int host_disk_detach(struct host_disk *disk)
 		return result;
 	host_disk_free(disk);
 	return 0;
+}
+
+/* Without a word to the kernel, which does not know it any more. */
+void host_disk_forget(struct host_disk *disk)
+{
+	host_disk_free(disk);
+}
+
+u64 host_disk_bytes(struct host_disk *disk)
+{
+	return __atomic_load_n(&disk->bytes, __ATOMIC_ACQUIRE);
 }
 
 u32 host_disk_index(struct host_disk *disk)

@@ -21,11 +21,20 @@ struct host_disk {
 	void *memory; /* or what the embedding knows it by */
 	u64 base_bytes; /* of the backing, when it was attached */
 	u64 bytes;
+	u64 id; /* never used twice */
 	/* The overlay; see overlay.c. `bytes` may be ahead of it. */
 	char *blocks;
 	u64 *present; /* a bit per block */
 	u64 overlay_bytes;
 	u64 changed_blocks;
+	/* The two as memory that can be put back. */
+	struct host_region blocks_region, present_region;
+};
+
+/* An overlay that is saved in a file of a snapshot. */
+struct host_saved_overlay {
+	u64 bytes, overlay_bytes, changed_blocks;
+	u64 blocks_offset, present_offset;
 };
 
 /*
@@ -35,6 +44,10 @@ struct host_disk {
 int host_backing_io(struct host_disk *disk, struct ll_io *io, bool on_host);
 int host_overlay_io(struct host_disk *disk, struct ll_io *io, bool on_host);
 
+int host_overlay_save(struct host_disk *disk, struct host_image_file *file,
+		      struct host_saved_overlay *saved);
+int host_overlay_restore(struct host_disk *disk, struct host_image_file *file,
+			 const struct host_saved_overlay *saved);
 int host_overlay_init(struct host_disk *disk);
 void host_overlay_exit(struct host_disk *disk);
 

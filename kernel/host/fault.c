@@ -23,11 +23,13 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <sys/mman.h>
 #include "fault.h"
 
 #define RED_ZONE_BYTES 128
 #define VECTOR_ALIGN_BYTES 64
-#define FAULT_TRIES 4
+/* The table of mappings may be full now, and have room a moment later. */
+#define FAULT_TRIES 16
 /* What answering a fault needs at least of a fiber's stack. */
 #define SERVE_BYTES 1024
 
@@ -71,6 +73,19 @@ static struct host_task *host_fault_task(struct host_kernel *kernel)
 	return kernel->fault_task;
 }
 
+/*
+ * The kernel behind this page is dead, and the code that touches it cannot be
+ * told: it gets an empty page, and whoever makes the next call is told.
+ */
+static bool host_fault_of_dead(u64 address)
+{
+	void *page = (void *)(address & ~(PAGE_BYTES - 1));
+
+	return mmap(page, PAGE_BYTES, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		    0) != MAP_FAILED;
+}
+
 static bool host_fault_outside(struct host_kernel *kernel,
 			       struct ll_fault *fault)
 {
@@ -86,10 +101,12 @@ static bool host_fault_outside(struct host_kernel *kernel,
 	for (tries = 0; task && tries < FAULT_TRIES; tries++) {
 		host_call(kernel, task, LL_CALL_FAULT, args,
 			  HOST_CALL_FAULT | HOST_CALL_UNINTERRUPTED, &result);
-		if (result.value != -EINTR)
+		if (result.value != -EINTR && result.value != -ENOMEM)
 			break;
 	}
 	pthread_mutex_unlock(&kernel->fault_lock);
+	if (__atomic_load_n(&kernel->dead, __ATOMIC_ACQUIRE))
+		return host_fault_of_dead(fault->address);
 	return !result.value;
 }
 

@@ -23,11 +23,16 @@
 
 static u32 host_guards;
 
-int host_guard_init(struct host_kernel *kernel)
+u64 host_guard_bytes(struct host_kernel *kernel)
 {
 	u64 pages = kernel->memory_bytes / PAGE_BYTES + 1;
 
-	kernel->guards = calloc(pages / GUARD_BITS + 1, sizeof(u64));
+	return (pages / GUARD_BITS + 1) * sizeof(u64);
+}
+
+int host_guard_init(struct host_kernel *kernel)
+{
+	kernel->guards = calloc(1, host_guard_bytes(kernel));
 	kernel->nr_guards = 0;
 	return kernel->guards ? 0 : -ENOMEM;
 }
@@ -67,6 +72,9 @@ static void host_guard_put_up(struct host_kernel *kernel, u64 address)
 	}
 	*word |= bit;
 	kernel->nr_guards++;
+	/* Nobody will read it. It is zero if it is memory again. */
+	if (kernel->trimming)
+		madvise((void *)address, PAGE_BYTES, MADV_DONTNEED);
 }
 
 static void host_guard_take_down(struct host_kernel *kernel, u64 address)
@@ -104,4 +112,37 @@ void host_guard_renew(struct host_kernel *kernel, u64 start, u64 bytes)
 	for (address = start; address < start + bytes; address += PAGE_BYTES)
 		if (host_is_guard(kernel, address))
 			mprotect((void *)address, PAGE_BYTES, PROT_NONE);
+}
+
+/*
+ * The guards are to be these. `anew`: the memory has been mapped anew, with all
+ * access.
+ */
+void host_guard_restore(struct host_kernel *kernel, const u64 *guards,
+			bool anew)
+{
+	u64 words = host_guard_bytes(kernel) / sizeof(u64), at, bits;
+	u64 first, address;
+
+	for (at = 0; at < words; at++) {
+		bits = anew ? kernel->guards[at] | guards[at] :
+			      kernel->guards[at] ^ guards[at];
+		first = kernel->memory + at * GUARD_BITS * PAGE_BYTES;
+		for (; bits; bits &= bits - 1) {
+			u64 bit = bits & -bits;
+
+			address = first + __builtin_ctzll(bits) * PAGE_BYTES;
+			if (kernel->guards[at] & bit) {
+				kernel->guards[at] &= ~bit;
+				kernel->nr_guards--;
+				__atomic_sub_fetch(&host_guards, 1,
+						   __ATOMIC_RELAXED);
+				if (!anew)
+					mprotect((void *)address, PAGE_BYTES,
+						 PROT_READ | PROT_WRITE);
+			}
+			if (guards[at] & bit)
+				host_guard_put_up(kernel, address);
+		}
+	}
 }

@@ -89,6 +89,8 @@ const char *host_kernel_dead(struct host_kernel *kernel);
 /* Of a dead kernel, or after a call that said `deadlock`. */
 void host_kernel_report(struct host_kernel *kernel, struct host_report *report);
 struct host_process *host_kernel_init(struct host_kernel *kernel);
+/* Is the calling thread in a callback for it? */
+bool host_kernel_serves(struct host_kernel *kernel);
 u64 host_kernel_now(struct host_kernel *kernel);
 /* Address window of mmap, and of the whole reservation. */
 void host_kernel_user_window(struct host_kernel *kernel, u64 *start,
@@ -104,6 +106,38 @@ struct ll_host_ops *host_kernel_ops(struct host_kernel *kernel);
 /* Take up to `bytes` of the log; returns how many were there. */
 size_t host_kernel_log(struct host_kernel *kernel, char *buffer, size_t bytes);
 bool host_kernel_log_pending(struct host_kernel *kernel);
+
+/*
+ * Misbehaviour of the host on a schedule that a seed repeats: each kind draws
+ * from random numbers of its own, once for every occasion. A chance of n means
+ * n / 2^64.
+ */
+enum host_injection_kind {
+	HOST_INJECT_READ, /* a disk's read fails */
+	HOST_INJECT_WRITE, /* a disk's write, discard or zeroing fails */
+	HOST_INJECT_TORN, /* a write fails after some of its sectors */
+	HOST_INJECT_FLUSH, /* a disk's flush fails */
+	HOST_INJECT_ALIAS, /* no memory can be mapped */
+	HOST_INJECT_CLOCK, /* the real clock jumps ahead when it is read */
+	HOST_INJECTIONS,
+};
+
+struct host_injection {
+	u64 seed;
+	u64 chance[HOST_INJECTIONS];
+	u64 jump_ns; /* of the clock, at most */
+	int error; /* of disks: -EIO, -ENOSPC, ... */
+};
+
+/*
+ * Begin to misbehave, or with NULL, behave again; from any thread. A second
+ * schedule takes the place of the first. -ENOMEM.
+ */
+int host_kernel_inject(struct host_kernel *kernel,
+		       const struct host_injection *injection);
+/* How often each kind has happened, under the schedule that was begun last. */
+void host_kernel_injected(struct host_kernel *kernel,
+			  u64 counts[HOST_INJECTIONS]);
 
 struct host_statistics {
 	u64 entries, done, host_exits, idle_exits;
@@ -145,6 +179,22 @@ struct host_process *host_process_spawn(struct host_process *process,
 void host_process_release(struct host_process *process);
 
 /*
+ * One kernel at an earlier instant; see snapshot.c. Both -EBUSY while a thread
+ * is inside or waits. Taking: -EROFS when a disk writes through. Putting back:
+ * -ENODEV when a disk of then is no longer attached; disks that came since
+ * must be forgotten with host_disk_forget() and processes that came since have
+ * no task any more (-ESRCH). Any other error leaves a dead kernel.
+ */
+struct host_snapshot;
+int host_kernel_snapshot(struct host_kernel *kernel,
+			 struct host_snapshot **taken);
+int host_kernel_restore(struct host_kernel *kernel,
+			struct host_snapshot *snapshot);
+void host_snapshot_free(struct host_snapshot *snapshot);
+/* Memory that it takes. */
+u64 host_snapshot_bytes(struct host_snapshot *snapshot);
+
+/*
  * Measuring: two tasks of `process` throw one byte to and fro over two pipes,
  * `switches` times, both on the thread of the caller. *nanoseconds is the whole
  * time, with a write, a read and a switch for each.
@@ -157,6 +207,8 @@ enum host_disk_flags {
 	HOST_DISK_READONLY = 1,
 	HOST_DISK_OVERLAY = 2, /* writes stay in memory */
 	HOST_DISK_ROTATING = 4,
+	/* A foreign backing that can discard; all others can anyway. */
+	HOST_DISK_DISCARD = 8,
 };
 int host_disk_attach_fd(struct host_kernel *kernel, int fd, u64 bytes,
 			u32 sector_bytes, u32 flags, struct host_disk **disk);
@@ -168,6 +220,9 @@ int host_disk_attach_foreign(struct host_kernel *kernel, void *backing,
 			     struct host_disk **disk);
 /* -EBUSY while it is in use in the kernel. Frees the disk when it succeeds. */
 int host_disk_detach(struct host_disk *disk);
+/* After a restore: the kernel does not know it. Frees the disk. */
+void host_disk_forget(struct host_disk *disk);
+u64 host_disk_bytes(struct host_disk *disk);
 u32 host_disk_index(struct host_disk *disk);
 /* Bytes that an overlay holds. */
 u64 host_disk_changes(struct host_disk *disk);

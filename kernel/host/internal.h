@@ -24,6 +24,7 @@
 #include <sys/syscall.h>
 #include "host.h"
 #include "limits.h"
+#include "region.h"
 
 #ifndef SYS_landlock_restrict_self
 #define SYS_landlock_restrict_self 446
@@ -47,7 +48,8 @@ struct host_task {
 
 struct host_process {
 	struct host_kernel *kernel;
-	u64 id; /* never used twice */
+	u64 id; /* never used twice; another one after a restore */
+	u64 serial; /* never used twice */
 	int pid;
 	struct host_task *tasks; /* the main task first */
 	struct host_task *spare; /* only makes other tasks */
@@ -139,10 +141,13 @@ struct host_kernel {
 	u64 virtual_poll;
 
 	/* The memory unit; see memory.c. */
+	struct host_region region; /* all of the memory; see snapshot.c */
+	bool enlarged; /* large pages all over; see memory.c */
 	int memfd; /* -1 before the first alias */
 	u64 *granules; /* a bit: lives in the memfd */
 	u64 *guards; /* a bit: is a guard page; see guard.c */
 	u32 nr_guards;
+	bool trimming; /* pages that become guards go back to the host */
 	u64 emergency_stack; /* its end */
 
 	/* Why it died, or who waited for nothing; under `lock`. */
@@ -157,7 +162,14 @@ struct host_kernel {
 	struct host_task *fault_task;
 
 	struct host_disk *disks[DISKS];
+	struct host_injector *injector; /* the newest; see inject.c */
+	u64 clock_ahead; /* ns that the kernel's real clock was made to jump */
 	struct host_log log;
+
+	/* Between the two halves of a fork; see fork.c. */
+	char *fork_copy;
+	u64 fork_copy_bytes;
+	bool fork_failed;
 
 	struct host_kernel *next_free;
 };
@@ -177,12 +189,20 @@ int host_memory_alias(void *host, u64 address, u64 offset, u64 bytes,
 		      u32 protection);
 int host_memory_unalias(void *host, u64 address, u64 bytes);
 void host_memory_trim(struct host_kernel *kernel);
+void host_memory_enlarge(struct host_kernel *kernel);
+bool host_granule_is_shared(struct host_kernel *kernel, u64 granule);
+bool host_page_is_zero(const u64 *page);
+/* All granules are private again, and all windows empty. 0 or -errno. */
+int host_memory_forget_aliases(struct host_kernel *kernel);
 
 /* guard.c */
 int host_guard_init(struct host_kernel *kernel);
 void host_guard_exit(struct host_kernel *kernel);
 bool host_is_guard(struct host_kernel *kernel, u64 address);
 void host_guard(void *host, u64 address, u32 on);
+u64 host_guard_bytes(struct host_kernel *kernel);
+void host_guard_restore(struct host_kernel *kernel, const u64 *guards,
+			bool anew);
 void host_guard_renew(struct host_kernel *kernel, u64 start, u64 bytes);
 
 /* ops.c */
@@ -203,7 +223,15 @@ int host_boot(struct host_kernel *kernel, struct host_result *result);
 void host_finished(void *host, struct ll_call *call);
 void host_forget_calls(struct host_kernel *kernel, void *task);
 
+/* runner.c: own, and let the next one in */
+void host_give_up(struct host_kernel *kernel);
+
+/* fork.c */
+void host_fork_init(void);
+
 /* process.c */
+struct host_task *host_task_new(struct host_kernel *kernel);
+u64 host_process_new_id(void);
 int host_process_init(struct host_kernel *kernel);
 void host_process_exit(struct host_kernel *kernel);
 void host_task_gone(void *host, void *task, u32 pid);
@@ -257,11 +285,17 @@ bool host_in_callback(struct host_kernel *kernel);
 void host_each_kernel(void (*function)(struct host_kernel *kernel, u64 value),
 		      u64 value);
 struct host_kernel *host_kernel_of_address(u64 address);
+/* As host_each_kernel(), and no kernel comes or goes until the second. */
+void host_registry_hold(void (*function)(struct host_kernel *kernel, u64));
+void host_registry_release(void (*function)(struct host_kernel *kernel, u64));
 
 /* disk.c */
 int host_disk_io(void *host, struct ll_io *io);
 int host_disk_serve(struct host_kernel *kernel, struct ll_io *io);
 void host_disk_exit(struct host_kernel *kernel);
+
+/* inject.c */
+void host_inject_exit(struct host_kernel *kernel);
 
 /* fault.c and trampoline.S */
 int host_fault_init(void);

@@ -83,6 +83,26 @@ void host_each_kernel(void (*function)(struct host_kernel *kernel, u64 value),
 	pthread_mutex_unlock(&host_registry_lock);
 }
 
+void host_registry_hold(void (*function)(struct host_kernel *kernel, u64))
+{
+	struct host_slot *slot;
+
+	pthread_mutex_lock(&host_registry_lock);
+	for (slot = host_slots; slot < host_slots + host_slots_used; slot++)
+		if (slot->kernel)
+			function(slot->kernel, 0);
+}
+
+void host_registry_release(void (*function)(struct host_kernel *kernel, u64))
+{
+	struct host_slot *slot;
+
+	for (slot = host_slots; slot < host_slots + host_slots_used; slot++)
+		if (slot->kernel)
+			function(slot->kernel, 0);
+	pthread_mutex_unlock(&host_registry_lock);
+}
+
 /* ---- life ------------------------------------------------------------ */
 
 static struct host_kernel *host_kernel_new(void)
@@ -112,6 +132,7 @@ static void host_kernel_free(struct host_kernel *kernel)
 	host_unregister(kernel);
 	host_process_exit(kernel);
 	host_disk_exit(kernel);
+	host_inject_exit(kernel);
 	host_unload(kernel);
 	host_memory_exit(kernel);
 	host_log_exit(&kernel->log);
@@ -167,7 +188,10 @@ static int host_kernel_boot(struct host_kernel *kernel,
 	host_memory_trim(kernel);
 	code = host_process_init(kernel);
 	if (!code) {
+		/* Stacks of the boot's tasks, which live long. */
+		kernel->trimming = true;
 		host_process_call(kernel->init, LL_CALL_GUARD, none, &result);
+		kernel->trimming = false;
 		code = result.value;
 	}
 	if (code)
@@ -186,6 +210,7 @@ int host_kernel_open(const struct host_options *options,
 	if (!kernel)
 		return host_fail(error, -ENOMEM, "out of memory");
 	host_thread_prepare();
+	host_fork_init();
 	kernel->embedding = options->embedding;
 	kernel->command_line =
 		strdup(options->command_line ? options->command_line : "");
@@ -270,6 +295,11 @@ struct host_process *host_kernel_init(struct host_kernel *kernel)
 struct ll_host_ops *host_kernel_ops(struct host_kernel *kernel)
 {
 	return &kernel->ops;
+}
+
+bool host_kernel_serves(struct host_kernel *kernel)
+{
+	return host_in_callback(kernel);
 }
 
 u64 host_kernel_now(struct host_kernel *kernel)

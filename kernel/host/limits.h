@@ -35,13 +35,15 @@
 
 #define IMAGE_SEGMENTS 16
 #define IMAGE_DYNAMIC_ENTRIES 64
+/* Text, and data with bss: more than any kernel has. */
+#define IMAGE_MAX_BYTES (1 * GIB)
 /* Kernels in one process. */
 #define KERNELS 4096
 
 /* ---- waiting --------------------------------------------------------- */
 
 /* How often a thread that waits asks whether it was interrupted. */
-#define POLL_NS 100000000ULL
+#define POLL_NS 50000000ULL
 /* The virtual clock: rounds between two looks at the real one. */
 #define VIRTUAL_POLL_ROUNDS 4096
 /* Looks at an owned kernel before a call is queued: some microseconds. */

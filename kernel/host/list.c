@@ -34,6 +34,35 @@ void host_array_free(struct host_array *array)
 	*array = (struct host_array){ 0 };
 }
 
+bool host_goes_in_circles(struct host_circle *circle,
+			  const struct host_dirent *dirent)
+{
+	if (circle->seen++ == circle->next) {
+		circle->next = 2 * circle->next + 1;
+		circle->offset = dirent->offset;
+		circle->ino = dirent->ino;
+		strncpy(circle->name, dirent->name, sizeof(circle->name) - 1);
+		return false;
+	}
+	return dirent->offset == circle->offset &&
+	       dirent->ino == circle->ino &&
+	       !strncmp(dirent->name, circle->name, sizeof(circle->name) - 1);
+}
+
+/* Of the records that have just come. */
+static bool host_list_ends(struct host_circle *circle, const char *records,
+			   s64 bytes)
+{
+	for (s64 at = 0; at < bytes;) {
+		const struct host_dirent *dirent = (const void *)(records + at);
+
+		if (host_goes_in_circles(circle, dirent))
+			return false;
+		at += dirent->bytes;
+	}
+	return true;
+}
+
 static s64 host_list_call(struct host_process *process,
 			  struct host_listing *listing, s64 nr, u64 first,
 			  u64 second, u64 third)
@@ -47,13 +76,14 @@ static s64 host_list_call(struct host_process *process,
 static bool host_list_goes_on(struct host_listing *listing)
 {
 	return host_result_is_plain(&listing->result) &&
-	       !(listing->stop && listing->stop());
+	       !(listing->stop && listing->stop(listing->stop_argument));
 }
 
 /* 0 or -errno; what is wrong besides is in the result. */
 static s64 host_list_read(struct host_process *process,
 			  struct host_listing *listing, int fd)
 {
+	struct host_circle circle = { 0 };
 	char *room;
 	s64 bytes;
 
@@ -64,6 +94,8 @@ static s64 host_list_read(struct host_process *process,
 		bytes = host_list_call(process, listing, SYS_getdents64,
 				       (u64)fd, (u64)room, DENTS_BYTES);
 		listing->dents.bytes -= DENTS_BYTES;
+		if (!host_list_ends(&circle, room, bytes))
+			return -EUCLEAN;
 		if (bytes > 0)
 			listing->dents.bytes += (size_t)bytes;
 	} while (bytes > 0 && host_list_goes_on(listing));

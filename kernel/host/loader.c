@@ -25,6 +25,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "internal.h"
 
@@ -76,6 +77,41 @@ static int host_read_header(struct host_image *image, struct host_error *error)
 	return 0;
 }
 
+/* What is mapped is there, and small enough to be calculated with. */
+static bool host_segment_fits(const Elf64_Phdr *segment, u64 file_bytes)
+{
+	return segment->p_vaddr <= IMAGE_MAX_BYTES &&
+	       segment->p_memsz <= IMAGE_MAX_BYTES && segment->p_filesz &&
+	       segment->p_filesz <= segment->p_memsz &&
+	       segment->p_filesz <= file_bytes &&
+	       segment->p_offset <= file_bytes - segment->p_filesz;
+}
+
+static int host_check_sizes(struct host_image *image, struct host_error *error)
+{
+	const Elf64_Phdr *data = &image->data, *dynamic = &image->dynamic;
+	struct stat status;
+
+	if (fstat(image->fd, &status))
+		return host_fail(error, -errno, "cannot examine %s: %s",
+				 image->path, strerror(errno));
+	if (!host_segment_fits(&image->text, status.st_size) ||
+	    !host_segment_fits(data, status.st_size))
+		return host_fail(error, -ENOEXEC,
+				 "%s is truncated, or its segments are not "
+				 "those of a kernel image",
+				 image->path);
+	/* The dynamic section is read where it will be mapped. */
+	if (dynamic->p_vaddr < data->p_vaddr ||
+	    dynamic->p_vaddr % sizeof(u64) ||
+	    dynamic->p_filesz > data->p_filesz ||
+	    dynamic->p_vaddr - data->p_vaddr >
+		    data->p_filesz - dynamic->p_filesz)
+		return host_fail(error, -ENOEXEC, "%s has no relocations",
+				 image->path);
+	return 0;
+}
+
 static int host_read_segments(struct host_image *image,
 			      struct host_error *error)
 {
@@ -108,7 +144,7 @@ static int host_read_segments(struct host_image *image,
 				 "%s is not a kernel image: it must have one "
 				 "segment of text and one of data",
 				 image->path);
-	return 0;
+	return host_check_sizes(image, error);
 }
 
 /* Decide on all addresses and reserve them. */
@@ -230,7 +266,7 @@ static int host_relocate_relr(struct host_kernel *kernel, const u64 *entry,
 static int host_relocate_rela(struct host_kernel *kernel,
 			      const Elf64_Rela *entry, const Elf64_Rela *end)
 {
-	for (; entry < end; entry++) {
+	for (; entry + 1 <= end; entry++) {
 		if (ELF64_R_TYPE(entry->r_info) == R_X86_64_NONE)
 			continue;
 		if (ELF64_R_TYPE(entry->r_info) != R_X86_64_RELATIVE ||
@@ -242,23 +278,29 @@ static int host_relocate_rela(struct host_kernel *kernel,
 	return 0;
 }
 
+/* A half entry at the end would be read as a whole one. */
+static bool host_table_fits(u64 offset, u64 bytes, u64 limit)
+{
+	return bytes <= limit && offset <= limit - bytes &&
+	       offset % sizeof(u64) == 0 && bytes % sizeof(u64) == 0;
+}
+
 static int host_relocate(struct host_kernel *kernel, struct host_image *image,
 			 struct host_error *error)
 {
 	const Elf64_Dyn *dynamic =
 		(void *)(kernel->base + image->dynamic.p_vaddr);
+	const Elf64_Dyn *end =
+		dynamic + image->dynamic.p_filesz / sizeof(*dynamic);
 	u64 values[IMAGE_DYNAMIC_ENTRIES] = { 0 }, limit = image->text.p_filesz;
 	char *base = (char *)kernel->base;
 	int result;
 
-	if (!image->dynamic.p_vaddr || !host_in_data(kernel, (u64)dynamic))
-		return host_fail(error, -ENOEXEC, "%s has no relocations",
-				 image->path);
-	for (; dynamic->d_tag != DT_NULL; dynamic++)
-		if (dynamic->d_tag < IMAGE_DYNAMIC_ENTRIES)
+	for (; dynamic < end && dynamic->d_tag != DT_NULL; dynamic++)
+		if ((u64)dynamic->d_tag < IMAGE_DYNAMIC_ENTRIES)
 			values[dynamic->d_tag] = dynamic->d_un.d_val;
-	if (values[DT_RELA] + values[DT_RELASZ] > limit ||
-	    values[DT_RELR] + values[DT_RELRSZ] > limit)
+	if (!host_table_fits(values[DT_RELA], values[DT_RELASZ], limit) ||
+	    !host_table_fits(values[DT_RELR], values[DT_RELRSZ], limit))
 		return host_fail(error, -ENOEXEC,
 				 "%s has relocations outside of its text",
 				 image->path);
@@ -274,6 +316,30 @@ static int host_relocate(struct host_kernel *kernel, struct host_image *image,
 				 "%s has a relocation that is not relative",
 				 image->path);
 	return 0;
+}
+
+static bool host_in_text(struct host_kernel *kernel, struct host_image *image,
+			 u64 address)
+{
+	return address - kernel->base < image->text.p_filesz;
+}
+
+/* What an image says of itself is believed, if it was relocated at all. */
+static bool host_description_fits(struct host_kernel *kernel,
+				  struct host_image *image,
+				  const struct ll_image *found)
+{
+	u64 cpu = (u64)found->cpu;
+
+	return cpu % sizeof(u64) == 0 && host_in_data(kernel, cpu) &&
+	       host_in_data(kernel, cpu + sizeof(*found->cpu)) &&
+	       host_in_data(kernel, (u64)found->release) &&
+	       host_in_data(kernel, (u64)found->syscalls) &&
+	       host_in_text(kernel, image, (u64)found->enter) &&
+	       host_in_text(kernel, image, (u64)found->fault) &&
+	       host_in_text(kernel, image, found->text_start) &&
+	       host_in_text(kernel, image, found->text_end - 1) &&
+	       found->text_start < found->text_end;
 }
 
 static int host_check(struct host_kernel *kernel, struct host_image *image,
@@ -298,6 +364,11 @@ static int host_check(struct host_kernel *kernel, struct host_image *image,
 			"%s has a struct ll_cpu of %u bytes, this "
 			"library has one of %zu: build the image again",
 			image->path, found->cpu_bytes, sizeof(struct ll_cpu));
+	if (!host_description_fits(kernel, image, found))
+		return host_fail(error, -ENOEXEC,
+				 "%s is damaged: its description of itself "
+				 "points outside of it",
+				 image->path);
 	kernel->image = found;
 	kernel->cpu = found->cpu;
 	kernel->enter = found->enter;

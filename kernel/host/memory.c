@@ -29,6 +29,9 @@ int host_memory_init(struct host_kernel *kernel)
 	u64 granules = kernel->memory_bytes / GRANULE_BYTES + 1;
 
 	kernel->memfd = -1;
+	kernel->region.start = kernel->memory;
+	kernel->region.bytes = kernel->memory_bytes;
+	kernel->region.solid = kernel->arena - kernel->memory;
 	kernel->granules = calloc(granules / GRANULE_BITS + 1, sizeof(u64));
 	return kernel->granules ? host_guard_init(kernel) : -ENOMEM;
 }
@@ -38,12 +41,13 @@ void host_memory_exit(struct host_kernel *kernel)
 	if (kernel->memfd >= 0)
 		close(kernel->memfd);
 	kernel->memfd = -1;
+	host_region_forget(&kernel->region);
 	free(kernel->granules);
 	kernel->granules = NULL;
 	host_guard_exit(kernel);
 }
 
-static bool host_granule_is_shared(struct host_kernel *kernel, u64 granule)
+bool host_granule_is_shared(struct host_kernel *kernel, u64 granule)
 {
 	return kernel->granules[granule / GRANULE_BITS] >>
 		       granule % GRANULE_BITS &
@@ -73,7 +77,7 @@ int host_memory_prepare(struct host_kernel *kernel)
 	return host_memfd(kernel);
 }
 
-static bool host_page_is_zero(const u64 *page)
+bool host_page_is_zero(const u64 *page)
 {
 	const u64 *end = page + PAGE_BYTES / sizeof(*page);
 	u64 bits = 0;
@@ -110,6 +114,24 @@ void host_memory_trim(struct host_kernel *kernel)
 			madvise((void *)(address - run), run, MADV_DONTNEED);
 		run = 0;
 	}
+}
+
+/*
+ * A disk is attached: inodes and pages of files are about to fill the arena.
+ * What boot did not touch may come in large pages as well. Without a disk a
+ * kernel stays small.
+ */
+void host_memory_enlarge(struct host_kernel *kernel)
+{
+	u64 start = (kernel->arena + LARGE_PAGES_BYTES + WINDOW_ALIGN_BYTES) &
+		    ~(WINDOW_ALIGN_BYTES - 1);
+	u64 end = kernel->memory + kernel->memory_bytes;
+
+	if (kernel->enlarged || start >= end)
+		return;
+	kernel->enlarged = true;
+	/* Advice: a host without large pages is only slower. */
+	madvise((void *)start, end - start, MADV_HUGEPAGE);
 }
 
 struct host_move {
@@ -223,17 +245,40 @@ int host_memory_alias(void *host, u64 address, u64 offset, u64 bytes,
 	return 0;
 }
 
+static int host_hide(u64 start, u64 bytes)
+{
+	return mmap((void *)start, bytes, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
+		    0) == MAP_FAILED ?
+		       -errno :
+		       0;
+}
+
 /* ops->unalias */
 int host_memory_unalias(void *host, u64 address, u64 bytes)
 {
 	struct host_kernel *kernel = host;
 
+	int error;
+
 	if (!host_in_window(kernel, address, bytes))
 		return -EINVAL;
-	if (mmap((void *)address, bytes, PROT_NONE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
-		 0) == MAP_FAILED)
-		return -errno;
-	kernel->statistics.unaliases++;
-	return 0;
+	error = host_hide(address, bytes);
+	if (!error)
+		kernel->statistics.unaliases++;
+	return error;
+}
+
+int host_memory_forget_aliases(struct host_kernel *kernel)
+{
+	u64 granules = kernel->memory_bytes / GRANULE_BYTES + 1;
+	int error = host_hide(kernel->vmalloc, kernel->vmalloc_bytes);
+
+	if (!error)
+		error = host_hide(kernel->user, kernel->user_bytes);
+	memset(kernel->granules, 0,
+	       (granules / GRANULE_BITS + 1) * sizeof(u64));
+	close(kernel->memfd);
+	kernel->memfd = -1;
+	return error;
 }

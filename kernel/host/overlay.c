@@ -19,8 +19,9 @@
 static u64 host_bitmap_bytes(u64 bytes)
 {
 	u64 blocks = (bytes + OVERLAY_BLOCK_BYTES - 1) / OVERLAY_BLOCK_BYTES;
+	u64 words = blocks / WORD_BITS + 1;
 
-	return (blocks / WORD_BITS + 1) * sizeof(u64);
+	return (words * sizeof(u64) + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
 }
 
 static u64 host_block_bytes(u64 bytes)
@@ -37,44 +38,121 @@ static void *host_sparse(u64 bytes)
 	return memory == MAP_FAILED ? NULL : memory;
 }
 
-int host_overlay_init(struct host_disk *disk)
+static void host_overlay_set(struct host_disk *disk, void *blocks,
+			     void *present, u64 bytes)
 {
-	disk->blocks = host_sparse(host_block_bytes(disk->bytes));
-	disk->present = host_sparse(host_bitmap_bytes(disk->bytes));
-	disk->overlay_bytes = disk->bytes;
-	if (disk->blocks && disk->present)
-		return 0;
-	host_overlay_exit(disk);
-	return -ENOMEM;
+	disk->blocks = blocks;
+	disk->present = present;
+	disk->overlay_bytes = bytes;
+	host_region_forget(&disk->blocks_region);
+	host_region_forget(&disk->present_region);
+	disk->blocks_region.start = (u64)blocks;
+	disk->blocks_region.bytes = host_block_bytes(bytes);
+	disk->present_region.start = (u64)present;
+	disk->present_region.bytes = host_bitmap_bytes(bytes);
 }
 
-void host_overlay_exit(struct host_disk *disk)
+static void host_overlay_unmap(struct host_disk *disk)
 {
 	if (disk->blocks)
 		munmap(disk->blocks, host_block_bytes(disk->overlay_bytes));
 	if (disk->present)
 		munmap(disk->present, host_bitmap_bytes(disk->overlay_bytes));
-	disk->blocks = NULL;
-	disk->present = NULL;
 }
 
-/* The disk has grown: done here, where nobody else is using the overlay. */
+/* Two empty mappings for a disk of that size. */
+static int host_overlay_map(u64 bytes, char **blocks, u64 **present)
+{
+	*blocks = host_sparse(host_block_bytes(bytes));
+	*present = host_sparse(host_bitmap_bytes(bytes));
+	if (*blocks && *present)
+		return 0;
+	if (*blocks)
+		munmap(*blocks, host_block_bytes(bytes));
+	if (*present)
+		munmap(*present, host_bitmap_bytes(bytes));
+	return -ENOMEM;
+}
+
+int host_overlay_init(struct host_disk *disk)
+{
+	u64 *present;
+	char *blocks;
+
+	if (host_overlay_map(disk->bytes, &blocks, &present))
+		return -ENOMEM;
+	host_overlay_set(disk, blocks, present, disk->bytes);
+	return 0;
+}
+
+void host_overlay_exit(struct host_disk *disk)
+{
+	host_overlay_unmap(disk);
+	host_overlay_set(disk, NULL, NULL, 0);
+}
+
+/*
+ * The disk has grown: done here, where nobody else is using the overlay. What
+ * is mapped from a snapshot cannot grow with it and is copied.
+ */
 static int host_overlay_grow(struct host_disk *disk, u64 bytes)
 {
-	void *blocks, *present;
+	u64 block, blocks_before = disk->overlay_bytes / OVERLAY_BLOCK_BYTES;
+	u64 *present;
+	char *blocks;
 
-	blocks = mremap(disk->blocks, host_block_bytes(disk->overlay_bytes),
-			host_block_bytes(bytes), MREMAP_MAYMOVE);
-	if (blocks == MAP_FAILED)
+	if (host_overlay_map(bytes, &blocks, &present))
 		return -ENOMEM;
-	disk->blocks = blocks;
-	present = mremap(disk->present, host_bitmap_bytes(disk->overlay_bytes),
-			 host_bitmap_bytes(bytes), MREMAP_MAYMOVE);
-	if (present == MAP_FAILED)
-		return -ENOMEM;
-	disk->present = present;
-	disk->overlay_bytes = bytes;
+	memcpy(present, disk->present, host_bitmap_bytes(disk->overlay_bytes));
+	for (block = 0; block <= blocks_before; block++)
+		if (block * OVERLAY_BLOCK_BYTES < disk->overlay_bytes &&
+		    present[block / WORD_BITS] >> block % WORD_BITS & 1)
+			memcpy(blocks + block * OVERLAY_BLOCK_BYTES,
+			       disk->blocks + block * OVERLAY_BLOCK_BYTES,
+			       OVERLAY_BLOCK_BYTES);
+	host_overlay_unmap(disk);
+	host_overlay_set(disk, blocks, present, bytes);
 	return 0;
+}
+
+int host_overlay_save(struct host_disk *disk, struct host_image_file *file,
+		      struct host_saved_overlay *saved)
+{
+	int error;
+
+	saved->bytes = disk->bytes;
+	saved->overlay_bytes = disk->overlay_bytes;
+	saved->changed_blocks = disk->changed_blocks;
+	error = host_region_save(&disk->blocks_region, file,
+				 &saved->blocks_offset, NULL, NULL, NULL);
+	if (!error)
+		error = host_region_save(&disk->present_region, file,
+					 &saved->present_offset, NULL, NULL,
+					 NULL);
+	return error;
+}
+
+int host_overlay_restore(struct host_disk *disk, struct host_image_file *file,
+			 const struct host_saved_overlay *saved)
+{
+	u64 *present;
+	char *blocks;
+	int error;
+
+	if (disk->overlay_bytes != saved->overlay_bytes) {
+		if (host_overlay_map(saved->overlay_bytes, &blocks, &present))
+			return -ENOMEM;
+		host_overlay_unmap(disk);
+		host_overlay_set(disk, blocks, present, saved->overlay_bytes);
+	}
+	error = host_region_restore(&disk->blocks_region, file,
+				    saved->blocks_offset);
+	if (!error)
+		error = host_region_restore(&disk->present_region, file,
+					    saved->present_offset);
+	disk->bytes = saved->bytes;
+	disk->changed_blocks = saved->changed_blocks;
+	return error;
 }
 
 static bool host_is_present(struct host_disk *disk, u64 block)
@@ -240,7 +318,8 @@ static void host_overlay_clear(struct host_disk *disk, u64 offset, u64 bytes)
 	u64 first = (offset + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
 	u64 last = (offset + bytes) / PAGE_BYTES * PAGE_BYTES;
 
-	if (first >= last) {
+	/* What is mapped from a snapshot would come back from there. */
+	if (first >= last || disk->blocks_region.from) {
 		memset(disk->blocks + offset, 0, bytes);
 		return;
 	}

@@ -40,8 +40,27 @@ static void host_barrier(void)
 
 void host_own_begin(struct host_kernel *kernel)
 {
-	if (host_barrier_register())
+	bool alone;
+
+	pthread_mutex_lock(&kernel->lock);
+	alone = kernel->owner == 1 && host_barrier_register();
+	if (alone) {
+		kernel->busy = 0;
 		__atomic_store_n(&kernel->bias, host_self.id, __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&kernel->lock);
+	if (!alone)
+		host_give_up(kernel);
+}
+
+void host_own_revoke_locked(struct host_kernel *kernel)
+{
+	if (kernel->bias == NOBODY)
+		return;
+	__atomic_store_n(&kernel->bias, NOBODY, __ATOMIC_SEQ_CST);
+	host_barrier();
+	if (relaxed(&kernel->busy))
+		kernel->inherited = true;
 	else
 		__atomic_store_n(&kernel->owner, 0, __ATOMIC_RELEASE);
 }
@@ -51,14 +70,7 @@ void host_own_revoke(struct host_kernel *kernel)
 	if (relaxed(&kernel->bias) == NOBODY)
 		return;
 	pthread_mutex_lock(&kernel->lock);
-	if (kernel->bias != NOBODY) {
-		__atomic_store_n(&kernel->bias, NOBODY, __ATOMIC_SEQ_CST);
-		host_barrier();
-		if (relaxed(&kernel->busy))
-			kernel->inherited = true;
-		else
-			__atomic_store_n(&kernel->owner, 0, __ATOMIC_RELEASE);
-	}
+	host_own_revoke_locked(kernel);
 	pthread_mutex_unlock(&kernel->lock);
 }
 

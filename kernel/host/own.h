@@ -32,10 +32,14 @@
 
 #define relaxed(p) __atomic_load_n(p, __ATOMIC_RELAXED)
 
-/* Give the bias to the calling thread, which owns the kernel; and so lets go. */
+/*
+ * The calling thread, which owns the kernel, lets go, and has the bias if
+ * nobody waits.
+ */
 void host_own_begin(struct host_kernel *kernel);
 /* Take the bias away. Must not be called by a thread that is inside. */
 void host_own_revoke(struct host_kernel *kernel);
+void host_own_revoke_locked(struct host_kernel *kernel); /* under `lock` */
 /* Was the calling thread, which has lost the bias, inside then? */
 bool host_own_inherited(struct host_kernel *kernel);
 

@@ -19,6 +19,11 @@
 
 static u64 host_process_ids;
 
+u64 host_process_new_id(void)
+{
+	return __atomic_add_fetch(&host_process_ids, 1, __ATOMIC_RELAXED);
+}
+
 /* ---- tasks ----------------------------------------------------------- */
 
 static struct host_task **host_bucket(struct host_kernel *kernel, u32 pid)
@@ -26,7 +31,7 @@ static struct host_task **host_bucket(struct host_kernel *kernel, u32 pid)
 	return &kernel->buckets[pid % TASK_BUCKETS];
 }
 
-static struct host_task *host_task_new(struct host_kernel *kernel)
+struct host_task *host_task_new(struct host_kernel *kernel)
 {
 	struct host_task *task = calloc(1, sizeof(*task));
 
@@ -150,8 +155,7 @@ static struct host_process *host_process_new(struct host_kernel *kernel,
 	if (!process)
 		return NULL;
 	process->kernel = kernel;
-	process->id =
-		__atomic_add_fetch(&host_process_ids, 1, __ATOMIC_RELAXED);
+	process->id = process->serial = host_process_new_id();
 	process->pid = task->pid;
 	pthread_mutex_init(&process->spawn_lock, NULL);
 	host_adopt(process, task);

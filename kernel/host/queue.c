@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include "own.h"
 #include "runner.h"
 
 static void host_queue(struct host_kernel *kernel, struct host_wait *wait)
@@ -120,12 +121,15 @@ struct host_wait *host_fresh(struct host_kernel *kernel)
 enum host_admission host_admit(struct host_kernel *kernel,
 			       struct host_wait *wait)
 {
-	u32 owner = load(&kernel->owner);
+	u32 owner;
 
 	if (kernel->dead)
 		return ADMIT_DEAD;
 	if (!wait->task->task)
 		return ADMIT_GONE;
+	/* It may have been given away again since the caller looked. */
+	host_own_revoke_locked(kernel);
+	owner = load(&kernel->owner);
 	while (owner != 2)
 		if (__atomic_compare_exchange_n(
 			    &kernel->owner, &owner, owner + 1, false,

@@ -50,6 +50,7 @@ static void host_die(struct host_kernel *kernel)
 	__atomic_store_n(&kernel->dead, true, __ATOMIC_RELEASE);
 	__atomic_store_n(&kernel->bias, NOBODY, __ATOMIC_RELAXED);
 	kernel->inherited = false;
+	kernel->busy = 0;
 	for (wait = kernel->waits; wait; wait = next) {
 		next = wait->next;
 		if (load(&wait->state) != WAIT_QUEUED)
@@ -114,6 +115,11 @@ static inline void host_leave(struct host_kernel *kernel)
 {
 	if (unlikely(!host_disown(kernel)))
 		host_leave_slowly(kernel);
+}
+
+void host_give_up(struct host_kernel *kernel)
+{
+	host_leave(kernel);
 }
 
 /* ---- the runner ------------------------------------------------------ */

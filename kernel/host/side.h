@@ -83,6 +83,7 @@ struct host_side {
 			      struct host_disk **disk);
 	int (*detach)(struct host_disk *disk);
 	u32 (*index)(struct host_disk *disk);
+	u64 (*bytes)(struct host_disk *disk);
 	u64 (*changes)(struct host_disk *disk);
 	int (*resize)(struct host_disk *disk, u64 bytes);
 };

@@ -135,6 +135,9 @@ struct ll_call *host_idle(struct host_kernel *kernel, struct host_wait *wait)
 	u64 until = cpu->idle_until;
 	int result = 0;
 
+	if (until != LL_FOREVER)
+		until -= kernel->clock_ahead;
+
 	kernel->statistics.idle_exits++;
 	if (load(&cpu->attention))
 		return NULL;

@@ -10,6 +10,12 @@
  * and in steps when they are longer than the kernel takes at once. An entry
  * that has vanished between getdents and statx is no error; other failures are
  * collected with the path they belong to, and the walk goes on.
+ *
+ * A damaged file system may have directories that contain themselves, or each
+ * other many times over: a walk without end. So a directory that is the same as
+ * one above it is not entered, and on a block device none is entered twice; the
+ * answer to both is ELOOP. (Elsewhere directories may share their numbers: those
+ * of /proc do.) A file system that is mounted twice has two volumes here.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,6 +28,7 @@
 #include "limits.h"
 
 #define WALK_PATH_BYTES 4096 /* PATH_MAX, with its zero */
+#define WALK_TOP SIZE_MAX /* the parent of what is in the top */
 #define WALK_RESOLVE_IN_TREE 0x0e /* no magic link, no symlink, beneath */
 
 struct host_open_how {
@@ -41,7 +48,7 @@ static s64 host_walk_call(struct host_walk *walk, s64 nr, u64 first,
 static bool host_walk_goes_on(struct host_walk *walk)
 {
 	return !walk->out_of_memory && host_result_is_plain(&walk->result) &&
-	       !(walk->stop && walk->stop());
+	       !(walk->stop && walk->stop(walk->stop_argument));
 }
 
 /* Closing must not hide the result of the call that walking stops for. */
@@ -93,9 +100,114 @@ static size_t host_walk_path(struct host_walk *walk, size_t parent_at,
 	return start;
 }
 
+static struct host_walk_entry *host_walk_at(struct host_walk *walk,
+						size_t index)
+{
+	return (struct host_walk_entry *)walk->entries.data + index;
+}
+
+/* Of the entry itself, which may move; of the top for its index. */
+static struct host_statx host_walk_status(struct host_walk *walk,
+					      size_t index)
+{
+	struct host_statx status = walk->top;
+
+	if (index != WALK_TOP)
+		memcpy(&status, host_walk_at(walk, index)->status,
+		       HOST_STATX_KEPT_BYTES);
+	return status;
+}
+
+static size_t host_walk_volume(struct host_walk *walk, size_t index)
+{
+	return index == WALK_TOP ? 0 :
+					  host_walk_at(walk, index)->volume;
+}
+
+static bool host_walk_same(struct host_walk *walk, size_t one,
+			     size_t other)
+{
+	struct host_statx first = host_walk_status(walk, one);
+	struct host_statx second = host_walk_status(walk, other);
+
+	return first.ino == second.ino &&
+	       first.dev_major == second.dev_major &&
+	       first.dev_minor == second.dev_minor &&
+	       host_walk_volume(walk, one) ==
+		       host_walk_volume(walk, other);
+}
+
+static bool host_walk_is_below_itself(struct host_walk *walk,
+					size_t index)
+{
+	size_t above = index;
+
+	do {
+		above = host_walk_at(walk, above)->parent;
+		if (host_walk_same(walk, index, above))
+			return true;
+	} while (above != WALK_TOP);
+	return false;
+}
+
+/* The place of a directory in the table: of itself, or a free one. */
+static size_t *host_walk_slot(struct host_walk *walk, size_t index)
+{
+	u64 hash = host_walk_status(walk, index).ino * 0x9e3779b97f4a7c15;
+	size_t at = hash >> 20;
+
+	for (;; at++) {
+		size_t *slot =
+			&walk->entered[at & (walk->entered_room - 1)];
+
+		if (!*slot || host_walk_same(walk, *slot - 1, index))
+			return slot;
+	}
+}
+
+static bool host_walk_grow_table(struct host_walk *walk)
+{
+	size_t room = walk->entered_room, *old = walk->entered;
+
+	if (room > 2 * walk->nr_entered)
+		return true;
+	walk->entered_room = room ? 2 * room : 256;
+	walk->entered = calloc(walk->entered_room, sizeof(*old));
+	if (!walk->entered) {
+		walk->entered = old;
+		walk->entered_room = room;
+		walk->out_of_memory = true;
+		return false;
+	}
+	for (size_t at = 0; at < room; at++)
+		if (old[at])
+			*host_walk_slot(walk, old[at] - 1) = old[at];
+	free(old);
+	return true;
+}
+
+/* A directory that is entered for the first time, by all that is known? */
+static bool host_walk_is_new(struct host_walk *walk, size_t index)
+{
+	size_t *slot;
+
+	if (host_walk_is_below_itself(walk, index))
+		return false;
+	if (!host_walk_status(walk, index).dev_major)
+		return true;
+	if (!host_walk_grow_table(walk))
+		return false;
+	slot = host_walk_slot(walk, index);
+	if (*slot)
+		return false;
+	*slot = index + 1;
+	walk->nr_entered++;
+	return true;
+}
+
 static void host_walk_entry(struct host_walk *walk, int fd,
-			      size_t parent_at, size_t parent_bytes,
-			      const char *name)
+			      size_t parent, size_t parent_at,
+			      size_t parent_bytes, const char *name)
 {
 	size_t name_bytes = strlen(name);
 	size_t bytes = parent_bytes + (parent_bytes != 0) + name_bytes;
@@ -124,25 +236,35 @@ static void host_walk_entry(struct host_walk *walk, int fd,
 	}
 	entry->path_at = path_at;
 	entry->path_bytes = bytes;
+	entry->parent = parent;
 	memcpy(entry->status, &status, sizeof(entry->status));
+	entry->volume = status.attributes & HOST_STATX_MOUNT_ROOT ?
+				path_at :
+				host_walk_volume(walk, parent);
 }
 
 /* All entries of an open directory. */
 static void host_walk_directory(struct host_walk *walk, int fd,
-				  size_t path_at, size_t path_bytes)
+				  size_t index, size_t path_at,
+				  size_t path_bytes)
 {
+	struct host_circle circle = { 0 };
 	s64 bytes;
 
 	do {
 		bytes = host_walk_call(walk, SYS_getdents64, (u64)fd,
-				       (u64)walk->dents, DENTS_BYTES,
+					 (u64)walk->dents, DENTS_BYTES,
 					 0, 0);
 		for (s64 at = 0; at < bytes && host_walk_goes_on(walk);) {
 			struct host_dirent *dirent =
 				(struct host_dirent *)(walk->dents + at);
 
+			if (host_goes_in_circles(&circle, dirent)) {
+				bytes = -EUCLEAN;
+				break;
+			}
 			if (!host_is_dot(dirent->name))
-				host_walk_entry(walk, fd, path_at,
+				host_walk_entry(walk, fd, index, path_at,
 						  path_bytes, dirent->name);
 			at += dirent->bytes;
 		}
@@ -198,31 +320,41 @@ static int host_walk_open(struct host_walk *walk, int top,
 static void host_walk_below(struct host_walk *walk, int top,
 			      size_t index)
 {
-	struct host_walk_entry *entry =
-		(struct host_walk_entry *)walk->entries.data + index;
+	struct host_walk_entry *entry = host_walk_at(walk, index);
 	size_t path_at = entry->path_at, path_bytes = entry->path_bytes;
-	struct host_statx status;
+	struct host_statx status = host_walk_status(walk, index);
 	int fd;
 
-	memcpy(&status, entry->status, sizeof(entry->status));
 	if (!S_ISDIR(status.mode))
 		return;
 	if (!walk->follow_mounts &&
 	    (status.attributes & HOST_STATX_MOUNT_ROOT))
 		return;
+	if (!host_walk_is_new(walk, index)) {
+		host_walk_error(walk, path_at, path_bytes, ELOOP);
+		return;
+	}
 	fd = host_walk_open(walk, top, walk->paths.data + path_at);
 	if (fd < 0) {
 		if (host_walk_goes_on(walk))
 			host_walk_error(walk, path_at, path_bytes, -fd);
 		return;
 	}
-	host_walk_directory(walk, fd, path_at, path_bytes);
+	host_walk_directory(walk, fd, index, path_at, path_bytes);
 	host_walk_close(walk, fd);
 }
 
 static void host_walk_tree(struct host_walk *walk, int top)
 {
-	host_walk_directory(walk, top, 0, 0);
+	s64 code = host_walk_call(walk, SYS_statx, (u64)top, (u64)"",
+				    HOST_AT_EMPTY_PATH, HOST_STATX_MASK,
+				    (u64)&walk->top);
+
+	if (!host_walk_goes_on(walk))
+		return;
+	if (code < 0)
+		host_walk_error(walk, 0, 0, (int)-code);
+	host_walk_directory(walk, top, WALK_TOP, 0, 0);
 	for (size_t index = 0;
 	     host_walk_goes_on(walk) &&
 	     index < walk->entries.bytes / sizeof(struct host_walk_entry);
@@ -257,6 +389,8 @@ void host_walk_free(struct host_walk *walk)
 {
 	free(walk->dents);
 	walk->dents = NULL;
+	free(walk->entered);
+	walk->entered = NULL;
 	host_array_free(&walk->paths);
 	host_array_free(&walk->entries);
 	host_array_free(&walk->errors);

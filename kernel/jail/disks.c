@@ -334,6 +334,11 @@ u32 jail_disk_index(struct host_disk *host)
 	return jail_disk_of(host)->index;
 }
 
+u64 jail_disk_bytes(struct host_disk *disk)
+{
+	return jail_disk_of(disk)->bytes;
+}
+
 u64 jail_disk_changes(struct host_disk *host)
 {
 	struct jail_disk *disk = jail_disk_of(host);

@@ -398,6 +398,7 @@ const struct host_side jail_side = {
 	.attach_foreign = jail_attach_foreign,
 	.detach = jail_detach,
 	.index = jail_disk_index,
+	.bytes = jail_disk_bytes,
 	.changes = jail_disk_changes,
 	.resize = jail_resize,
 };

@@ -161,6 +161,7 @@ int jail_attach_foreign(struct host_kernel *kernel, void *backing, u64 bytes,
 			u32 sector_bytes, u32 flags, struct host_disk **disk);
 int jail_detach(struct host_disk *disk);
 u32 jail_disk_index(struct host_disk *disk);
+u64 jail_disk_bytes(struct host_disk *disk);
 u64 jail_disk_changes(struct host_disk *disk);
 int jail_resize(struct host_disk *disk, u64 bytes);
 void jail_disks_exit(struct jail *jail);

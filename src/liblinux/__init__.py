@@ -43,18 +43,27 @@ if TYPE_CHECKING:
     from liblinux._errors import LiblinuxError as LiblinuxError
     from liblinux._errors import MountError as MountError
     from liblinux._errors import Waiter as Waiter
+    from liblinux._faults import Faults as Faults
+    from liblinux._faults import Injection as Injection
+    from liblinux._inject import HostFaults as HostFaults
+    from liblinux._inject import Injected as Injected
     from liblinux._kernel import Kernel as Kernel
     from liblinux._library import images as images
     from liblinux._mmap import Mapping as Mapping
     from liblinux._mount import Mount as Mount
     from liblinux._process import Process as Process
+    from liblinux._snapshot import Snapshot as Snapshot
     from liblinux._symbols import Frame as Frame
 
 __all__ = [
     "BuildError",
     "Deadlock",
     "Disk",
+    "Faults",
     "Frame",
+    "HostFaults",
+    "Injected",
+    "Injection",
     "Kernel",
     "KernelClosed",
     "KernelDied",
@@ -66,6 +75,7 @@ __all__ = [
     "Partition",
     "Process",
     "Record",
+    "Snapshot",
     "Waiter",
     "images",
 ]
@@ -78,7 +88,11 @@ _HOMES = {
     "BuildError": "_errors",
     "Deadlock": "_errors",
     "Disk": "_disk",
+    "Faults": "_faults",
     "Frame": "_symbols",
+    "HostFaults": "_inject",
+    "Injected": "_inject",
+    "Injection": "_faults",
     "Kernel": "_kernel",
     "KernelClosed": "_errors",
     "KernelDied": "_errors",
@@ -90,6 +104,7 @@ _HOMES = {
     "Partition": "_disk",
     "Process": "_process",
     "Record": "_dmesg",
+    "Snapshot": "_snapshot",
     "Waiter": "_errors",
     "images": "_library",
 }

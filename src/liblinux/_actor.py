@@ -192,6 +192,23 @@ class Actor:
             if view is not None:
                 view.release()
 
+    def _flush_files(self) -> None:
+        for file in list(self._writers):
+            if not file.closed:
+                file.flush()
+
+    def _lose_files(self, since: int) -> None:
+        """The process is again what it was when so many files had been opened."""
+        self.os._lose_files(since)
+        for file in list(self._writers):
+            raw: Any = getattr(file, "buffer", file)
+            if getattr(raw, "raw", raw).lost:
+                self._writers.discard(file)
+
+    def _all_views(self) -> set[int]:
+        """The mappings that are in use, by identity."""
+        return {id(mapping) for mapping in self._mappings if not mapping.closed} | self._views.keys()
+
     def _read_text(self, path: str) -> str:
         """The content of a small file of the kernel's own, of /proc or /sys."""
         fd = self.os.open(path, self.os.O_RDONLY)

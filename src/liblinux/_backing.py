@@ -1,8 +1,9 @@
 """What a block device of the kernel can be made of, on the host's side.
 
 Three kinds, as the native layer knows them: a descriptor (the fast path, all in
-C), a buffer, and an object with `pread`, `pwrite`, `flush` and `discard`. This
-module opens, checks and locks paths, and adapts Python's file-like objects.
+C), a buffer, and an object with `pread`, `pwrite`, `flush` and `discard` (see
+:class:`DeviceObject`). This module opens, checks and locks paths, and adapts
+Python's file-like objects.
 
 Locks: an image is locked with flock(2), exclusively by who writes it and shared
 by who reads it (an overlay is a reader), because a file system whose blocks
@@ -21,7 +22,16 @@ import stat
 
 from liblinux._typing import Any, Protocol
 
-__all__ = ["FileAdapter", "check_size", "is_file_object", "lock_image", "open_image_file", "plain_descriptor"]
+__all__ = [
+    "DeviceObject",
+    "FileAdapter",
+    "check_size",
+    "is_device_object",
+    "is_file_object",
+    "lock_image",
+    "open_image_file",
+    "plain_descriptor",
+]
 
 
 class ReadableObject(Protocol):
@@ -29,6 +39,23 @@ class ReadableObject(Protocol):
 
     def read(self, size: int, /) -> bytes: ...
     def seek(self, offset: int, whence: int = 0, /) -> int: ...
+
+
+class DeviceObject(Protocol):
+    """An object that is a block device by itself: it is asked what the kernel asks.
+
+    Offsets and lengths are in bytes and whole sectors. A write with `stable`
+    must be on stable storage when it returns (FUA); any other may stay in a
+    cache until `flush()`. An exception becomes the kernel's I/O error, an
+    OSError with its errno.
+    """
+
+    @property
+    def size(self) -> int: ...
+    def pread(self, offset: int, buffer: memoryview, /) -> object: ...
+    def pwrite(self, offset: int, data: memoryview, stable: bool, /) -> object: ...
+    def flush(self) -> object: ...
+    def discard(self, offset: int, length: int, /) -> object: ...
 
 
 def open_image_file(path: str | bytes, *, writable: bool) -> int:
@@ -90,6 +117,14 @@ def is_file_object(source: object) -> bool:
     """Whether `source` can be read and positioned like a file."""
     return callable(getattr(source, "seek", None)) and (
         callable(getattr(source, "readinto", None)) or callable(getattr(source, "read", None))
+    )
+
+
+def is_device_object(source: object) -> bool:
+    """Whether `source` has all that a :class:`DeviceObject` has."""
+    methods = ("pread", "pwrite", "flush", "discard")
+    return isinstance(getattr(source, "size", None), int) and all(
+        callable(getattr(source, method, None)) for method in methods
     )
 
 
@@ -165,8 +200,8 @@ class FileAdapter:
         buffer[: len(data)] = data
         return len(data)
 
-    def pwrite(self, offset: int, data: memoryview) -> None:
-        """Write all of `data` at `offset`."""
+    def pwrite(self, offset: int, data: memoryview, stable: bool) -> None:
+        """Write all of `data` at `offset`; files know no other way to make it `stable` than a flush."""
         with self._lock:
             self._source.seek(offset)
             done = 0
@@ -176,6 +211,8 @@ class FileAdapter:
                     raise OSError(errno.EIO, f"the file object took no more at byte {offset + done}")
                 # A write method that returns nothing has, by custom, written all.
                 done = len(data) if count is None else done + count
+            if stable and self._flush is not None:
+                self._flush()
 
     def flush(self) -> None:
         """Hand written data on, if the object knows how."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 
 from liblinux._backing import (
+    DeviceObject,
     FileAdapter,
     check_size,
+    is_device_object,
     is_file_object,
     lock_image,
     open_image_file,
@@ -117,6 +119,13 @@ class Disk:
             self._source.flush()
         self._source = None
 
+    def _forget(self) -> None:
+        """The kernel was put back to an instant before it was attached."""
+        if self._attached:
+            self._native.forget()
+        self._attached = False
+        self._source = None
+
     def _read_partitions(self) -> list[Partition]:
         directory = f"/sys/block/{self.name}"
         names = self._kernel.os.listdir(directory)
@@ -165,10 +174,12 @@ def attach(kernel: Kernel, source: Any, *, readonly: bool, overlay: bool, sector
     try:
         view = memoryview(source)
     except TypeError:
+        if is_device_object(source):
+            return _attach_device(kernel, source, sector_size, readonly, overlay)
         if not is_file_object(source):
             raise TypeError(
-                "a disk is made of a path, a bytes-like object or a binary file object with seek(), "
-                f"not of {type(source).__name__}"
+                "a disk is made of a path, a bytes-like object, a binary file object with seek(), "
+                f"or an object with size, pread, pwrite, flush and discard, not of {type(source).__name__}"
             ) from None
         return _attach_file(kernel, source, sector_size, readonly, overlay)
     return _attach_buffer(kernel, view, sector_size, readonly, overlay)
@@ -193,6 +204,13 @@ def _attach_buffer(kernel: Kernel, view: memoryview, sector: int, readonly: bool
     readonly = readonly or (view.readonly and not overlay)
     native = kernel._native.attach_buffer(view.cast("B"), sector, readonly=readonly and not overlay, overlay=overlay)
     return Disk(kernel, native, view, readonly=readonly)
+
+
+def _attach_device(kernel: Kernel, source: DeviceObject, sector: int, readonly: bool, overlay: bool) -> Disk:
+    check_size(source.size, sector, f"the {type(source).__name__} object")
+    readonly = readonly and not overlay
+    native = kernel._native.attach_object(source, source.size, sector, readonly=readonly, overlay=overlay, discard=True)
+    return Disk(kernel, native, source, readonly=readonly)
 
 
 def _attach_file(kernel: Kernel, source: Any, sector: int, readonly: bool, overlay: bool) -> Disk:

@@ -42,7 +42,9 @@ __all__ = [
 # Of a failed mount or of a panic only the end of the log is worth a reader's time.
 _SHOWN_RECORDS = 12
 _SHOWN_FRAMES = 16
+_SHOWN_CALLERS = 4
 _WARNING = 4  # of syslog's levels
+_BOOTED = "Run /init as init process"
 _TRACE_RECORDS = ("Call trace:", " ?")
 
 
@@ -105,10 +107,11 @@ class KernelPanic(LiblinuxError):
             doing = f"in the system call {self.syscall}" if self.syscall else "in no system call"
             lines.append(f"task {self.task}, pid {self.pid}, {doing}")
         lines.extend(f"from {frame}" for frame in self.backtrace[1:_SHOWN_FRAMES])
-        # Warnings and worse, but not what is above already.
+        # Warnings and worse, but not of the boot, and not what is above already.
+        booted = max((at for at, record in enumerate(self.log) if record.text.startswith(_BOOTED)), default=0)
         said = [
             record.text
-            for record in self.log
+            for record in self.log[booted:]
             if record.level <= _WARNING and not record.text.startswith(_TRACE_RECORDS)
         ]
         lines.extend(f"kernel: {text}" for text in said[-_SHOWN_RECORDS:])
@@ -170,21 +173,27 @@ class Waiter(Value):
     """A task that waits, as a :class:`Deadlock` names it.
 
     `task` is its name, `pid` its number; `syscall` the system call it waits in,
-    None for a task of the kernel's own; `place` the function of the kernel that
-    waits. An `uninterruptible` wait does not end with a signal either.
+    None for a task of the kernel's own. An `uninterruptible` wait does not end
+    with a signal either. `backtrace` has the :class:`Frame` objects from the
+    function that waits outwards.
     """
 
     task: str
     pid: int
     syscall: str | None
-    place: Frame | None
     uninterruptible: bool
+    backtrace: tuple[Frame, ...]
+
+    @property
+    def function(self) -> str:
+        """The function of the kernel that waits, or ""."""
+        return self.backtrace[0].function.partition(".")[0] if self.backtrace else ""
 
     def __str__(self) -> str:
         how = "waits uninterruptibly" if self.uninterruptible else "waits"
-        place = f" in {self.place.function}" if self.place else ""
-        call = f" for the system call {self.syscall}" if self.syscall else ""
-        return f"task {self.task}, pid {self.pid}, {how}{place}{call}"
+        call = f" in the system call {self.syscall}" if self.syscall else ""
+        place = " < ".join(frame.function for frame in self.backtrace[:_SHOWN_CALLERS])
+        return f"task {self.task}, pid {self.pid}, {how}{call}: {place}"
 
 
 class Deadlock(LiblinuxError):

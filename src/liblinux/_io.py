@@ -39,6 +39,8 @@ class KernelFile(io.RawIOBase):
         self.mode = mode
         self._os = system
         self._fd = fd
+        system._files += 1
+        self._number = system._files
         self._closefd = closefd
         self._reads = "r" in mode or "+" in mode
         self._writes = mode[0] in "wxa" or "+" in mode
@@ -140,7 +142,7 @@ class KernelFile(io.RawIOBase):
         try:
             super().close()
         finally:
-            if self._closefd and not self._os.closed:
+            if self._closefd and not self._os.closed and not self.lost:
                 self._os.close(self._fd)
 
     def _bytes_left(self) -> int:
@@ -152,9 +154,16 @@ class KernelFile(io.RawIOBase):
         except OSError:
             return 0
 
+    @property
+    def lost(self) -> bool:
+        """Whether it was opened after the snapshot that the kernel was put back to."""
+        return any(self._number in numbers for numbers in self._os._lost_files)
+
     def _check_open(self) -> None:
         if self.closed:
             raise ValueError("I/O operation on closed file")
+        if self._os._lost_files and self.lost:
+            raise ValueError("the file was opened after the snapshot that its kernel was put back to; open it again")
 
     def _check_readable(self) -> None:
         self._check_open()

@@ -13,6 +13,7 @@ from liblinux import _abi, _faulthandler, _native
 from liblinux import _disk as disks
 from liblinux import _mount as mounts
 from liblinux import _process as processes
+from liblinux import _snapshot as snapshots
 from liblinux._actor import Actor
 from liblinux._dmesg import KernelLog, Record
 from liblinux._library import find_image, find_jail
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from liblinux._disk import Disk
+    from liblinux._faults import Faults
+    from liblinux._inject import HostFaults
     from liblinux._mount import Mount
     from liblinux._process import Process
+    from liblinux._snapshot import Snapshot
 
 __all__ = ["Kernel"]
 
@@ -68,8 +72,8 @@ class Kernel(Actor):
     "virtual" for a clock that jumps to the next event when all tasks wait;
     `seed` of all its randomness (int, str or bytes; None takes one from the host,
     to be found in `kernel.seed`); `version` of the kernel ("6.12", "6.1", a
-    release, or the path of an image); `command_line`, see the kernel document
-    admin-guide/kernel-parameters; `realtime`, the time of day at boot under the
+    release, "6.12-debug" for one with fault injection, or an image's path);
+    `command_line`, see the kernel document admin-guide/kernel-parameters; `realtime`, the time of day at boot under the
     virtual clock, in nanoseconds since 1970.
 
     `isolated=True` puts the kernel into a child process that has no rights but to
@@ -164,6 +168,40 @@ class Kernel(Actor):
         return self._native.dead
 
     @property
+    def faults(self) -> Faults:
+        """Ways to make parts of this kernel fail; see :class:`Faults`. It must be built for that."""
+        from liblinux._faults import Faults  # noqa: PLC0415 - for few programs
+
+        return Faults(self)
+
+    def inject(
+        self,
+        seed: int = 0,
+        *,
+        read_error: float = 0.0,
+        write_error: float = 0.0,
+        torn_write: float = 0.0,
+        flush_error: float = 0.0,
+        alias_failure: float = 0.0,
+        clock_jump: float = 0.0,
+        jump_seconds: float = 60.0,
+        errno: int = errno.EIO,
+    ) -> HostFaults:
+        """Let the host misbehave during a `with` statement, on a schedule that `seed` repeats.
+
+        Chances are numbers from 0 to 1, for each occasion: a disk's read, write or
+        flush fails with `errno`; a write fails after some of its sectors
+        (`torn_write`; of a Python object's disk after none); no memory can be
+        mapped (`alias_failure`), which a kernel may not survive; the real clock
+        jumps ahead by up to `jump_seconds` when it is read. In any kernel, unlike
+        `faults`. Returns a :class:`HostFaults` with what happened in `counts`.
+        """
+        from liblinux._inject import HostFaults  # noqa: PLC0415 - for few programs
+
+        chances = (read_error, write_error, torn_write, flush_error, alias_failure, clock_jump)
+        return HostFaults(self, seed, chances, jump_seconds, errno)
+
+    @property
     def disks(self) -> tuple[Disk, ...]:
         """The disks that are attached."""
         return tuple(self._disks)
@@ -188,9 +226,13 @@ class Kernel(Actor):
         """Make a block device of an image; returns a :class:`Disk`.
 
         `source` is the path of an image file or block device, a bytes-like
-        object (one that cannot be written becomes a read-only disk), or a
-        binary file object. `overlay=True` keeps all writes in memory and leaves
-        the source untouched. `sector_size` in bytes, 512 to 4096. An image file
+        object (one that cannot be written becomes a read-only disk), a binary
+        file object, or an object that is a device by itself: it has `size` and
+        the methods `pread(offset, buffer)`, `pwrite(offset, data, stable)`,
+        `flush()` and `discard(offset, length)`, and is asked exactly what the
+        kernel asks (`stable`: a write that is not to stay in a cache, FUA).
+        `overlay=True` keeps all writes in memory and leaves the source untouched.
+        `sector_size` in bytes, 512 to 4096. An image file
         is locked as long as it is attached: one writer or many readers.
 
         Raises FileNotFoundError, IsADirectoryError, PermissionError (also for a
@@ -269,6 +311,47 @@ class Kernel(Actor):
         """The kernel's log since boot; every record has also gone to logging "liblinux.kernel"."""
         return self._log.records()
 
+    def snapshot(self) -> Snapshot:
+        """Keep the kernel as it is now; returns what :meth:`restore` takes.
+
+        Memory, processes, open files, mounts, clocks, random state and overlays
+        are kept; nothing of the host is. So every disk must be readonly or have
+        overlay=True. Files that are open for writing are flushed first.
+
+        Raises OSError (EROFS) when a disk writes to what it is made of,
+        BlockingIOError while another thread is in a call of this kernel,
+        KernelPanic when it is dead.
+        """
+        self._check_open()
+        return snapshots.take(self)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Put the kernel back to `snapshot`, in place; a dead kernel lives again.
+
+        Disks attached and processes started since are gone; files opened since
+        raise ValueError when they are used. Those that were closed since are open
+        again inside the kernel, without an object for them. With clock="real" the
+        time in between has passed. A snapshot can be used any number of times.
+
+        Raises ValueError for a snapshot of another kernel, BufferError while
+        mappings made since are in use, OSError (ENODEV) when a disk of then has
+        been detached, BlockingIOError while another thread is in a call.
+        """
+        self._check_open()
+        snapshots.restore(self, snapshot)
+
+    def fork(self) -> int:
+        """os.fork() with this kernel: parent and child each have their own; returns the child's pid, or 0 there.
+
+        Every kernel of the process is copied, also by a plain os.fork(). What
+        this adds: open files are flushed first, so that nothing is written twice,
+        and RuntimeError is raised when other threads run, which would not be in
+        the child. An image that is written to becomes an overlay in the child:
+        the file stays the parent's. The child does not close kernels by itself
+        when it ends.
+        """
+        return snapshots.fork(self)
+
     def close(self) -> None:
         """End processes, write back and unmount everything, and drop the kernel. Twice does nothing.
 
@@ -307,7 +390,9 @@ class Kernel(Actor):
         try:
             self.os.write(fd, data)
         finally:
-            self.os.close(fd)
+            # Else the second exception of a kernel that died would hide the first.
+            if self.dead is None:
+                self.os.close(fd)
 
     # ---- the way up and the way down -----------------------------------------
 
@@ -405,6 +490,14 @@ def make_seed(seed: int | str | bytes | None) -> bytes:
     import hashlib  # noqa: PLC0415 - brings in OpenSSL, and most kernels have no such seed
 
     return hashlib.sha512(b"liblinux seed " + raw).digest()
+
+
+def _after_fork() -> None:
+    for kernel in list(_open_kernels):
+        kernel._native.forked()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 @atexit.register

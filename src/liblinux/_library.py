@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["DEFAULT_SERIES", "find_image", "find_jail", "images"]
+__all__ = ["DEBUG", "DEFAULT_SERIES", "find_image", "find_jail", "images"]
 
 DEFAULT_SERIES = "6.12"
+# How the release of a kernel of kernel/config/debug.config ends.
+DEBUG = "-debug"
 _DIRECTORY = os.path.join(os.path.dirname(__file__), "lib")
 _PREFIX, _SUFFIX = "liblinux-", ".so"
 
@@ -42,8 +44,10 @@ def _images() -> dict[str, str]:
 def find_image(version: str | None = None) -> str:
     """The image file for `version`: a release ("6.12.117"), a series ("6.1") or a path.
 
-    Without a version LIBLINUX_KERNEL decides, else the newest 6.12 is taken,
-    else the newest of all. Raises BuildError when there is none.
+    With "-debug" at the end ("6.12-debug") it is one with the kernel's fault
+    injection, which is never taken unless asked for. Without a version
+    LIBLINUX_KERNEL decides, else the newest 6.12 is taken, else the newest
+    of all. Raises BuildError when there is none.
     """
     wanted = version or os.environ.get("LIBLINUX_KERNEL") or None
     if wanted is not None and ("/" in wanted or wanted.endswith(".so")):
@@ -53,7 +57,7 @@ def find_image(version: str | None = None) -> str:
     available = _images()
     releases = _of_series(available, wanted or DEFAULT_SERIES)
     if not releases and wanted is None:
-        releases = list(available)
+        releases = [release for release in available if not release.endswith(DEBUG)]
     if not releases:
         raise BuildError(_missing(wanted, available))
     return available[releases[-1]]
@@ -68,16 +72,21 @@ def find_jail() -> str:
 
 
 def _of_series(releases: Iterable[str], series: str) -> list[str]:
-    return [
-        release
-        for release in releases
-        if release == series or (release.startswith(series) and release[len(series)] in ".-+")
-    ]
+    debug = series.endswith(DEBUG)
+    series = series.removesuffix(DEBUG)
+    found = []
+    for release in releases:
+        base = release.removesuffix(DEBUG)
+        if (base == series or (base.startswith(series) and base[len(series)] in ".-+")) and (base != release) == debug:
+            found.append(release)
+    return found
 
 
 def _missing(wanted: str | None, available: Iterable[str]) -> str:
     present = ", ".join(available) or "none"
-    option = f" --kernel {wanted}" if wanted else ""
+    option = f" --kernel {wanted.removesuffix(DEBUG)}" if wanted else ""
+    if wanted and wanted.endswith(DEBUG):
+        option += " --with debug"
     return (
         f"no kernel image of version {wanted or DEFAULT_SERIES} in {_DIRECTORY} "
         f"(present: {present}); build one with: liblinux build{option}"

@@ -194,7 +194,8 @@ def unmap_with_view(mapping: Mapping) -> memoryview:
     system, release = mapping._os, mapping._unmapper(mapping.address)
 
     def unmap() -> None:
-        if not system.closed:
+        # A kernel that died has nothing to unmap, and says so to whoever calls it next.
+        if not system.closed and system._kernel.dead is None:
             release()
 
     weakref.finalize(mapping.view.obj, unmap).atexit = False

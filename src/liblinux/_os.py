@@ -56,12 +56,19 @@ class Os(Trees, Xattrs, Identity):
         super().__init__(native, numbers)
         self._kernel = kernel
         self._ended = False
+        # Files are numbered as they are opened, for those that a restored kernel never had.
+        self._files = 0
+        self._lost_files: list[range] = []
         self.path = PathFunctions(self)
 
     @property
     def closed(self) -> bool:
         """Whether the process or its kernel is gone."""
         return self._ended or self._kernel.closed
+
+    def _lose_files(self, since: int) -> None:
+        """The kernel was put back to when so many files had been opened."""
+        self._lost_files.append(range(since + 1, self._files + 1))
 
     def __getattr__(self, name: str) -> Any:
         if name.isupper() or name in _PURE:

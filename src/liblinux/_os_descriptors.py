@@ -10,7 +10,7 @@ import os
 import struct
 
 from liblinux import _abi
-from liblinux._os_base import Calls, StrOrBytesPath, blame, decode, dir_descriptor, encode
+from liblinux._os_base import Calls, StrOrBytesPath, blame, decode, dir_descriptor, encode, packed
 from liblinux._typing import TYPE_CHECKING
 from liblinux._vector import vector
 
@@ -158,7 +158,7 @@ class Descriptors(Calls):
 
     def sendfile(self, out_fd: int, in_fd: int, offset: int | None, count: int) -> int:
         """Copy from one descriptor to another; `offset` None reads from the file's position."""
-        position = None if offset is None else bytearray(_WHOLE_64_BITS.pack(offset))
+        position = None if offset is None else packed(_WHOLE_64_BITS, offset)
         return self._call("sendfile", out_fd, in_fd, position, count)
 
     def posix_fallocate(self, fd: int, offset: int, length: int) -> None:
@@ -229,8 +229,8 @@ class Descriptors(Calls):
         offset_dst: int | None,
         flags: int,
     ) -> int:
-        source = None if offset_src is None else bytearray(_WHOLE_64_BITS.pack(offset_src))
-        target = None if offset_dst is None else bytearray(_WHOLE_64_BITS.pack(offset_dst))
+        source = None if offset_src is None else packed(_WHOLE_64_BITS, offset_src)
+        target = None if offset_dst is None else packed(_WHOLE_64_BITS, offset_dst)
         return self._call(name, src, source, dst, target, count, flags)
 
 

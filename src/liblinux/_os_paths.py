@@ -15,6 +15,7 @@ from liblinux._os_base import (
     dir_descriptor,
     encode,
     like,
+    packed,
 )
 from liblinux._os_descriptors import stat_result, statvfs_result
 from liblinux._typing import Any, AnyStr, overload
@@ -188,9 +189,12 @@ class Paths(Calls):
         """Set access and modification time: seconds in `times`, nanoseconds in `ns`, or now."""
         if times is not None and ns is not None:
             raise ValueError("utime: you may specify either 'times' or 'ns' but not both")
+        for given in (times, ns):
+            if given is not None and not (isinstance(given, tuple) and len(given) == 2):
+                raise TypeError("utime: 'times' and 'ns' must be either a tuple of two numbers or None")
         if times is not None:
             ns = (_nanoseconds(times[0]), _nanoseconds(times[1]))
-        spec = None if ns is None else _abi.TIMESPECS.pack(*divmod(ns[0], 10**9), *divmod(ns[1], 10**9))
+        spec = None if ns is None else packed(_abi.TIMESPECS, *divmod(ns[0], 10**9), *divmod(ns[1], 10**9))
         if isinstance(path, int):
             self._call("utimensat", path, None, spec, 0)
         else:

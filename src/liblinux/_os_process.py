@@ -12,7 +12,7 @@ import os
 import struct
 
 from liblinux import _abi
-from liblinux._os_base import Calls
+from liblinux._os_base import Calls, packed
 from liblinux._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Identity(Calls):
 
     def setgroups(self, groups: Sequence[int]) -> None:
         """Set the supplementary groups."""
-        self._call("setgroups", len(groups), struct.pack(f"={len(groups)}I", *groups))
+        self._call("setgroups", len(groups), packed(struct.Struct(f"={len(groups)}I"), *groups))
 
     def umask(self, mask: int) -> int:
         """Set the mask of permissions for new files; returns the old one."""

@@ -60,6 +60,10 @@ class Process(Actor):
             self.os._ended = True
             self._kernel._processes.discard(self)
 
+    def _forget(self) -> None:
+        """The kernel was put back to an instant before it was started."""
+        self.os._ended = True
+
 
 def start(
     kernel: Kernel,

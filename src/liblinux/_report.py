@@ -39,6 +39,8 @@ _SERVICES = {
 _NO_CALL = -1
 # What BUG() says to panic(); what it has to say is in the log.
 _BUG, _BUG_RECORD = "BUG!", "BUG: failure at "
+# How the functions between a wait and the change of tasks are called.
+_SLEEPING = ("__switch_to", "__schedule", "schedule", "io_schedule")
 # Between a call of panic() and the report of it.
 _REPORTING = frozenset(("panic", "vpanic", "__panic"))
 
@@ -73,8 +75,8 @@ def deadlock(text: str, image: str, numbers: Mapping[str, int] | None, report: _
             name.decode(errors="replace"),
             pid,
             _call_name(call, numbers),
-            next(iter(symbols.backtrace(None, (address - base for address in trace[:1]))), None),
             uninterruptible,
+            _callers_of_scheduler(symbols, [address - base for address in trace]),
         )
         for call, pid, uninterruptible, name, trace in tasks
     ]
@@ -121,8 +123,18 @@ def _bug(log: list[Record]) -> str | None:
 
 def _callers_of_panic(frames: list[Frame]) -> list[Frame]:
     """The frames without those of panic() itself and what it does."""
-    callers = list(dropwhile(lambda frame: frame.function not in _REPORTING, frames))
+    if not any(frame.function in _REPORTING for frame in frames):
+        # It did not panic: it was given up while it slept.
+        return list(dropwhile(lambda frame: frame.function.startswith(_SLEEPING), frames))
+    callers = dropwhile(lambda frame: frame.function not in _REPORTING, frames)
     return list(dropwhile(lambda frame: frame.function in _REPORTING or not frame.certain, callers)) or frames
+
+
+def _callers_of_scheduler(symbols: Symbols, trace: Iterable[int]) -> tuple[Frame, ...]:
+    """The frames of a sleeping task, without those of going to sleep."""
+    frames = symbols.backtrace(None, trace, inside=_SLEEPING[0])
+    asleep = dropwhile(lambda frame: not frame.certain or frame.function.startswith(_SLEEPING), frames)
+    return tuple(frame for frame in asleep if frame.certain)
 
 
 def _call_name(number: int, numbers: Mapping[str, int] | None) -> str | None:

@@ -87,16 +87,18 @@ class Symbols:
         start = self._offsets[at - 1]
         return Frame(self._names[at - 1], offset - start, self._offsets[at] - start, certain)
 
-    def backtrace(self, innermost: int | None, trace: Iterable[int]) -> list[Frame]:
-        """Frames for return addresses from a stack, as offsets; the innermost is where execution was.
+    def backtrace(self, innermost: int | None, trace: Iterable[int], *, inside: str | None = None) -> list[Frame]:
+        """Frames for return addresses from a stack, as offsets.
 
+        The innermost is where execution was, if that is known, else the name of
+        the function `inside` which it was.
         Among the addresses are some of calls that are over. One whose call
         instruction leads to the function of the frame before it is certain.
         """
         frames = [self.frame(innermost)] if innermost is not None else []
         # What the next caller must have called: the last certain function, or one
         # since then that was called through a pointer.
-        wanted = {_whole(frame.function) for frame in frames}
+        wanted = {_whole(frame.function) for frame in frames} if inside is None else {inside}
         with open(self._path, "rb") as image:
             for address in trace:
                 # What comes after a call that never returns may be the next function.

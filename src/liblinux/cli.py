@@ -17,7 +17,12 @@ __all__ = ["COMMANDS", "main"]
 # Name of the command: its one-line help, and where it is.
 COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("Build a Linux kernel as a shared library.", "liblinux.builder.cli:build_command"),
+    "crashtest": (
+        "Let the power fail while a program writes, and check what is left.",
+        "liblinux.crash.cli:crashtest_command",
+    ),
     "completion": ("Print a script that completes this command in a shell.", "liblinux.cli:completion_command"),
+    "imagefuzz": ("Damage an image in many ways and mount it.", "liblinux.imagefuzz._command:imagefuzz_command"),
 }
 
 
@@ -61,7 +66,9 @@ def cli() -> None:
     Examples:
       liblinux build                   build Linux 6.12, all file systems and protocols
       liblinux build --kernel 6.1      the same port, an older kernel
+      liblinux crashtest WORKLOAD.py   is what was fsynced there after any crash?
       eval "$(liblinux completion)"    completion in this bash
+      liblinux imagefuzz disk.img      damage an image 1,000 times, see what the kernel does
       liblinux COMMAND --help          more about one command
     """
 

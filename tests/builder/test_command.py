@@ -55,7 +55,7 @@ def test_completion_of_every_shell(shell: str) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["liblinux", ""], {"build", "completion"}),
+        (["liblinux", ""], {"build", "completion", "imagefuzz"}),
         (["liblinux", "build", "--k"], {"--kernel"}),
         (["liblinux", "build", "--config", "m"], {"minimal"}),
     ],

@@ -59,8 +59,9 @@ static void cell_gathered(const struct host_result *result, s64 code)
 		cell_drop();
 }
 
-static bool cell_stop(void)
+static bool cell_stop(void *argument)
 {
+	(void)argument;
 	return channel_load(&cell_slot->interrupt);
 }
 

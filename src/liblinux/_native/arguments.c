@@ -6,8 +6,9 @@
  * with a buffer is the address of its memory, str that of its UTF-8 form with a
  * zero behind it (file systems know no locale; surrogates escape bytes). No
  * length is passed by itself, and nobody checks that the kernel's idea of it is
- * Python's: a system call is as sharp as in C. (What a kernel elsewhere gets is
- * a copy, of what `spans` says.)
+ * Python's: a system call is as sharp as in C. Who knows its prototype can have
+ * the numbers checked: with a shape, of two bits for each argument. (What a
+ * kernel elsewhere gets of the memory is a copy, of what `spans` says.)
  */
 #include "native.h"
 
@@ -139,7 +140,28 @@ static bool native_argument(struct native_arguments *arguments, int index,
 	return false;
 }
 
-bool native_arguments_parse(struct native_arguments *arguments,
+/* What a C prototype would have: an int (of either sign), or a long. */
+static bool native_shaped(struct native_arguments *arguments, int index,
+			  PyObject *object, bool wide)
+{
+	PyObject *number = PyNumber_Index(object);
+	u64 *value = &arguments->values[index];
+	bool fits;
+
+	if (!number)
+		return false;
+	fits = native_integer(number, value);
+	Py_DECREF(number);
+	if (fits && (wide || *value <= UINT32_MAX ||
+		     (s64)*value == (int32_t)*value))
+		return true;
+	PyErr_Format(PyExc_OverflowError,
+		     "argument %d of the system call does not fit into %d bits",
+		     index + 1, wide ? 64 : 32);
+	return false;
+}
+
+bool native_arguments_parse(struct native_arguments *arguments, u32 shape,
 			    PyObject *const *args, Py_ssize_t count)
 {
 	arguments->nr_buffers = 0;
@@ -150,9 +172,17 @@ bool native_arguments_parse(struct native_arguments *arguments,
 			     count);
 		return false;
 	}
-	for (int index = 0; index < (int)count; index++)
-		if (!native_argument(arguments, index, args[index]))
+	for (int index = 0; index < (int)count; index++, shape >>= 2) {
+		PyObject *object = args[index];
+
+		if ((shape & 3) == NATIVE_SHAPE_ANY) {
+			if (!native_argument(arguments, index, object))
+				return false;
+		} else if (!native_shaped(arguments, index, object,
+					  (shape & 3) == NATIVE_SHAPE_LONG)) {
 			return false;
+		}
+	}
 	for (int index = (int)count; index < 6; index++)
 		arguments->values[index] = 0;
 	return true;

@@ -11,8 +11,10 @@
  * Nothing here may be called between native_enter() and native_leave().
  */
 #include "native.h"
+#include <time.h>
 
 _Thread_local PyObject *native_pending_value;
+_Thread_local bool native_disks_given_up;
 static _Thread_local PyObject *native_pending_type;
 static _Thread_local PyObject *native_pending_trace;
 
@@ -28,11 +30,6 @@ void native_keep_exception(void)
 				 &native_pending_trace);
 }
 
-bool native_has_pending(void)
-{
-	return native_pending_value != NULL;
-}
-
 static bool native_raise_pending(void)
 {
 	if (!native_pending_value)
@@ -42,6 +39,7 @@ static bool native_raise_pending(void)
 	native_pending_type = NULL;
 	native_pending_value = NULL;
 	native_pending_trace = NULL;
+	native_disks_given_up = false;
 	return true;
 }
 
@@ -98,6 +96,23 @@ bool native_check_open(struct native_kernel *kernel)
 	native_own_error("KernelClosed", kernel->closing ?
 				"the kernel is being closed by another thread" :
 				"the kernel is closed; make a new one");
+	return false;
+}
+
+bool native_check_here(struct native_kernel *kernel, const char *what)
+{
+	PyObject *module, *type = NULL;
+
+	if (kernel->side == &host_direct)
+		return true;
+	module = PyImport_ImportModule("io");
+	if (module)
+		type = PyObject_GetAttrString(module, "UnsupportedOperation");
+	if (type)
+		PyErr_Format(type, "%s is not for isolated kernels: it needs the kernel in this process",
+			     what);
+	Py_XDECREF(type);
+	Py_XDECREF(module);
 	return false;
 }
 
@@ -188,6 +203,32 @@ static bool native_interrupted(void *context)
 	PyErr_Restore(type, value, trace);
 	PyGILState_Release(state);
 	return interrupted;
+}
+
+#define NATIVE_QUESTIONS 64 /* between two looks at the clock */
+#define NATIVE_QUESTION_NS 50000000
+
+static bool native_interrupted_by_now(struct native_patience *patience)
+{
+	struct timespec now;
+	s64 now_ns;
+	bool first;
+
+	if (patience->questions++ % NATIVE_QUESTIONS)
+		return false;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	now_ns = now.tv_sec * 1000000000LL + now.tv_nsec;
+	if (patience->next_ns && now_ns < patience->next_ns)
+		return false;
+	/* The first time only begins to count: most walks are short. */
+	first = !patience->next_ns;
+	patience->next_ns = now_ns + NATIVE_QUESTION_NS;
+	return !first && native_interrupted(NULL);
+}
+
+bool native_stop(void *patience)
+{
+	return native_pending_value || native_interrupted_by_now(patience);
 }
 
 static void *native_release(void *context)

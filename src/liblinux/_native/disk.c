@@ -101,7 +101,8 @@ static struct native_backing *native_backing_new(struct native_kernel *kernel)
 struct native_attachment {
 	u64 size;
 	unsigned int sector;
-	int readonly, overlay, rotating; /* readonly, overlay: -1 when absent */
+	int readonly, overlay; /* -1 when absent */
+	int rotating, discard;
 };
 
 /* "|$" makes keywords optional; these two are not. */
@@ -121,7 +122,8 @@ static int native_attach_host(const struct host_side *side,
 {
 	u32 flags = (what->readonly ? HOST_DISK_READONLY : 0) |
 		    (what->overlay ? HOST_DISK_OVERLAY : 0) |
-		    (what->rotating ? HOST_DISK_ROTATING : 0);
+		    (what->rotating ? HOST_DISK_ROTATING : 0) |
+		    (what->discard ? HOST_DISK_DISCARD : 0);
 
 	if (backing->fd >= 0)
 		return side->attach_fd(host, backing->fd, what->size,
@@ -230,17 +232,19 @@ PyObject *native_attach_buffer(PyObject *self, PyObject *args,
 PyObject *native_attach_object(PyObject *self, PyObject *args,
 			       PyObject *keywords)
 {
-	static char *names[] = { "obj", "size", "sector", "readonly", "overlay",
-				 NULL };
+	static char *names[] = { "obj",	    "size",    "sector", "readonly",
+				 "overlay", "discard", NULL };
 	struct native_kernel *kernel = (struct native_kernel *)self;
 	struct native_attachment what = { .readonly = -1, .overlay = -1 };
 	struct native_backing *backing;
 	unsigned long long size;
 	PyObject *object;
 
-	if (!PyArg_ParseTupleAndKeywords(args, keywords, "OKI|$pp:attach_object",
-					 names, &object, &size, &what.sector,
-					 &what.readonly, &what.overlay) ||
+	if (!PyArg_ParseTupleAndKeywords(args, keywords,
+					 "OKI|$ppp:attach_object", names,
+					 &object, &size, &what.sector,
+					 &what.readonly, &what.overlay,
+					 &what.discard) ||
 	    !native_check_attachment(&what))
 		return NULL;
 	what.size = size;
@@ -307,6 +311,32 @@ static PyObject *native_disk_detach(PyObject *self, PyObject *unused)
 	Py_RETURN_NONE;
 }
 
+/* Restoring a snapshot may have changed it. It outlives the device. */
+static PyObject *native_disk_size(PyObject *self, void *unused)
+{
+	struct native_disk *disk = (struct native_disk *)self;
+
+	(void)unused;
+	if (disk->kernel->host && disk->backing)
+		disk->size = disk->kernel->side->bytes(disk->backing->host);
+	return PyLong_FromUnsignedLongLong(disk->size);
+}
+
+static PyObject *native_disk_forget(PyObject *self, PyObject *unused)
+{
+	struct native_kernel *kernel = ((struct native_disk *)self)->kernel;
+	struct native_backing *backing = native_disk_backing(self);
+
+	(void)unused;
+	if (!backing || !native_check_here(kernel, "forget()"))
+		return NULL;
+	if (backing->busy)
+		return native_os_error(kernel, EBUSY);
+	host_disk_forget(backing->host);
+	native_backing_remove(kernel, backing);
+	Py_RETURN_NONE;
+}
+
 static PyObject *native_disk_resize(PyObject *self, PyObject *size_object)
 {
 	struct native_disk *disk = (struct native_disk *)self;
@@ -332,8 +362,6 @@ static PyObject *native_disk_resize(PyObject *self, PyObject *size_object)
 	code = disk->kernel->side->resize(backing->host, size);
 	native_leave(disk->kernel, &crossing);
 	backing->busy--;
-	if (code >= 0)
-		disk->size = size;
 	if (!native_check_code(disk->kernel, code))
 		return NULL;
 	Py_RETURN_NONE;
@@ -402,6 +430,8 @@ static PyMethodDef native_disk_methods[] = {
 	  "changes()\n--\n\nBytes that an overlay holds." },
 	{ "detach", native_disk_detach, METH_NOARGS,
 	  "detach()\n--\n\nRemove the device; OSError (EBUSY) when it is in use." },
+	{ "forget", native_disk_forget, METH_NOARGS,
+	  "forget()\n--\n\nIt came after the snapshot that was put back." },
 	{ "resize", native_disk_resize, METH_O,
 	  "resize(size, /)\n--\n\nThe backing has another size, in bytes." },
 	{ "error", native_disk_error, METH_NOARGS,
@@ -410,6 +440,7 @@ static PyMethodDef native_disk_methods[] = {
 };
 
 static PyGetSetDef native_disk_attributes[] = {
+	{ "size", native_disk_size, NULL, "In bytes.", NULL },
 	{ "name", native_disk_name, NULL, "The kernel's name, as \"lda\".", NULL },
 	{ 0 },
 };
@@ -417,8 +448,6 @@ static PyGetSetDef native_disk_attributes[] = {
 static PyMemberDef native_disk_members[] = {
 	{ "index", T_UINT, offsetof(struct native_disk, index), READONLY,
 	  "0 for lda, 1 for ldb, ..." },
-	{ "size", T_ULONGLONG, offsetof(struct native_disk, size), READONLY,
-	  "In bytes." },
 	{ "kernel", T_OBJECT_EX, offsetof(struct native_disk, kernel), READONLY,
 	  "The kernel it is attached to." },
 	{ "__weaklistoffset__", T_PYSSIZET,

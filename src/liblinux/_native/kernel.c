@@ -140,6 +140,17 @@ static int native_shut(struct native_kernel *kernel)
 	return 0;
 }
 
+static PyObject *native_kernel_forked(PyObject *self, PyObject *unused)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+
+	(void)unused;
+	kernel->closing = false;
+	kernel->inside = kernel->host && kernel->side == &host_direct &&
+			 host_kernel_serves(kernel->host);
+	Py_RETURN_NONE;
+}
+
 static PyObject *native_kernel_close(PyObject *self, PyObject *unused)
 {
 	struct native_kernel *kernel = (struct native_kernel *)self;
@@ -436,6 +447,63 @@ static PyObject *native_kernel_statistics(PyObject *self, PyObject *unused)
 #undef NATIVE_COUNTER
 }
 
+static PyObject *native_kernel_inject(PyObject *self, PyObject *args)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+	struct host_injection injection;
+	unsigned long long seed, jump, chance[HOST_INJECTIONS];
+
+	if (!PyArg_ParseTuple(args, "K(KKKKKK)Ki:inject", &seed,
+			      &chance[HOST_INJECT_READ],
+			      &chance[HOST_INJECT_WRITE],
+			      &chance[HOST_INJECT_TORN],
+			      &chance[HOST_INJECT_FLUSH],
+			      &chance[HOST_INJECT_ALIAS],
+			      &chance[HOST_INJECT_CLOCK], &jump,
+			      &injection.error))
+		return NULL;
+	if (!native_check_open(kernel) ||
+	    !native_check_here(kernel, "inject()"))
+		return NULL;
+	injection.seed = seed;
+	injection.jump_ns = jump;
+	for (int kind = 0; kind < HOST_INJECTIONS; kind++)
+		injection.chance[kind] = chance[kind];
+	if (host_kernel_inject(kernel->host, &injection) < 0)
+		return PyErr_NoMemory();
+	Py_RETURN_NONE;
+}
+
+static PyObject *native_kernel_behave(PyObject *self, PyObject *unused)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+
+	(void)unused;
+	if (!native_check_open(kernel) ||
+	    !native_check_here(kernel, "inject()"))
+		return NULL;
+	host_kernel_inject(kernel->host, NULL);
+	Py_RETURN_NONE;
+}
+
+static PyObject *native_kernel_injected(PyObject *self, PyObject *unused)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+	u64 counts[HOST_INJECTIONS];
+
+	(void)unused;
+	if (!native_check_open(kernel) ||
+	    !native_check_here(kernel, "inject()"))
+		return NULL;
+	host_kernel_injected(kernel->host, counts);
+	return Py_BuildValue("(KKKKKK)", counts[HOST_INJECT_READ],
+			     counts[HOST_INJECT_WRITE],
+			     counts[HOST_INJECT_TORN],
+			     counts[HOST_INJECT_FLUSH],
+			     counts[HOST_INJECT_ALIAS],
+			     counts[HOST_INJECT_CLOCK]);
+}
+
 static PyObject *native_kernel_allocate(PyObject *self, PyObject *number)
 {
 	struct native_kernel *kernel = (struct native_kernel *)self;
@@ -487,7 +555,7 @@ static PyMethodDef native_kernel_methods[] = {
 	  "attach_buffer(buffer, sector, *, readonly, overlay)\n--\n\nA disk of memory." },
 	{ "attach_object", NATIVE_NAMED(native_attach_object),
 	  METH_VARARGS | METH_KEYWORDS,
-	  "attach_object(obj, size, sector, *, readonly, overlay)\n--\n\nA disk that Python serves." },
+	  "attach_object(obj, size, sector, *, readonly, overlay, discard=False)\n--\n\nA disk that Python serves." },
 	{ "allocate", native_kernel_allocate, METH_O,
 	  "allocate(length, /)\n--\n\nThe address of memory that an isolated kernel shares." },
 	{ "free", native_kernel_free_memory, METH_O,
@@ -498,6 +566,18 @@ static PyMethodDef native_kernel_methods[] = {
 	  "now()\n--\n\nThe monotonic clock in nanoseconds." },
 	{ "statistics", native_kernel_statistics, METH_NOARGS,
 	  "statistics()\n--\n\nCounters of the host side." },
+	{ "forked", native_kernel_forked, METH_NOARGS,
+	  "forked()\n--\n\nIn the child of a fork: other threads are not inside any more." },
+	{ "snapshot", native_kernel_snapshot, METH_NOARGS,
+	  "snapshot()\n--\n\nThe kernel as it is now." },
+	{ "restore", native_kernel_restore, METH_O,
+	  "restore(snapshot, /)\n--\n\nThe kernel as it was then." },
+	{ "inject", native_kernel_inject, METH_VARARGS,
+	  "inject(seed, chances, jump, error, /)\n--\n\nMake the host misbehave on a schedule." },
+	{ "behave", native_kernel_behave, METH_NOARGS,
+	  "behave()\n--\n\nEnd what inject() has begun." },
+	{ "injected", native_kernel_injected, METH_NOARGS,
+	  "injected()\n--\n\nHow often each kind has happened." },
 	{ "close", native_kernel_close, METH_NOARGS,
 	  "close()\n--\n\nDrop the kernel; twice does nothing." },
 	{ 0 },

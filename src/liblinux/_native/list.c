@@ -57,7 +57,9 @@ PyObject *native_listdir(PyObject *self, PyObject *path_object)
 {
 	struct native_process *process = (struct native_process *)self;
 	struct native_kernel *kernel = process->kernel;
-	struct host_listing listing = { .stop = native_has_pending };
+	struct native_patience patience = { 0 };
+	struct host_listing listing = { .stop = native_stop,
+					.stop_argument = &patience };
 	struct native_crossing crossing;
 	PyObject *answer = NULL;
 	struct native_path path;

@@ -136,7 +136,9 @@ static int native_execute(PyObject *module)
 	    !native_add_type(module, &native_disk_spec, &state->disk_type) ||
 	    !native_add_type(module, &native_view_spec, &state->view_type) ||
 	    !native_add_type(module, &native_listing_spec,
-			     &state->listing_type))
+			     &state->listing_type) ||
+	    !native_add_type(module, &native_snapshot_spec,
+			     &state->snapshot_type))
 		return -1;
 	return PyModule_AddIntConstant(module, "BOUNDARY_VERSION",
 				       LL_BOUNDARY_VERSION);
@@ -151,6 +153,7 @@ static int native_visit(PyObject *module, visitproc visit, void *arg)
 	Py_VISIT(state->disk_type);
 	Py_VISIT(state->view_type);
 	Py_VISIT(state->listing_type);
+	Py_VISIT(state->snapshot_type);
 	return 0;
 }
 
@@ -163,6 +166,7 @@ static int native_clear(PyObject *module)
 	Py_CLEAR(state->disk_type);
 	Py_CLEAR(state->view_type);
 	Py_CLEAR(state->listing_type);
+	Py_CLEAR(state->snapshot_type);
 	return 0;
 }
 

@@ -28,6 +28,7 @@
  * serve.c    disks that are Python objects     list.c       a directory
  * view.c     mapped memory as a buffer         walk.c       a whole tree
  * report.c   exceptions of a kernel that died  listing.c    what walk.c found
+ * snapshot.c a kernel at an instant
  */
 #ifndef LIBLINUX_NATIVE_H
 #define LIBLINUX_NATIVE_H
@@ -46,6 +47,7 @@ struct native_module {
 	PyTypeObject *disk_type;
 	PyTypeObject *view_type;
 	PyTypeObject *listing_type;
+	PyTypeObject *snapshot_type;
 };
 
 struct native_kernel {
@@ -88,6 +90,7 @@ extern PyType_Spec native_process_spec;
 extern PyType_Spec native_disk_spec;
 extern PyType_Spec native_view_spec;
 extern PyType_Spec native_listing_spec;
+extern PyType_Spec native_snapshot_spec;
 
 /* The state of the module that `self`, of one of the four types, belongs to. */
 struct native_module *native_module_of(PyObject *self);
@@ -124,8 +127,17 @@ static inline bool native_plain(const struct host_result *result)
 	return host_result_is_plain(result) && !native_pending_value;
 }
 
-/* For batches, without the GIL: this thread has an exception to raise. */
-bool native_has_pending(void);
+/*
+ * For what makes many calls in one crossing, without the GIL: whether a signal
+ * handler of Python has raised. It is asked for ten times a second at most.
+ */
+struct native_patience {
+	s64 next_ns;
+	u32 questions;
+};
+
+/* For batches: there is an exception to raise. The argument is the patience. */
+bool native_stop(void *patience);
 
 /*
  * After native_leave(): false with an exception when the call did not come to
@@ -151,6 +163,8 @@ PyObject *native_report_error(const char *name, const char *text,
 /* The same with what the kernel has reported; false. */
 bool native_raise_report(struct native_kernel *kernel, const char *name);
 
+/* False with io.UnsupportedOperation: not of a kernel that is elsewhere. */
+bool native_check_here(struct native_kernel *kernel, const char *what);
 /* False with KernelClosed. */
 bool native_check_open(struct native_kernel *kernel);
 bool native_check_process(struct native_process *process);
@@ -164,6 +178,8 @@ bool native_call(struct native_process *process, s64 nr, const u64 args[6],
 
 /* Keep the exception that is set until this thread's call has ended. */
 void native_keep_exception(void);
+/* Does what is kept come out of the code of a disk? */
+extern _Thread_local bool native_disks_given_up;
 
 extern const struct host_embedding native_embedding;
 
@@ -177,7 +193,14 @@ struct native_arguments {
 };
 
 /* System-call arguments; false with an exception. Release either way. */
-bool native_arguments_parse(struct native_arguments *arguments,
+enum native_shape {
+	NATIVE_SHAPE_ANY, /* a number, a buffer, a string, None */
+	NATIVE_SHAPE_INT, /* a number of 32 bits, with or without a sign */
+	NATIVE_SHAPE_LONG, /* a number of 64 bits */
+};
+
+/* The shape of the first argument is in the lowest two bits of `shape`. */
+bool native_arguments_parse(struct native_arguments *arguments, u32 shape,
 			    PyObject *const *args, Py_ssize_t count);
 void native_arguments_release(struct native_arguments *arguments);
 
@@ -206,7 +229,10 @@ bool native_keywords(const char *function, const char *const *names,
 		     PyObject *const *args, Py_ssize_t count,
 		     PyObject *keywords, PyObject **slots);
 
-/* ---- kernel.c, process.c, disk.c, view.c ----------------------------- */
+/* ---- kernel.c, process.c, disk.c, view.c, snapshot.c ------------------ */
+
+PyObject *native_kernel_snapshot(PyObject *self, PyObject *unused);
+PyObject *native_kernel_restore(PyObject *self, PyObject *argument);
 
 PyObject *native_process_new(struct native_kernel *kernel,
 			     struct host_process *host, bool is_init);

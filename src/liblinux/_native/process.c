@@ -75,7 +75,7 @@ static bool native_numbered_call(PyObject *self, PyObject *const *args,
 	}
 	if (!native_s64(args[0], &nr))
 		return false;
-	if (native_arguments_parse(&arguments, args + 1, count - 1))
+	if (native_arguments_parse(&arguments, 0, args + 1, count - 1))
 		done = native_call((struct native_process *)self, nr,
 				   arguments.values, &arguments.spans, value);
 	native_arguments_release(&arguments);
@@ -101,6 +101,34 @@ static PyObject *native_syscall(PyObject *self, PyObject *const *args,
 	if (native_is_error(value))
 		return native_os_error(((struct native_process *)self)->kernel,
 				       (int)-value);
+	return PyLong_FromLongLong(value);
+}
+
+/* For the functions that are shaped like those of `os`. */
+static PyObject *native_shaped_call(PyObject *self, PyObject *const *args,
+				    Py_ssize_t count)
+{
+	struct native_process *process = (struct native_process *)self;
+	struct native_arguments arguments;
+	bool done = false;
+	int nr, shape;
+	s64 value;
+
+	if (count < 2) {
+		PyErr_SetString(PyExc_TypeError,
+				"the number or the shape of the system call is missing");
+		return NULL;
+	}
+	if (!native_int(args[0], &nr) || !native_int(args[1], &shape))
+		return NULL;
+	if (native_arguments_parse(&arguments, (u32)shape, args + 2, count - 2))
+		done = native_call(process, nr, arguments.values,
+				   &arguments.spans, &value);
+	native_arguments_release(&arguments);
+	if (!done)
+		return NULL;
+	if (native_is_error(value))
+		return native_os_error(process->kernel, (int)-value);
 	return PyLong_FromLongLong(value);
 }
 
@@ -198,6 +226,8 @@ static PyObject *native_process_repr(PyObject *self)
 #define NATIVE_FAST(function) ((PyCFunction)(void (*)(void))(function))
 
 static PyMethodDef native_process_methods[] = {
+	{ "shaped", NATIVE_FAST(native_shaped_call), METH_FASTCALL,
+	  "shaped(nr, shape, *args)\n--\n\nA system call whose numbers are checked: two bits of `shape` for each argument,\n0 for anything, 1 for an int, 2 for a long; OSError on failure." },
 	{ "syscall", NATIVE_FAST(native_syscall), METH_FASTCALL,
 	  "syscall(nr, *args)\n--\n\nA system call; OSError on failure." },
 	{ "call", NATIVE_FAST(native_raw_call), METH_FASTCALL,

@@ -8,7 +8,9 @@
  * harm. (The copy is small against the call; and a request of many pages
  * becomes one call instead of one for each.) What they raise becomes the
  * kernel's errno and is kept, for Disk.error() and as the cause of the OSError
- * that follows from it.
+ * that follows from it. Whether a write must be stable when it returns (FUA) is
+ * told to pwrite(), and not turned into a flush here: that would promise more
+ * than the kernel asked for, and hide what it forgot to ask.
  */
 #include "backing.h"
 
@@ -23,6 +25,7 @@ static int native_io_failed(struct native_backing *backing, u32 op)
 	if (!PyErr_ExceptionMatches(PyExc_Exception)) {
 		/* Ctrl-C and the like are for who called the kernel. */
 		native_keep_exception();
+		native_disks_given_up = true;
 		return -EIO;
 	}
 	PyErr_Fetch(&type, &value, &trace);
@@ -50,15 +53,30 @@ static int native_io_failed(struct native_backing *backing, u32 op)
 	return -error;
 }
 
-static bool native_transfer_call(PyObject *object, const char *method,
-				 u64 offset, PyObject *data)
+static bool native_object_pread(PyObject *object, u64 offset, PyObject *data)
 {
 	PyObject *view = PyMemoryView_FromObject(data);
 	PyObject *result = NULL;
 
 	if (view)
-		result = PyObject_CallMethod(object, method, "KO",
+		result = PyObject_CallMethod(object, "pread", "KO",
 					     (unsigned long long)offset, view);
+	Py_XDECREF(view);
+	Py_XDECREF(result);
+	return result != NULL;
+}
+
+static bool native_object_pwrite(PyObject *object, u64 offset, PyObject *data,
+				 u32 flags)
+{
+	PyObject *stable = flags & LL_IO_FUA ? Py_True : Py_False;
+	PyObject *view = PyMemoryView_FromObject(data);
+	PyObject *result = NULL;
+
+	if (view)
+		result = PyObject_CallMethod(object, "pwrite", "KOO",
+					     (unsigned long long)offset, view,
+					     stable);
 	Py_XDECREF(view);
 	Py_XDECREF(result);
 	return result != NULL;
@@ -75,7 +93,7 @@ static bool native_object_read(PyObject *object, struct ll_io *io)
 		return false;
 	/* Not what this process has had in its memory before. */
 	memset(PyByteArray_AS_STRING(data), 0, io->bytes);
-	worked = native_transfer_call(object, "pread", io->offset, data);
+	worked = native_object_pread(object, io->offset, data);
 	if (worked && (u64)PyByteArray_GET_SIZE(data) < io->bytes) {
 		PyErr_SetString(PyExc_BufferError,
 				"pread() made its buffer smaller");
@@ -103,7 +121,7 @@ static bool native_object_write(PyObject *object, struct ll_io *io)
 		memcpy(to, io->segments[at].base, io->segments[at].bytes);
 		to += io->segments[at].bytes;
 	}
-	worked = native_transfer_call(object, "pwrite", io->offset, data);
+	worked = native_object_pwrite(object, io->offset, data, io->flags);
 	Py_DECREF(data);
 	return worked;
 }
@@ -121,8 +139,8 @@ static bool native_object_zero(PyObject *object, struct ll_io *io)
 		if (!data)
 			return false;
 		memset(PyBytes_AS_STRING(data), 0, part);
-		worked = native_transfer_call(object, "pwrite",
-					      io->offset + done, data);
+		worked = native_object_pwrite(object, io->offset + done, data,
+					      io->flags);
 		Py_DECREF(data);
 		if (!worked)
 			return false;
@@ -151,17 +169,13 @@ static bool native_object_discard(PyObject *object, struct ll_io *io)
 
 static bool native_object_serve(PyObject *object, struct ll_io *io)
 {
-	bool stable = io->flags & LL_IO_FUA;
-
 	switch (io->op) {
 	case LL_IO_READ:
 		return native_object_read(object, io);
 	case LL_IO_WRITE:
-		return native_object_write(object, io) &&
-		       (!stable || native_object_flush(object));
+		return native_object_write(object, io);
 	case LL_IO_ZERO:
-		return native_object_zero(object, io) &&
-		       (!stable || native_object_flush(object));
+		return native_object_zero(object, io);
 	case LL_IO_FLUSH:
 		return native_object_flush(object);
 	case LL_IO_DISCARD:
@@ -179,6 +193,14 @@ int native_disk_io(void *context, void *handle, struct ll_io *io)
 	int result = 0;
 
 	(void)context;
+	/*
+	 * Ctrl-C in a disk's code: the call may have a thousand requests more,
+	 * but its caller wants to go. As if the disk had been pulled out.
+	 */
+	if (native_disks_given_up) {
+		PyGILState_Release(state);
+		return -EIO;
+	}
 	/* A fault may have come here from code with an exception set. */
 	PyErr_Fetch(&type, &value, &trace);
 	object = Py_NewRef(backing->object);

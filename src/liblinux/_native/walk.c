@@ -97,7 +97,9 @@ PyObject *native_walk(PyObject *self, PyObject *const *args, Py_ssize_t count,
 		      PyObject *keywords)
 {
 	static const char *const names[] = { "path", "follow_mounts" };
-	struct host_walk walk = { .stop = native_has_pending };
+	struct native_patience patience = { 0 };
+	struct host_walk walk = { .stop = native_stop,
+				  .stop_argument = &patience };
 	struct native_path path;
 	PyObject *slots[2];
 	PyObject *answer = NULL;

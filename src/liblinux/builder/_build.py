@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from liblinux._errors import BuildError
+from liblinux._library import DEBUG
 from liblinux.builder import _link, kconfig, source
 from liblinux.builder._make import Maker, count_objects
 from liblinux.builder._progress import Progress, SilentProgress
@@ -263,10 +264,11 @@ def _install(finished: Path, release: str, output: Path | None) -> Path:
 
 
 def _remove_same_series(directory: Path, release: str) -> None:
-    """One library for each series in the package, so that the choice is never in doubt."""
+    """One library for each series in the package, and one for debugging, so that the choice is never in doubt."""
     series = ".".join(release.split(".")[:2])
     for old in directory.glob(f"liblinux-{series}.*.so*"):
-        if not old.name.startswith(f"liblinux-{release}.so"):
+        of_debug = f"{DEBUG}.so" in old.name
+        if of_debug == release.endswith(DEBUG) and not old.name.startswith(f"liblinux-{release}.so"):
             old.unlink()
 
 

@@ -98,21 +98,6 @@ void lib_report_death(const struct ll_fault *fault)
 				   task->trace, LL_TRACE_ENTRIES);
 }
 
-/* Where a sleeping task is, from the scheduler's caller on. */
-static unsigned int lib_trace_sleeping(struct task_struct *task, u64 *trace,
-				       unsigned int room)
-{
-	unsigned int all, entries = 0, at;
-
-	if (task == current)
-		return 0;
-	all = lib_trace(task, (unsigned long *)task->thread.sp, trace, room);
-	for (at = 0; at < all; at++)
-		if (entries || !in_sched_functions(trace[at]))
-			trace[entries++] = trace[at];
-	return entries;
-}
-
 /* Nothing can happen any more: who waits, and for what. */
 void lib_report_waiters(void)
 {
@@ -133,16 +118,25 @@ void lib_report_waiters(void)
 		}
 		entry = report->tasks + report->nr_tasks++;
 		lib_report_task(entry, task);
-		entry->nr_trace = lib_trace_sleeping(task, entry->trace,
-						     LL_TRACE_ENTRIES);
+		entry->nr_trace = lib_trace(
+			task, (unsigned long *)task->thread.sp, entry->trace,
+			LL_TRACE_ENTRIES);
 	}
 	rcu_read_unlock();
 }
 
+/* For /proc/<pid>/wchan; not exact, for the kernel does not know its names. */
 unsigned long __get_wchan(struct task_struct *task)
 {
+	unsigned int entries, at;
 	u64 trace[8];
 
-	return lib_trace_sleeping(task, trace, ARRAY_SIZE(trace)) ? trace[0] :
-								    0;
+	if (task == current)
+		return 0;
+	entries = lib_trace(task, (unsigned long *)task->thread.sp, trace,
+			    ARRAY_SIZE(trace));
+	for (at = 0; at < entries; at++)
+		if (!in_sched_functions(trace[at]))
+			return trace[at];
+	return 0;
 }

@@ -88,6 +88,17 @@ static int __init lib_make_init(void)
 }
 late_initcall_sync(lib_make_init);
 
+/*
+ * Every path that is looked up is copied into a buffer of one cache. The small
+ * allocator keeps no empty slab, so it would take a page and give it back each
+ * time: one buffer that is never given back keeps a slab at hand.
+ */
+static int __init lib_keep_a_name(void)
+{
+	return __getname() ? 0 : -ENOMEM;
+}
+late_initcall(lib_keep_a_name);
+
 /* The first library task is there, and LL_CALL_BOOT has its answer. */
 static bool lib_booted;
 

@@ -190,6 +190,9 @@ void lib_fault(struct ll_fault *fault)
 	    fault->kind == LL_FAULT_INSTRUCTION ||
 	    fault->kind == LL_FAULT_OVERFLOW)
 		lib_oops(fault);
+	/* The kernel's code is in the image, and never in a window. */
+	if (fault->address == fault->ip)
+		lib_oops(fault);
 	if (lib_between(fault->address, lib_cpu.vmalloc,
 			lib_cpu.vmalloc_bytes)) {
 		if (!lib_tlb_fill(&init_mm, fault->address, fault->is_write,

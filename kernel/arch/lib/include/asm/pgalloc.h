@@ -54,7 +54,10 @@ static inline void pgd_free(struct mm_struct *mm, pgd_t *pgd)
 		tlb_remove_page_ptdesc((tlb), virt_to_ptdesc(pmd));            \
 	} while (0)
 #define __pud_free_tlb(tlb, pud, address)                                      \
-	tlb_remove_page_ptdesc((tlb), virt_to_ptdesc(pud))
+	do {                                                                   \
+		pagetable_pud_dtor(virt_to_ptdesc(pud));                       \
+		tlb_remove_page_ptdesc((tlb), virt_to_ptdesc(pud));            \
+	} while (0)
 #else
 #define __pte_free_tlb(tlb, pte, address)                                      \
 	do {                                                                   \
