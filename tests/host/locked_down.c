@@ -48,6 +48,8 @@ static int attempt(const char *what, char *page)
 		return work();
 	if (!strcmp(what, "open"))
 		open("/etc/passwd", O_RDONLY);
+	else if (!strcmp(what, "stat"))
+		syscall(SYS_newfstatat, AT_FDCWD, "/etc/passwd", page, 0);
 	else if (!strcmp(what, "execve"))
 		execve("/bin/true", none, none);
 	else if (!strcmp(what, "socket"))

@@ -98,7 +98,9 @@ static int cell_allow_list(void)
 		ALLOW(SYS_mprotect),
 		ALLOW(SYS_madvise),
 		ALLOW(SYS_brk),
-		/* memfd_create, ftruncate, fcntl: only until cell_lock_code(). */
+		/* These only until cell_lock_code(), for the image. */
+		ALLOW(SYS_newfstatat),
+		ALLOW(SYS_fstat),
 		ALLOW(SYS_memfd_create),
 		ALLOW(SYS_ftruncate),
 		ALLOW(SYS_fcntl),
@@ -150,6 +152,9 @@ int cell_lock_code(void)
 		UNLESS_ALL(PROT_EXEC, 1),
 		RETURN(SECCOMP_RET_KILL_PROCESS),
 		RETURN(SECCOMP_RET_ALLOW),
+		/* It tells of any path, also to who may open none. */
+		UNLESS(SYS_newfstatat, 1),
+		RETURN(SECCOMP_RET_KILL_PROCESS),
 		UNLESS(SYS_memfd_create, 1),
 		RETURN(SECCOMP_RET_KILL_PROCESS),
 		UNLESS(SYS_ftruncate, 1),
