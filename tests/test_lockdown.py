@@ -31,7 +31,20 @@ def test_locked_down_can_work(locked_down: Path) -> None:
 
 @pytest.mark.parametrize(
     "attempt",
-    ["open", "stat", "execve", "socket", "fork", "kill", "ptrace", "prctl-nothing", "memfd", "mprotect-exec", "ioctl", "x32"],
+    [
+        "open",
+        "stat",
+        "execve",
+        "socket",
+        "fork",
+        "kill",
+        "ptrace",
+        "prctl-nothing",
+        "memfd",
+        "mprotect-exec",
+        "ioctl",
+        "x32",
+    ],
 )
 def test_locked_down_is_killed(locked_down: Path, attempt: str) -> None:
     status = subprocess.run([locked_down, attempt], check=False).returncode
