@@ -10,7 +10,7 @@ export LIBLINUX_BUILT = $(KERNELS)
 
 native := $(wildcard setup.py pyproject.toml src/liblinux/_native/* kernel/host/* kernel/jail/* kernel/jail/cell/*)
 
-.PHONY: run build test test-tap test-debug oopses bench check wheel clean
+.PHONY: run build test test-tap test-debug oopses bench reliability check wheel clean
 
 run: build
 	$(VENV)/python examples/first_session.py
@@ -49,6 +49,13 @@ test-tap:
 
 bench: build .stamps/bench-programs
 	$(VENV)/python bench/run.py
+
+# Hours of work in some minutes: images are kept in the cache, so that seeds mean the same again.
+reliability: build .stamps/test-programs
+	$(VENV)/python tests/reliability/leaks.py
+	$(VENV)/python tests/reliability/damage.py
+	$(VENV)/python fuzz/loader.py
+	$(VENV)/python fuzz/syscalls.py
 
 check: .stamps/venv
 	$(VENV)/ruff check

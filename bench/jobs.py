@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 BUFFER_BYTES = 1 << 20
+SMALL_BYTES = 10_000
 
 
 def _mounted(image: str, *, readonly: bool = True, isolated: bool = False) -> Any:
@@ -245,6 +247,86 @@ def write_host(directory: str, count: str) -> float:
         raise OSError(ctypes.get_errno(), "syncfs")
     os.close(top)
     return time.perf_counter() - started
+
+
+# ---- copies ------------------------------------------------------------------
+
+COPIES = 100
+
+
+def _restore(image: str, after: Callable[[Any], object]) -> float:
+    """Milliseconds of a restore and what follows it, after a file was written and synced."""
+    import liblinux  # noqa: PLC0415
+
+    with liblinux.Kernel() as kernel:
+        kernel.mount(kernel.attach(image, overlay=True), "/mnt")
+        state = kernel.snapshot()
+        times = []
+        for _ in range(COPIES):
+            with kernel.open("/mnt/new", "wb") as file:
+                file.write(bytes(SMALL_BYTES))
+            kernel.os.sync()
+            started = time.perf_counter()
+            kernel.restore(state)
+            after(kernel)
+            times.append(time.perf_counter() - started)
+    return statistics.median(times) * 1e3
+
+
+def restore_liblinux(image: str) -> float:
+    """restore() alone: pages come back when they are touched."""
+    return _restore(image, lambda kernel: None)
+
+
+def restore_and_call(image: str) -> float:
+    """restore() and the status of a file."""
+    return _restore(image, lambda kernel: kernel.os.stat("/mnt/small"))
+
+
+def snapshot_liblinux(image: str) -> float:
+    """Milliseconds of snapshot()."""
+    import liblinux  # noqa: PLC0415
+
+    with liblinux.Kernel() as kernel:
+        kernel.mount(kernel.attach(image, overlay=True), "/mnt")
+        started = time.perf_counter()
+        kernel.snapshot()
+        return (time.perf_counter() - started) * 1e3
+
+
+def _fork(call: Callable[[], object]) -> float:
+    """Milliseconds from before os.fork() until the child has made its first call."""
+    times = []
+    for _ in range(COPIES):
+        reader, writer = os.pipe()
+        started = time.perf_counter_ns()
+        pid = os.fork()
+        if not pid:
+            call()
+            os.write(writer, str(time.perf_counter_ns()).encode())
+            os._exit(0)
+        times.append(int(os.read(reader, 100)) - started)
+        os.waitpid(pid, 0)
+        os.close(reader)
+        os.close(writer)
+    return statistics.median(times) / 1e6
+
+
+def fork_liblinux(image: str) -> float:
+    """With a kernel that has ext4 mounted; the call is getpid()."""
+    import liblinux  # noqa: PLC0415
+
+    with liblinux.Kernel() as kernel:
+        kernel.mount(kernel.attach(image, overlay=True), "/mnt")
+        return _fork(kernel.os.getpid)
+
+
+def fork_bare() -> float:
+    """The same process, that has booted no kernel."""
+    import liblinux  # noqa: PLC0415
+
+    liblinux.Kernel  # noqa: B018 - its modules and the extension are loaded
+    return _fork(os.getppid)
 
 
 # ---- memory ------------------------------------------------------------------

@@ -22,6 +22,7 @@ from rich.console import Console
 import boot
 import building
 import calls
+import copies
 import footprint
 import isolation
 import reading
@@ -44,6 +45,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "write": writing.measure,
     "memory": footprint.measure,
     "isolation": isolation.measure,
+    "copies": copies.measure,
     "build": building.measure,
 }
 ROUNDS = 7

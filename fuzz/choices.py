@@ -90,7 +90,7 @@ def odd_value(choices: Choices, depth: int = 2) -> Any:
         12: lambda: memoryview(bytearray(64))[:: pick(choices, (2, -1, 3))],
         13: lambda: pick(choices, (memoryview(b"read-only"), memoryview(bytearray()), memoryview(b""))),
         14: _released,
-        15: lambda: memoryview(bytearray(64)).cast(pick(choices, ("i", "d", "?", "c"))),
+        15: lambda: pick(choices, [memoryview(bytearray(64)).cast("i"), memoryview(bytearray(64)).cast("d")]),
     }
     if kind in simple:
         return simple[kind]()

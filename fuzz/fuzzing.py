@@ -10,7 +10,7 @@ import contextlib
 import string
 import struct
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,8 @@ def dmesg(choices: Choices) -> None:
         assert 0 <= record.level <= 7
         assert record.logging_level in range(10, 51)
         assert str(record)
-    log: Any = KernelLog(_Log(raw))  # type: ignore[arg-type] - it has what is needed
+    native: Any = _Log(raw)
+    log = KernelLog(native)
     assert log.records() == parse(raw)
 
 
@@ -221,9 +222,9 @@ class Calls:
             functions = process.os.path
             called = getattr(functions, pick(choices, [name for name in dir(functions) if not name.startswith("_")]))
         elif kind == 4:
-            called = pick(choices, (process.open, process.mmap, process.mapping, _read_setting(process)))
+            called = _any(choices, (process.open, process.mmap, process.mapping, _read_setting(process)))
         else:
-            called = pick(
+            called = _any(
                 choices, (process.os.read, process.os.write, process.os.pread, process.os.pwrite, process.os.readv)
             )
             fd = process.os.open("/tmp/file", 2)
@@ -232,6 +233,11 @@ class Calls:
         if isinstance(answer, Iterator):
             for _ in range(20):
                 next(answer)
+
+
+def _any(choices: Choices, functions: Sequence[Any]) -> Callable[..., Any]:
+    function: Callable[..., Any] = pick(choices, functions)
+    return function
 
 
 def _read_setting(process: liblinux.Process) -> Callable[..., Any]:

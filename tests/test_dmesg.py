@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Literal
 
 import pytest
 
@@ -71,3 +72,9 @@ def test_the_log_outlives_the_kernel() -> None:
     with liblinux.Kernel() as kernel:
         pass
     assert kernel.dmesg()
+
+
+@pytest.mark.parametrize("clock", ["real", "virtual"])
+def test_a_boot_has_nothing_to_complain_about(clock: Literal["real", "virtual"]) -> None:
+    with liblinux.Kernel(clock=clock) as kernel:
+        assert [record.text for record in kernel.dmesg() if "WARNING" in record.text or "cut here" in record.text] == []

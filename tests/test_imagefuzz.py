@@ -148,7 +148,7 @@ def test_a_panic_is_an_outcome(target: Target, monkeypatch: pytest.MonkeyPatch) 
     path = Path(target.image)
     run("tune2fs", "-e", "panic", path)
     wild = Target.of(path, options="")
-    panics = [outcome for outcome in Campaign(wild).run(range(60)) if outcome.result == "panic"]
+    panics = [outcome for outcome in Campaign(wild).run(range(25)) if outcome.result == "panic"]
     assert panics
     assert all(outcome.reproduced and "panic" in outcome.detail for outcome in panics)
 

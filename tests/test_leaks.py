@@ -36,7 +36,7 @@ def kept() -> Iterator[list[object]]:
 
 
 def _leak_memory(kept: list[object]) -> None:
-    kept.append(b"x" * 10_000)
+    kept.append(b"x" * 50_000)
 
 
 def _leak_descriptor(kept: list[object]) -> None:

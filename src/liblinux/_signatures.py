@@ -91,7 +91,7 @@ def identify(head: bytes) -> Content | None:
 def _type(signature: _Signature, head: bytes) -> str:
     if signature.type != "ext":
         return signature.type
-    compat, incompat, ro_compat = struct.unpack_from("<III", head, 1024 + 92)
+    compat, incompat, ro_compat = struct.unpack("<III", head[1024 + 92 : 1024 + 104].ljust(12, b"\0"))
     if incompat & ~_EXT_INCOMPAT_OF_EXT3 or ro_compat & ~_EXT_RO_COMPAT_OF_EXT3:
         return "ext4"
     return "ext3" if compat & _EXT_COMPAT_JOURNAL else "ext2"

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -108,6 +112,25 @@ def test_wrong_usage_is_2(arguments: list[str], reason: str) -> None:
     result = crashtest(*arguments)
     assert result.exit_code == 2
     assert reason in result.output
+
+
+def test_ctrl_c_ends_it_and_its_workers() -> None:
+    command = [sys.executable, "-m", "liblinux.cli", "crashtest", str(EXAMPLES / "fsynced.py"), "--points", "100000"]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=_default_signals)  # noqa: PLW1509
+    children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
+    while not (workers := children.read_text().split()):
+        assert running.poll() is None
+        time.sleep(0.05)
+    time.sleep(0.5)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=20)
+    assert running.returncode == 130 and "Interrupted" in errors
+    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
+
+
+def _default_signals() -> None:
+    """A shell that runs the tests in the background has switched Ctrl-C off for its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def test_help_has_examples() -> None:

@@ -65,13 +65,13 @@ class Bound:
     per_turn: float
 
 
-# Descriptors, mappings and threads are counted: at most one in two hundred turns may stay, and two anyhow, as
-# mappings beside each other are joined or not. Memory comes once in a large page of the host, of 2 MiB; a page of
+# Descriptors, mappings and threads are counted: at most one in two hundred turns may stay, and a few mappings anyhow,
+# as those beside each other are joined or not. Memory comes once in a large page of the host, of 2 MiB; a page of
 # 4 KiB that a turn in forty leaves behind is found in the long runs, one of every other turn in the short ones.
 BOUNDS: Mapping[str, Bound] = {
     "resident_kib": Bound(2560, 0.1),
     "descriptors": Bound(0, 0.005),
-    "mappings": Bound(2, 0.005),
+    "mappings": Bound(8, 0.005),
     "threads": Bound(0, 0.005),
     "kernel_kib": Bound(256, 0.05),
 }

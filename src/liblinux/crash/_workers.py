@@ -85,7 +85,10 @@ def _serve(connection: Connection, inherited: Sequence[Connection], plan: Plan) 
         except EOFError:
             return
         result = trials.try_point(point)
-        connection.send(result)
+        try:
+            connection.send(result)
+        except BrokenPipeError:  # the parent was killed
+            return
 
 
 def run_points(plan: Plan, points: Sequence[CrashPoint], workers: int) -> Iterator[Result]:

@@ -90,6 +90,8 @@ void read_persistent_clock64(struct timespec64 *now)
 void __init time_init(void)
 {
 	lib_tsc_init();
+	/* Zero is how random.c recognises a machine without a counter. */
+	lib_charge(1);
 	/* Scale 1, frequency 0: take mult and shift as they are. */
 	__clocksource_register(&lib_clocksource);
 	lib_timer.cpumask = cpumask_of(0);
