@@ -8,7 +8,7 @@ TESTS ?=
 # What a test may rely on to be there.
 export LIBLINUX_BUILT = $(KERNELS)
 
-native := $(wildcard setup.py pyproject.toml src/liblinux/_native/* kernel/host/*)
+native := $(wildcard setup.py pyproject.toml src/liblinux/_native/* kernel/host/* kernel/jail/* kernel/jail/cell/*)
 
 .PHONY: run build test test-tap test-debug oopses bench reliability check wheel clean
 

@@ -19,10 +19,10 @@ BUFFER_BYTES = 1 << 20
 SMALL_BYTES = 10_000
 
 
-def _mounted(image: str, *, readonly: bool = True) -> Any:
+def _mounted(image: str, *, readonly: bool = True, isolated: bool = False) -> Any:
     import liblinux  # noqa: PLC0415 - the other jobs must not pay for it
 
-    kernel = liblinux.Kernel()
+    kernel = liblinux.Kernel(isolated=isolated)
     kernel.mount(kernel.attach(image, readonly=readonly), "/mnt")
     return kernel
 
@@ -47,6 +47,23 @@ def read_liblinux(image: str) -> float:
     ended = time.perf_counter()
     kernel.close()
     return ended - started
+
+
+def read_all(image: str, *, isolated: bool = False) -> float:
+    """The whole file with one call."""
+    kernel = _mounted(image, isolated=isolated)
+    started = time.perf_counter()
+    with kernel.open("/mnt/big", "rb", buffering=0) as file:
+        data = file.readall()
+    ended = time.perf_counter()
+    assert len(data) == kernel.os.stat("/mnt/big").st_size
+    kernel.close()
+    return ended - started
+
+
+def read_isolated(image: str) -> float:
+    """The same, out of another process."""
+    return read_all(image, isolated=True)
 
 
 def read_liblinux_direct(image: str) -> float:

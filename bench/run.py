@@ -24,6 +24,7 @@ import building
 import calls
 import copies
 import footprint
+import isolation
 import reading
 import startup
 import switching
@@ -43,6 +44,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "walk": walking.measure,
     "write": writing.measure,
     "memory": footprint.measure,
+    "isolation": isolation.measure,
     "copies": copies.measure,
     "build": building.measure,
 }

@@ -25,6 +25,23 @@ DEBUG_KERNELS = [name for name in os.environ.get("LIBLINUX_BUILT", "").split() i
 collect_ignore_glob = [] if DEBUG_KERNELS else ["debug/test_*.py"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--isolated", action="store_true", help="every Kernel() of the tests in a process of its own")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "in_process(why): about something that isolated kernels do not have")
+    if config.getoption("--isolated"):
+        initialise = liblinux.Kernel.__init__
+        initialise.__defaults__ = (*(initialise.__defaults__ or ())[:3], True, None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    marker = item.get_closest_marker("in_process")
+    if marker and item.config.getoption("--isolated"):
+        pytest.skip(f"not for isolated kernels: {marker.args[0]}")
+
+
 def run(*command: str | Path, environment: Mapping[str, str] = ENVIRONMENT) -> str:
     """Run a program; its output, or a failure that shows it."""
     done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
@@ -87,6 +104,13 @@ def images(tmp_path: Path) -> Images:
 def kernel() -> Iterator[liblinux.Kernel]:
     """A kernel of the test's own."""
     with liblinux.Kernel() as booted:
+        yield booted
+
+
+@pytest.fixture
+def isolated() -> Iterator[liblinux.Kernel]:
+    """The same in a process of its own."""
+    with liblinux.Kernel(isolated=True) as booted:
         yield booted
 
 

@@ -329,8 +329,8 @@ def test_other_arguments_of_the_kernel() -> None:
         liblinux.Kernel(clock="atomic")  # type: ignore[arg-type]  # wrong on purpose
     with pytest.raises(TypeError, match="seed"):
         liblinux.Kernel(seed=1.5)  # type: ignore[arg-type]  # wrong on purpose
-    with pytest.raises(NotImplementedError, match="isolated"):
-        liblinux.Kernel(isolated=True)
+    with pytest.raises(ValueError, match="isolated=True"):
+        liblinux.Kernel(isolated=False, cpu_seconds=1)
 
 
 def test_no_kernel_image(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,7 @@ def test_futex_value_has_changed(kernel: liblinux.Kernel) -> None:
         kernel.syscall("futex", bytearray(struct.pack("=I", 7)), 128, 8, None, None, 0)
 
 
+@pytest.mark.in_process("a futex in memory of Python's own")
 def test_futex_wakes_only_as_many(kernel: liblinux.Kernel) -> None:
     word = bytearray(4)
     woken: list[int] = []
@@ -129,6 +130,7 @@ def disk_file(kernel: liblinux.Kernel, images: Images) -> Iterator[int]:
         kernel.os.close(fd)
 
 
+@pytest.mark.in_process("addresses in memory of Python's own")
 def test_aio(kernel: liblinux.Kernel, disk_file: int) -> None:
     """Write and read back with io_submit."""
     context = bytearray(8)
@@ -185,6 +187,7 @@ class Ring:
         self.kernel.os.close(self.fd)
 
 
+@pytest.mark.in_process("mapped rings")
 def test_io_uring_nothing(kernel: liblinux.Kernel) -> None:
     ring = Ring(kernel)
     for cookie in range(20):
@@ -192,6 +195,7 @@ def test_io_uring_nothing(kernel: liblinux.Kernel) -> None:
     ring.close()
 
 
+@pytest.mark.in_process("mapped rings")
 def test_io_uring_reads_and_writes(kernel: liblinux.Kernel, disk_file: int) -> None:
     ring = Ring(kernel)
     data, back = bytearray(b"ring" * 1024), bytearray(4096)

@@ -82,6 +82,7 @@ def test_hundreds_at_once(many: ExitStack) -> None:
         assert bytes(kernel.disks[0]._source[:4]) == number.to_bytes(4, "little")  # type: ignore[index]  # memory
 
 
+@pytest.mark.in_process("the memory of this process")
 def test_closing_frees_the_memory() -> None:
     """Whatever a kernel has used, next to nothing of it stays."""
     with liblinux.Kernel(memory=MEMORY):
@@ -100,6 +101,7 @@ def test_closing_frees_the_memory() -> None:
     assert private_bytes() - before < count * KERNEL_LEFTOVER_BYTES
 
 
+@pytest.mark.in_process("the memory of this process")
 def test_one_after_the_other_leaves_nothing() -> None:
     """No descriptor, no thread and no mapping is left of a kernel that was closed."""
 
@@ -121,6 +123,7 @@ def test_one_after_the_other_leaves_nothing() -> None:
     assert after[2] - before[2] < 25  # Python's own memory comes and goes
 
 
+@pytest.mark.in_process("the memory of this process")
 def test_text_is_shared(many: ExitStack) -> None:
     """The text of all kernels of a version is one file, mapped; no page of it is anybody's own."""
     image = os.fspath(next(reversed(list(liblinux.images().values()))))

@@ -15,6 +15,8 @@ import liblinux
 import planted
 from conftest import Images
 
+pytestmark = pytest.mark.in_process("faults are planted in the memory of this process")
+
 FAULTS = {
     "null read": (planted.NULL_READ, "read at bad address 0x0"),
     "null write": (planted.NULL_WRITE, "write at bad address 0x0"),

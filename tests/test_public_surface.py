@@ -28,6 +28,7 @@ def test_module() -> None:
         "Injection",
         "Kernel",
         "KernelClosed",
+        "KernelDied",
         "KernelPanic",
         "LiblinuxError",
         "Mapping",
@@ -118,7 +119,7 @@ def test_crash() -> None:
 
 
 def test_exceptions() -> None:
-    for name in ("BuildError", "Deadlock", "KernelClosed", "KernelPanic", "MountError"):
+    for name in ("BuildError", "Deadlock", "KernelClosed", "KernelDied", "KernelPanic", "MountError"):
         assert issubclass(getattr(liblinux, name), liblinux.LiblinuxError)
     assert issubclass(liblinux.MountError, OSError)
     assert issubclass(liblinux.KernelClosed, ValueError)

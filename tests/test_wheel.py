@@ -18,7 +18,7 @@ from conftest import MIB, Images, e2fsck, run
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPI_LIMIT_BYTES = 100 * 10**6
-INGREDIENTS = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "src", "kernel/host")
+INGREDIENTS = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "src", "kernel/host", "kernel/jail")
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 SESSION = """
     import os, shutil, sys
@@ -33,6 +33,10 @@ SESSION = """
                 print(kernel.release, file.read().strip())
             with kernel.open(f"/mnt/{release}", "w") as file:
                 file.write("written by the wheel")
+        with liblinux.Kernel(version=release, isolated=True) as kernel:
+            kernel.mount(kernel.attach(sys.argv[1]), "/mnt")
+            with kernel.open(f"/mnt/{release}") as file:
+                assert file.read() == "written by the wheel"
 """
 
 
@@ -71,6 +75,8 @@ def test_content(wheel: Path) -> None:
     kernels = {f"liblinux/lib/{path.name}" for path in liblinux.images().values()}
     assert kernels
     assert {f"liblinux/_native{suffix}", "liblinux/py.typed", "liblinux/_native.pyi", *kernels} <= names
+    program = zipfile.ZipFile(wheel).getinfo("liblinux/_jail")
+    assert program.external_attr >> 16 & 0o111, "what isolated kernels are held by is a program"
     assert {name for name in names if name.startswith("liblinux/lib/")} == kernels
     assert not [name for name in names if name.endswith((".debug", ".c", ".h", ".S"))]
     assert wheel.stat().st_size < PYPI_LIMIT_BYTES

@@ -43,12 +43,16 @@ struct host_embedding {
 
 struct host_options {
 	const char *image; /* path of liblinux-<release>.so */
+	int image_fd; /* the same file, open; 0: open `image` */
 	u64 memory_bytes; /* of the arena */
 	bool virtual_clock;
 	u64 boot_realtime; /* ns since the epoch, virtual clock only */
 	const char *command_line;
 	unsigned char seed[64];
 	struct host_embedding embedding;
+	/* Of a kernel in a process of its own; see kernel/jail/jail.h. */
+	const char *jail; /* path of the program that holds it */
+	u64 cpu_seconds; /* of processor time that it may use; 0: any */
 };
 
 #define HOST_REPORT_LOG_BYTES 16384
@@ -65,6 +69,7 @@ struct host_report {
 struct host_error {
 	char text[256];
 	bool dead; /* the kernel died while it booted: `report` is set */
+	bool gone; /* the process that it was to be in died */
 	struct host_report *report; /* room for it, or NULL */
 };
 

@@ -184,6 +184,7 @@ int host_fail(struct host_error *error, int code, const char *format, ...)
 
 /* memory.c */
 int host_memory_init(struct host_kernel *kernel);
+int host_memory_prepare(struct host_kernel *kernel);
 void host_memory_exit(struct host_kernel *kernel);
 int host_memory_alias(void *host, u64 address, u64 offset, u64 bytes,
 		      u32 protection);

@@ -70,4 +70,9 @@
 #define OVERLAY_BLOCK_BYTES 4096ULL
 #define LOG_BYTES (256 * KIB)
 
+/* ---- batches --------------------------------------------------------- */
+
+/* What is taken of a directory at once. */
+#define DENTS_BYTES (64 * KIB)
+
 #endif /* LIBLINUX_LIMITS_H */

@@ -410,12 +410,14 @@ int host_load(struct host_kernel *kernel, const struct host_options *options,
 				 "memory; %llu bytes were asked for",
 				 MEMORY_MIN_BYTES / MIB, MEMORY_MAX_BYTES / GIB,
 				 (unsigned long long)options->memory_bytes);
-	image.fd = open(options->image, O_RDONLY | O_CLOEXEC);
+	image.fd = options->image_fd ? options->image_fd :
+				       open(options->image, O_RDONLY | O_CLOEXEC);
 	if (image.fd < 0)
 		return host_fail(error, -errno, "cannot open %s: %s",
 				 options->image, strerror(errno));
 	result = host_load_image(kernel, &image, options->memory_bytes, error);
-	close(image.fd);
+	if (!options->image_fd)
+		close(image.fd);
 	if (result)
 		host_unload(kernel);
 	return result;

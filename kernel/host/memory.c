@@ -71,6 +71,12 @@ static int host_memfd(struct host_kernel *kernel)
 	return 0;
 }
 
+/* Now, and not with the first alias: later the host may not let us. */
+int host_memory_prepare(struct host_kernel *kernel)
+{
+	return host_memfd(kernel);
+}
+
 bool host_page_is_zero(const u64 *page)
 {
 	const u64 *end = page + PAGE_BYTES / sizeof(*page);

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from liblinux._errors import BuildError as BuildError
     from liblinux._errors import Deadlock as Deadlock
     from liblinux._errors import KernelClosed as KernelClosed
+    from liblinux._errors import KernelDied as KernelDied
     from liblinux._errors import KernelPanic as KernelPanic
     from liblinux._errors import LiblinuxError as LiblinuxError
     from liblinux._errors import MountError as MountError
@@ -65,6 +66,7 @@ __all__ = [
     "Injection",
     "Kernel",
     "KernelClosed",
+    "KernelDied",
     "KernelPanic",
     "LiblinuxError",
     "Mapping",
@@ -93,6 +95,7 @@ _HOMES = {
     "Injection": "_faults",
     "Kernel": "_kernel",
     "KernelClosed": "_errors",
+    "KernelDied": "_errors",
     "KernelPanic": "_errors",
     "LiblinuxError": "_errors",
     "Mapping": "_mmap",

@@ -6,6 +6,7 @@ the kernel's errno. Only what has no errno is here::
     Exception
      └── LiblinuxError
           ├── KernelPanic          the kernel died: where, and in which call
+          │    └── KernelDied      with the process that it was isolated in
           ├── MountError           no file system could be mounted
           │    (also an OSError, with the kernel's errno)
           ├── BuildError           the kernel could not be built
@@ -27,7 +28,16 @@ if TYPE_CHECKING:
     from liblinux._dmesg import Record
     from liblinux._symbols import Frame
 
-__all__ = ["BuildError", "Deadlock", "KernelClosed", "KernelPanic", "LiblinuxError", "MountError", "Waiter"]
+__all__ = [
+    "BuildError",
+    "Deadlock",
+    "KernelClosed",
+    "KernelDied",
+    "KernelPanic",
+    "LiblinuxError",
+    "MountError",
+    "Waiter",
+]
 
 # Of a failed mount or of a panic only the end of the log is worth a reader's time.
 _SHOWN_RECORDS = 12
@@ -107,6 +117,13 @@ class KernelPanic(LiblinuxError):
         lines.extend(f"kernel: {text}" for text in said[-_SHOWN_RECORDS:])
         lines.append("the kernel is dead; close it and make a new one")
         return "\n  ".join(lines)
+
+
+class KernelDied(KernelPanic):
+    """The process of an isolated kernel is dead; the message says how it died.
+
+    The kernel itself may have been well. What it had not written back is lost.
+    """
 
 
 class MountError(LiblinuxError, OSError):

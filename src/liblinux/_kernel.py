@@ -16,7 +16,7 @@ from liblinux import _process as processes
 from liblinux import _snapshot as snapshots
 from liblinux._actor import Actor
 from liblinux._dmesg import KernelLog, Record
-from liblinux._library import find_image
+from liblinux._library import find_image, find_jail
 from liblinux._typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ _open_kernels: weakref.WeakSet[Kernel] = weakref.WeakSet()
 
 
 class Kernel(Actor):
-    """A Linux kernel in this process.
+    """A Linux kernel in this process, or with `isolated=True` in one of its own.
 
     Arguments: `memory` of the kernel, in bytes or as "64M"; `clock` "real", or
     "virtual" for a clock that jumps to the next event when all tasks wait;
@@ -76,8 +76,15 @@ class Kernel(Actor):
     `command_line`, see the kernel document admin-guide/kernel-parameters; `realtime`, the time of day at boot under the
     virtual clock, in nanoseconds since 1970.
 
+    `isolated=True` puts the kernel into a child process that has no rights but to
+    work on the disks that it is given, for images that are not to be trusted. It
+    is used in the same way; when the child dies, however that comes about, calls
+    raise KernelDied. `cpu_seconds` is the processor time, in seconds, after which
+    the host ends it (0: no limit). Files cannot be mapped, `mmap(None, length)`
+    gives memory whose addresses may stand in arguments of system calls.
+
     Attributes: `release`, what uname(2) calls so ("6.12.117"); `memory` in bytes;
-    `clock`; `seed`, 64 bytes that make the same kernel again; `syscalls`, the numbers
+    `clock`; `isolated`; `seed`, 64 bytes that make the same kernel again; `syscalls`, the numbers
     of its system calls by name.
 
     As itself it acts as init, process 1 with all rights: `os`, `open`,
@@ -99,14 +106,14 @@ class Kernel(Actor):
         *,
         command_line: str = "",
         realtime: int = 0,
+        cpu_seconds: int = 0,
     ) -> None:
-        if isolated:
-            raise NotImplementedError(
-                "isolated=True, a kernel in a sandboxed child process, is not there yet; leave it out"
-            )
         if clock not in ("real", "virtual"):
             raise ValueError(f"clock must be 'real' or 'virtual', not {clock!r}")
+        if cpu_seconds and not isolated:
+            raise ValueError("cpu_seconds is a limit of the process of an isolated kernel: add isolated=True")
         self.clock = clock
+        self.isolated = isolated
         self.memory = parse_memory(memory)
         self.seed = make_seed(seed)
         self._native = _native.Kernel(
@@ -116,6 +123,8 @@ class Kernel(Actor):
             seed=self.seed,
             command_line=" ".join((*_boot_options(self.memory), command_line)).encode(),
             realtime=realtime,
+            jail=find_jail() if isolated else None,
+            cpu_seconds=cpu_seconds,
         )
         self._host_process = os.getpid()
         # What uname(2) calls the release, "6.12.117"; it outlives the kernel.
@@ -131,7 +140,7 @@ class Kernel(Actor):
         self._log.pump()
 
     def __repr__(self) -> str:
-        state = " closed" if self.closed else ""
+        state = " isolated" * self.isolated + " closed" * self.closed
         return f"<liblinux.Kernel {self.release}, {self.memory >> 20} MiB, {self.clock} clock{state}>"
 
     def __del__(self) -> None:

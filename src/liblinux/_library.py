@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["DEBUG", "DEFAULT_SERIES", "find_image", "images"]
+__all__ = ["DEBUG", "DEFAULT_SERIES", "find_image", "find_jail", "images"]
 
 DEFAULT_SERIES = "6.12"
 # How the release of a kernel of kernel/config/debug.config ends.
@@ -61,6 +61,14 @@ def find_image(version: str | None = None) -> str:
     if not releases:
         raise BuildError(_missing(wanted, available))
     return available[releases[-1]]
+
+
+def find_jail() -> str:
+    """The program that holds an isolated kernel; BuildError when it is not there."""
+    program = os.path.join(os.path.dirname(__file__), "_jail")
+    if not os.access(program, os.X_OK):
+        raise BuildError(f"{program}, which isolated kernels need, is no program; build it with: pip install .")
+    return program
 
 
 def _of_series(releases: Iterable[str], series: str) -> list[str]:

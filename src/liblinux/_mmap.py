@@ -7,6 +7,7 @@ pages are those of the page cache, and written back like any others.
 
 from __future__ import annotations
 
+import io
 import mmap as host_mmap
 import weakref
 
@@ -15,6 +16,7 @@ from liblinux._io import KernelFile
 from liblinux._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Any, Self
 
@@ -97,11 +99,40 @@ class Mapping:
         self.view.release()
         address, self.address = self.address, 0
         if not self._os.closed:
-            self._os.call("munmap", address, self._length)
+            self._unmapper(address)()
+
+    def _unmapper(self, address: int) -> Callable[[], object]:
+        """What unmaps it, without a reference to it."""
+        call, length = self._os.call, self._length
+        return lambda: call("munmap", address, length)
 
     def _check_open(self) -> None:
         if self.closed:
             raise ValueError("mapping closed or invalid")
+
+
+class SharedMemory(Mapping):
+    """Memory that an isolated kernel shares with this process; it is no mapping of the kernel's own."""
+
+    def flush(self, offset: int = 0, size: int | None = None) -> None:
+        """Nothing is behind it that could be written."""
+        self._check_open()
+
+    def protect(self, *, write: bool) -> None:
+        """Refuse: the kernel knows nothing of it."""
+        raise io.UnsupportedOperation("memory shared with an isolated kernel cannot be protected")
+
+    def advise(self, advice: int) -> None:
+        """Refuse: the kernel knows nothing of it."""
+        raise io.UnsupportedOperation("memory shared with an isolated kernel takes no advice")
+
+    def resize(self, length: int) -> None:
+        """Refuse: make another one."""
+        raise io.UnsupportedOperation("memory shared with an isolated kernel cannot be resized")
+
+    def _unmapper(self, address: int) -> Callable[[], object]:
+        free = self._process.kernel.free
+        return lambda: free(address)
 
 
 def map_file(
@@ -119,8 +150,14 @@ def map_file(
     if file is None:
         if not length:
             raise ValueError("mmap: anonymous memory needs a length")
+        if process.kernel.isolated:
+            return SharedMemory(system, process, process.kernel.allocate(length), length, writable is not False)
         flags = _abi.MAP_ANONYMOUS | (_abi.MAP_SHARED if shared else _abi.MAP_PRIVATE)
         return _map(system, process, -1, length, 0, flags, writable=writable is not False)
+    if process.kernel.isolated:
+        raise io.UnsupportedOperation(
+            "files of an isolated kernel cannot be mapped: its pages are in another process; read the file"
+        )
     raw, fd = _descriptor(file)
     if writable is None:
         writable = raw is None or raw.writable() if shared else True
@@ -154,12 +191,12 @@ def _descriptor(file: Any) -> tuple[KernelFile | None, int]:
 
 def unmap_with_view(mapping: Mapping) -> memoryview:
     """The bare view of a mapping, which is unmapped when the last view of it is gone."""
-    system, address, length = mapping._os, mapping.address, mapping._length
+    system, release = mapping._os, mapping._unmapper(mapping.address)
 
     def unmap() -> None:
         # A kernel that died has nothing to unmap, and says so to whoever calls it next.
         if not system.closed and system._kernel.dead is None:
-            system.call("munmap", address, length)
+            release()
 
     weakref.finalize(mapping.view.obj, unmap).atexit = False
     return mapping.view

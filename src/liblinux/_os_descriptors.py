@@ -12,6 +12,7 @@ import struct
 from liblinux import _abi
 from liblinux._os_base import Calls, StrOrBytesPath, blame, decode, dir_descriptor, encode, packed
 from liblinux._typing import TYPE_CHECKING
+from liblinux._vector import vector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,7 +64,8 @@ class Descriptors(Calls):
 
     def readv(self, fd: int, buffers: Sequence[Buffer]) -> int:
         """Read into several writable buffers one after the other; returns the bytes read."""
-        return self._call("readv", fd, vector(buffers), len(buffers))
+        with vector(self._native, buffers) as memory:
+            return memory.taken(self._call("readv", fd, memory.vector, len(buffers)))
 
     def writev(self, fd: int, buffers: Sequence[Buffer]) -> int:
         """Write several buffers as one; returns the bytes written."""
@@ -72,12 +74,14 @@ class Descriptors(Calls):
 
     def preadv(self, fd: int, buffers: Sequence[Buffer], offset: int, flags: int = 0) -> int:
         """Like readv at a position of the file; `flags` are those of preadv2(2)."""
-        return self._call("preadv2", fd, vector(buffers), len(buffers), offset, 0, flags)
+        with vector(self._native, buffers) as memory:
+            return memory.taken(self._call("preadv2", fd, memory.vector, len(buffers), offset, 0, flags))
 
     def pwritev(self, fd: int, buffers: Sequence[Buffer], offset: int, flags: int = 0) -> int:
         """Like writev at a position of the file; `flags` are those of pwritev2(2)."""
         joined = bytearray().join(memoryview(buffer).cast("B") for buffer in buffers)
-        return self._call("pwritev2", fd, vector([joined]), 1, offset, 0, flags)
+        with vector(self._native, [joined]) as memory:
+            return self._call("pwritev2", fd, memory.vector, 1, offset, 0, flags)
 
     def ftruncate(self, fd: int, length: int) -> None:
         """Set the size of an open file, in bytes."""
@@ -228,20 +232,6 @@ class Descriptors(Calls):
         source = None if offset_src is None else packed(_WHOLE_64_BITS, offset_src)
         target = None if offset_dst is None else packed(_WHOLE_64_BITS, offset_dst)
         return self._call(name, src, source, dst, target, count, flags)
-
-
-def vector(buffers: Sequence[Buffer]) -> bytes:
-    """An array of struct iovec over writable buffers, which the caller keeps alive."""
-    import ctypes  # noqa: PLC0415 - here, because it costs every start of the interpreter some milliseconds
-
-    entries = []
-    for buffer in buffers:
-        view = memoryview(buffer).cast("B")
-        if view.readonly:
-            raise TypeError("a read-write bytes-like object is needed")
-        address = ctypes.addressof(ctypes.c_char.from_buffer(view)) if view.nbytes else 0
-        entries.append(_abi.IOVEC.pack(address, view.nbytes))
-    return b"".join(entries)
 
 
 def stat_result(raw: Sequence[int]) -> os.stat_result:

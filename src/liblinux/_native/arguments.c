@@ -7,7 +7,8 @@
  * zero behind it (file systems know no locale; surrogates escape bytes). No
  * length is passed by itself, and nobody checks that the kernel's idea of it is
  * Python's: a system call is as sharp as in C. Who knows its prototype can have
- * the numbers checked: with a shape, of two bits for each argument.
+ * the numbers checked: with a shape, of two bits for each argument. (What a
+ * kernel elsewhere gets of the memory is a copy, of what `spans` says.)
  */
 #include "native.h"
 
@@ -61,6 +62,16 @@ static bool native_integer(PyObject *object, u64 *value)
 	return false;
 }
 
+static void native_add_span(struct native_arguments *arguments, int index,
+			    u32 ways, Py_ssize_t bytes)
+{
+	arguments->spans.span[arguments->spans.count++] = (struct host_span){
+		.argument = (u32)index,
+		.ways = ways,
+		.bytes = (u64)bytes,
+	};
+}
+
 static void native_add_buffer(struct native_arguments *arguments,
 			      void *memory, PyObject *owner)
 {
@@ -92,6 +103,8 @@ static bool native_argument(struct native_arguments *arguments, int index,
 	}
 	if (PyBytes_Check(object)) { /* the caller holds it */
 		*value = (u64)PyBytes_AS_STRING(object);
+		native_add_span(arguments, index, HOST_SPAN_IN,
+				PyBytes_GET_SIZE(object));
 		return true;
 	}
 	if (PyUnicode_Check(object)) {
@@ -101,6 +114,9 @@ static bool native_argument(struct native_arguments *arguments, int index,
 		*value = (u64)string;
 		if (owner)
 			native_add_buffer(arguments, (void *)string, owner);
+		if (string)
+			native_add_span(arguments, index, HOST_SPAN_IN,
+					(Py_ssize_t)strlen(string));
 		return string != NULL;
 	}
 	if (PyObject_CheckBuffer(object)) {
@@ -112,6 +128,10 @@ static bool native_argument(struct native_arguments *arguments, int index,
 		}
 		arguments->nr_buffers++;
 		*value = (u64)buffer->buf;
+		native_add_span(arguments, index,
+				buffer->readonly ? HOST_SPAN_IN :
+						   HOST_SPAN_IN | HOST_SPAN_OUT,
+				buffer->len);
 		return true;
 	}
 	PyErr_Format(PyExc_TypeError,
@@ -145,6 +165,7 @@ bool native_arguments_parse(struct native_arguments *arguments, u32 shape,
 			    PyObject *const *args, Py_ssize_t count)
 {
 	arguments->nr_buffers = 0;
+	arguments->spans.count = 0;
 	if (count > 6) {
 		PyErr_Format(PyExc_TypeError,
 			     "a system call takes at most 6 arguments, not %zd",

@@ -99,6 +99,23 @@ bool native_check_open(struct native_kernel *kernel)
 	return false;
 }
 
+bool native_check_here(struct native_kernel *kernel, const char *what)
+{
+	PyObject *module, *type = NULL;
+
+	if (kernel->side == &host_direct)
+		return true;
+	module = PyImport_ImportModule("io");
+	if (module)
+		type = PyObject_GetAttrString(module, "UnsupportedOperation");
+	if (type)
+		PyErr_Format(type, "%s is not for isolated kernels: it needs the kernel in this process",
+			     what);
+	Py_XDECREF(type);
+	Py_XDECREF(module);
+	return false;
+}
+
 bool native_check_process(struct native_process *process)
 {
 	if (!native_check_open(process->kernel))
@@ -145,8 +162,9 @@ bool native_check_code(struct native_kernel *kernel, s64 code)
 }
 
 bool native_call(struct native_process *process, s64 nr, const u64 args[6],
-		 s64 *value)
+		 const struct host_spans *spans, s64 *value)
 {
+	const struct host_side *side = process->kernel->side;
 	struct native_crossing crossing;
 	struct host_result result = { 0 };
 
@@ -158,7 +176,10 @@ bool native_call(struct native_process *process, s64 nr, const u64 args[6],
 		return true;
 	}
 	native_enter(process->kernel, &crossing);
-	host_process_call(process->host, nr, args, &result);
+	if (side == &host_direct) /* a test is cheaper than a pointer */
+		host_process_call(process->host, nr, args, &result);
+	else
+		side->call(process->host, nr, args, spans, &result);
 	native_leave(process->kernel, &crossing);
 	*value = result.value;
 	return native_plain(&result) || native_check(process->kernel, &result);
@@ -187,7 +208,7 @@ static bool native_interrupted(void *context)
 #define NATIVE_QUESTIONS 64 /* between two looks at the clock */
 #define NATIVE_QUESTION_NS 50000000
 
-bool native_interrupted_by_now(struct native_patience *patience)
+static bool native_interrupted_by_now(struct native_patience *patience)
 {
 	struct timespec now;
 	s64 now_ns;
@@ -203,6 +224,11 @@ bool native_interrupted_by_now(struct native_patience *patience)
 	first = !patience->next_ns;
 	patience->next_ns = now_ns + NATIVE_QUESTION_NS;
 	return !first && native_interrupted(NULL);
+}
+
+bool native_stop(void *patience)
+{
+	return native_pending_value || native_interrupted_by_now(patience);
 }
 
 static void *native_release(void *context)

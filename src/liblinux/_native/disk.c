@@ -115,7 +115,8 @@ static bool native_check_attachment(const struct native_attachment *what)
 	return false;
 }
 
-static int native_attach_host(struct host_kernel *host,
+static int native_attach_host(const struct host_side *side,
+			      struct host_kernel *host,
 			      struct native_backing *backing,
 			      const struct native_attachment *what)
 {
@@ -125,14 +126,14 @@ static int native_attach_host(struct host_kernel *host,
 		    (what->discard ? HOST_DISK_DISCARD : 0);
 
 	if (backing->fd >= 0)
-		return host_disk_attach_fd(host, backing->fd, what->size,
-					   what->sector, flags, &backing->host);
+		return side->attach_fd(host, backing->fd, what->size,
+				       what->sector, flags, &backing->host);
 	if (backing->buffer.obj)
-		return host_disk_attach_memory(host, backing->buffer.buf,
-					       what->size, what->sector, flags,
-					       &backing->host);
-	return host_disk_attach_foreign(host, backing, what->size, what->sector,
-					flags, &backing->host);
+		return side->attach_memory(host, backing->buffer.buf,
+					   what->size, what->sector, flags,
+					   &backing->host);
+	return side->attach_foreign(host, backing, what->size, what->sector,
+				    flags, &backing->host);
 }
 
 /* The Disk object of a backing that has all but its host's disk. */
@@ -154,7 +155,7 @@ static PyObject *native_attach(struct native_kernel *kernel,
 	disk->backing = backing;
 	backing->disk = disk;
 	native_enter(kernel, &crossing);
-	code = native_attach_host(kernel->host, backing, what);
+	code = native_attach_host(kernel->side, kernel->host, backing, what);
 	native_leave(kernel, &crossing);
 	if (code < 0) {
 		native_check_code(kernel, code);
@@ -162,7 +163,7 @@ static PyObject *native_attach(struct native_kernel *kernel,
 		Py_DECREF(disk);
 		return NULL;
 	}
-	disk->index = host_disk_index(backing->host);
+	disk->index = kernel->side->index(backing->host);
 	if (!native_check_code(kernel, 0)) { /* it is attached all the same */
 		Py_DECREF(disk);
 		return NULL;
@@ -270,12 +271,20 @@ static struct native_backing *native_disk_backing(PyObject *self)
 
 static PyObject *native_disk_changes(PyObject *self, PyObject *unused)
 {
+	struct native_kernel *kernel = ((struct native_disk *)self)->kernel;
 	struct native_backing *backing = native_disk_backing(self);
+	struct native_crossing crossing;
+	u64 changes;
 
 	(void)unused;
 	if (!backing)
 		return NULL;
-	return PyLong_FromUnsignedLongLong(host_disk_changes(backing->host));
+	native_enter(kernel, &crossing);
+	changes = kernel->side->changes(backing->host);
+	native_leave(kernel, &crossing);
+	if (!native_check_code(kernel, 0))
+		return NULL;
+	return PyLong_FromUnsignedLongLong(changes);
 }
 
 static PyObject *native_disk_detach(PyObject *self, PyObject *unused)
@@ -292,7 +301,7 @@ static PyObject *native_disk_detach(PyObject *self, PyObject *unused)
 		return native_os_error(kernel, EBUSY);
 	backing->busy++;
 	native_enter(kernel, &crossing);
-	code = host_disk_detach(backing->host);
+	code = kernel->side->detach(backing->host);
 	native_leave(kernel, &crossing);
 	backing->busy--;
 	if (code >= 0)
@@ -309,7 +318,7 @@ static PyObject *native_disk_size(PyObject *self, void *unused)
 
 	(void)unused;
 	if (disk->kernel->host && disk->backing)
-		disk->size = host_disk_bytes(disk->backing->host);
+		disk->size = disk->kernel->side->bytes(disk->backing->host);
 	return PyLong_FromUnsignedLongLong(disk->size);
 }
 
@@ -319,7 +328,7 @@ static PyObject *native_disk_forget(PyObject *self, PyObject *unused)
 	struct native_backing *backing = native_disk_backing(self);
 
 	(void)unused;
-	if (!backing)
+	if (!backing || !native_check_here(kernel, "forget()"))
 		return NULL;
 	if (backing->busy)
 		return native_os_error(kernel, EBUSY);
@@ -350,10 +359,9 @@ static PyObject *native_disk_resize(PyObject *self, PyObject *size_object)
 		return native_os_error(disk->kernel, EBUSY);
 	backing->busy++;
 	native_enter(disk->kernel, &crossing);
-	code = host_disk_resize(backing->host, size);
+	code = disk->kernel->side->resize(backing->host, size);
 	native_leave(disk->kernel, &crossing);
 	backing->busy--;
-	if (code >= 0)
 	if (!native_check_code(disk->kernel, code))
 		return NULL;
 	Py_RETURN_NONE;

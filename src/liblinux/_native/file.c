@@ -20,14 +20,20 @@ static bool native_count(const char *function, Py_ssize_t count,
 	return false;
 }
 
-/* A call whose failure is an OSError; false then. */
+/*
+ * A call whose failure is an OSError; false then. Its second argument is an
+ * address when there are `ways`.
+ */
 static bool native_file_call(PyObject *self, s64 nr, u64 first, u64 second,
-			     u64 third, u64 fourth, s64 *value)
+			     u64 third, u64 fourth, u32 ways, u64 bytes,
+			     s64 *value)
 {
 	struct native_process *process = (struct native_process *)self;
 	const u64 args[6] = { first, second, third, fourth };
+	const struct host_spans spans = { .count = 1,
+					  .span = { { 1, ways, bytes } } };
 
-	if (!native_call(process, nr, args, value))
+	if (!native_call(process, nr, args, ways ? &spans : NULL, value))
 		return false;
 	if (*value >= 0)
 		return true;
@@ -59,7 +65,9 @@ static PyObject *native_read_bytes(PyObject *self, s64 nr, PyObject *fd_object,
 	if (!bytes)
 		return NULL;
 	if (!native_file_call(self, nr, (u64)fd, (u64)PyBytes_AS_STRING(bytes),
-			      (u64)room, (u64)offset, &done)) {
+			      (u64)room, (u64)offset,
+			      HOST_SPAN_OUT | HOST_SPAN_RESULT, (u64)room,
+			      &done)) {
 		Py_DECREF(bytes);
 		return NULL;
 	}
@@ -100,7 +108,11 @@ static PyObject *native_transfer(PyObject *self, s64 nr, PyObject *fd_object,
 	if (PyObject_GetBuffer(object, &buffer, buffer_flags) < 0)
 		return NULL;
 	worked = native_file_call(self, nr, (u64)fd, (u64)buffer.buf,
-				  (u64)buffer.len, (u64)offset, &done);
+				  (u64)buffer.len, (u64)offset,
+				  buffer_flags == PyBUF_WRITABLE ?
+					  HOST_SPAN_OUT | HOST_SPAN_RESULT :
+					  HOST_SPAN_IN,
+				  (u64)buffer.len, &done);
 	PyBuffer_Release(&buffer);
 	return worked ? PyLong_FromLongLong(done) : NULL;
 }
@@ -165,7 +177,8 @@ PyObject *native_open(PyObject *self, PyObject *const *args, Py_ssize_t count,
 		return NULL;
 	flags |= O_CLOEXEC | 0100000; /* O_LARGEFILE, which glibc hides as 0 */
 	worked = native_file_call(self, NATIVE_NR_openat, (u64)dir_fd,
-				  (u64)path.string, (u64)flags, (u64)mode, &fd);
+				  (u64)path.string, (u64)flags, (u64)mode,
+				  HOST_SPAN_IN, strlen(path.string), &fd);
 	native_path_release(&path);
 	return worked ? PyLong_FromLongLong(fd) : NULL;
 }
@@ -176,7 +189,8 @@ PyObject *native_close(PyObject *self, PyObject *fd_object)
 	int fd;
 
 	if (!native_int(fd_object, &fd) ||
-	    !native_file_call(self, NATIVE_NR_close, (u64)fd, 0, 0, 0, &value))
+	    !native_file_call(self, NATIVE_NR_close, (u64)fd, 0, 0, 0, 0, 0,
+			      &value))
 		return NULL;
 	Py_RETURN_NONE;
 }

@@ -4,6 +4,7 @@
  * or to anything of it is gone.
  */
 #include "native.h"
+#include "jail.h"
 
 #define NATIVE_LOG_BYTES 65536
 
@@ -20,7 +21,9 @@ static int native_boot_failed(int code, const struct host_error *failure,
 		return -1;
 	if (!text[0])
 		text = strerror(-code);
-	if (failure->dead) {
+	if (failure->gone) {
+		native_own_error("KernelDied", text);
+	} else if (failure->dead) {
 		native_report_error("panic", text, path, NULL, failure->report);
 	} else if (code == -ENOEXEC || code == -EPROTO || code == -ELIBBAD) {
 		native_own_error("BuildError", text);
@@ -48,7 +51,7 @@ static int native_boot(struct native_kernel *kernel,
 	options->embedding.context = kernel;
 	kernel->closing = true; /* nobody else boots it meanwhile */
 	native_enter(kernel, &crossing);
-	code = host_kernel_open(options, &host, &error);
+	code = kernel->side->open(options, &host, &error);
 	native_leave(kernel, &crossing);
 	kernel->closing = false;
 	if (code < 0) {
@@ -63,19 +66,21 @@ static int native_kernel_init(PyObject *self, PyObject *args,
 			      PyObject *keywords)
 {
 	static char *names[] = { "image", "memory", "virtual", "seed",
-				 "command_line", "realtime", NULL };
+				 "command_line", "realtime", "jail",
+				 "cpu_seconds", NULL };
 	struct native_kernel *kernel = (struct native_kernel *)self;
 	struct host_options options = { 0 };
 	PyObject *image = NULL;
 	Py_buffer seed = { 0 };
-	unsigned long long memory = 0, realtime = 0;
+	unsigned long long memory = 0, realtime = 0, cpu_seconds = 0;
 	int virtual_clock = -1, result = -1;
 
 	/* Keywords only are optional to this function, but not to ours. */
-	if (!PyArg_ParseTupleAndKeywords(args, keywords, "O&|$Kpy*yK:Kernel",
+	if (!PyArg_ParseTupleAndKeywords(args, keywords, "O&|$Kpy*yKzK:Kernel",
 					 names, PyUnicode_FSConverter, &image,
 					 &memory, &virtual_clock, &seed,
-					 &options.command_line, &realtime))
+					 &options.command_line, &realtime,
+					 &options.jail, &cpu_seconds))
 		return -1;
 	if (!memory || virtual_clock < 0 || !seed.obj ||
 	    !options.command_line) {
@@ -93,6 +98,8 @@ static int native_kernel_init(PyObject *self, PyObject *args,
 		options.memory_bytes = memory;
 		options.virtual_clock = virtual_clock;
 		options.boot_realtime = realtime;
+		options.cpu_seconds = cpu_seconds;
+		kernel->side = options.jail ? &jail_side : &host_direct;
 		memcpy(options.seed, seed.buf, sizeof(options.seed));
 		Py_XSETREF(kernel->image,
 			   PyUnicode_DecodeFSDefault(options.image));
@@ -110,7 +117,7 @@ static int native_kernel_init(PyObject *self, PyObject *args,
 static int native_shut(struct native_kernel *kernel)
 {
 	struct host_kernel *host = kernel->host;
-	const char *text = host_kernel_dead(host);
+	const char *text = kernel->side->dead(host);
 	PyThreadState *thread;
 	int code;
 
@@ -122,7 +129,7 @@ static int native_shut(struct native_kernel *kernel)
 	kernel->host = NULL;
 	kernel->closing = true;
 	thread = PyEval_SaveThread();
-	code = host_kernel_close(host);
+	code = kernel->side->close(host);
 	PyEval_RestoreThread(thread);
 	kernel->closing = false;
 	if (code < 0) {
@@ -139,7 +146,8 @@ static PyObject *native_kernel_forked(PyObject *self, PyObject *unused)
 
 	(void)unused;
 	kernel->closing = false;
-	kernel->inside = kernel->host && host_kernel_serves(kernel->host);
+	kernel->inside = kernel->host && kernel->side == &host_direct &&
+			 host_kernel_serves(kernel->host);
 	Py_RETURN_NONE;
 }
 
@@ -288,7 +296,7 @@ static PyObject *native_get_syscalls(PyObject *self, void *unused)
 	if (!native_check_open(kernel))
 		return NULL;
 	numbers = PyDict_New();
-	line = host_kernel_syscalls(kernel->host);
+	line = kernel->side->syscalls(kernel->host);
 	while (numbers && line && *line) {
 		if (native_add_line(numbers, line) < 0)
 			Py_CLEAR(numbers);
@@ -306,7 +314,7 @@ static PyObject *native_get_release(PyObject *self, void *unused)
 	(void)unused;
 	if (!native_check_open(kernel))
 		return NULL;
-	return PyUnicode_FromString(host_kernel_release(kernel->host));
+	return PyUnicode_FromString(kernel->side->release(kernel->host));
 }
 
 static PyObject *native_get_init(PyObject *self, void *unused)
@@ -319,14 +327,15 @@ static PyObject *native_get_init(PyObject *self, void *unused)
 	if (!native_check_open(kernel))
 		return NULL;
 	kernel->init = (struct native_process *)native_process_new(
-		kernel, host_kernel_init(kernel->host), true);
+		kernel, kernel->side->init(kernel->host), true);
 	return (PyObject *)kernel->init;
 }
 
 static PyObject *native_get_dead(PyObject *self, void *unused)
 {
 	struct native_kernel *kernel = (struct native_kernel *)self;
-	const char *text = kernel->host ? host_kernel_dead(kernel->host) : NULL;
+	const char *text =
+		kernel->host ? kernel->side->dead(kernel->host) : NULL;
 
 	(void)unused;
 	if (text)
@@ -347,7 +356,7 @@ static PyObject *native_get_text_base(PyObject *self, void *unused)
 	(void)unused;
 	if (!native_check_open(kernel))
 		return NULL;
-	return PyLong_FromUnsignedLongLong(host_kernel_text(kernel->host));
+	return PyLong_FromUnsignedLongLong(kernel->side->text(kernel->host));
 }
 
 static PyObject *native_get_log_pending(PyObject *self, void *unused)
@@ -357,7 +366,7 @@ static PyObject *native_get_log_pending(PyObject *self, void *unused)
 	(void)unused;
 	if (!native_check_open(kernel))
 		return NULL;
-	return PyBool_FromLong(host_kernel_log_pending(kernel->host));
+	return PyBool_FromLong(kernel->side->log_pending(kernel->host));
 }
 
 /* ---- methods --------------------------------------------------------- */
@@ -365,6 +374,7 @@ static PyObject *native_get_log_pending(PyObject *self, void *unused)
 static PyObject *native_kernel_log(PyObject *self, PyObject *unused)
 {
 	struct native_kernel *kernel = (struct native_kernel *)self;
+	struct native_crossing crossing;
 	PyObject *log, *part;
 	size_t bytes;
 
@@ -372,14 +382,16 @@ static PyObject *native_kernel_log(PyObject *self, PyObject *unused)
 	if (!native_check_open(kernel))
 		return NULL;
 	log = PyBytes_FromStringAndSize(NULL, 0);
-	while (log && host_kernel_log_pending(kernel->host)) {
+	while (log && kernel->host && kernel->side->log_pending(kernel->host)) {
 		part = PyBytes_FromStringAndSize(NULL, NATIVE_LOG_BYTES);
 		if (!part) {
 			Py_CLEAR(log);
 			break;
 		}
-		bytes = host_kernel_log(kernel->host, PyBytes_AS_STRING(part),
-					NATIVE_LOG_BYTES);
+		native_enter(kernel, &crossing);
+		bytes = kernel->side->log(kernel->host, PyBytes_AS_STRING(part),
+					  NATIVE_LOG_BYTES);
+		native_leave(kernel, &crossing);
 		if (!bytes) {
 			Py_DECREF(part);
 			break;
@@ -395,22 +407,34 @@ static PyObject *native_kernel_log(PyObject *self, PyObject *unused)
 static PyObject *native_kernel_now(PyObject *self, PyObject *unused)
 {
 	struct native_kernel *kernel = (struct native_kernel *)self;
+	struct native_crossing crossing;
+	u64 now;
 
 	(void)unused;
 	if (!native_check_open(kernel))
 		return NULL;
-	return PyLong_FromUnsignedLongLong(host_kernel_now(kernel->host));
+	native_enter(kernel, &crossing);
+	now = kernel->side->now(kernel->host);
+	native_leave(kernel, &crossing);
+	if (!native_check_code(kernel, 0))
+		return NULL;
+	return PyLong_FromUnsignedLongLong(now);
 }
 
 static PyObject *native_kernel_statistics(PyObject *self, PyObject *unused)
 {
 	struct native_kernel *kernel = (struct native_kernel *)self;
+	struct native_crossing crossing;
 	struct host_statistics now = { 0 };
 
 	(void)unused;
 	if (!native_check_open(kernel))
 		return NULL;
-	host_kernel_statistics(kernel->host, &now);
+	native_enter(kernel, &crossing);
+	kernel->side->statistics(kernel->host, &now);
+	native_leave(kernel, &crossing);
+	if (!native_check_code(kernel, 0))
+		return NULL;
 #define NATIVE_COUNTER(name) #name, (unsigned long long)now.name
 	return Py_BuildValue(
 		"{sKsKsKsKsKsKsKsKsKsKsKsK}", NATIVE_COUNTER(entries),
@@ -438,7 +462,8 @@ static PyObject *native_kernel_inject(PyObject *self, PyObject *args)
 			      &chance[HOST_INJECT_CLOCK], &jump,
 			      &injection.error))
 		return NULL;
-	if (!native_check_open(kernel))
+	if (!native_check_open(kernel) ||
+	    !native_check_here(kernel, "inject()"))
 		return NULL;
 	injection.seed = seed;
 	injection.jump_ns = jump;
@@ -454,7 +479,8 @@ static PyObject *native_kernel_behave(PyObject *self, PyObject *unused)
 	struct native_kernel *kernel = (struct native_kernel *)self;
 
 	(void)unused;
-	if (!native_check_open(kernel))
+	if (!native_check_open(kernel) ||
+	    !native_check_here(kernel, "inject()"))
 		return NULL;
 	host_kernel_inject(kernel->host, NULL);
 	Py_RETURN_NONE;
@@ -466,7 +492,8 @@ static PyObject *native_kernel_injected(PyObject *self, PyObject *unused)
 	u64 counts[HOST_INJECTIONS];
 
 	(void)unused;
-	if (!native_check_open(kernel))
+	if (!native_check_open(kernel) ||
+	    !native_check_here(kernel, "inject()"))
 		return NULL;
 	host_kernel_injected(kernel->host, counts);
 	return Py_BuildValue("(KKKKKK)", counts[HOST_INJECT_READ],
@@ -475,6 +502,46 @@ static PyObject *native_kernel_injected(PyObject *self, PyObject *unused)
 			     counts[HOST_INJECT_FLUSH],
 			     counts[HOST_INJECT_ALIAS],
 			     counts[HOST_INJECT_CLOCK]);
+}
+
+static PyObject *native_kernel_allocate(PyObject *self, PyObject *number)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+	Py_ssize_t bytes = PyLong_AsSsize_t(number);
+	u64 address;
+
+	if (bytes == -1 && PyErr_Occurred())
+		return NULL;
+	if (!native_check_open(kernel))
+		return NULL;
+	if (bytes <= 0) {
+		PyErr_SetString(PyExc_ValueError,
+				"memory has at least one byte");
+		return NULL;
+	}
+	address = kernel->side->allocate(kernel->host, (u64)bytes);
+	return address ? PyLong_FromUnsignedLongLong(address) :
+			 PyErr_NoMemory();
+}
+
+static PyObject *native_kernel_free_memory(PyObject *self, PyObject *number)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+	unsigned long long address = PyLong_AsUnsignedLongLong(number);
+
+	if (address == ~0ULL && PyErr_Occurred())
+		return NULL;
+	if (!native_check_open(kernel))
+		return NULL;
+	kernel->side->free(kernel->host, address);
+	Py_RETURN_NONE;
+}
+
+static PyObject *native_get_isolated(PyObject *self, void *unused)
+{
+	(void)unused;
+	return PyBool_FromLong(((struct native_kernel *)self)->side ==
+			       &jail_side);
 }
 
 #define NATIVE_NAMED(function) ((PyCFunction)(void (*)(void))(function))
@@ -489,6 +556,10 @@ static PyMethodDef native_kernel_methods[] = {
 	{ "attach_object", NATIVE_NAMED(native_attach_object),
 	  METH_VARARGS | METH_KEYWORDS,
 	  "attach_object(obj, size, sector, *, readonly, overlay, discard=False)\n--\n\nA disk that Python serves." },
+	{ "allocate", native_kernel_allocate, METH_O,
+	  "allocate(length, /)\n--\n\nThe address of memory that an isolated kernel shares." },
+	{ "free", native_kernel_free_memory, METH_O,
+	  "free(address, /)\n--\n\nGive it back." },
 	{ "log", native_kernel_log, METH_NOARGS,
 	  "log()\n--\n\nTake what the kernel has logged." },
 	{ "now", native_kernel_now, METH_NOARGS,
@@ -517,6 +588,8 @@ static PyGetSetDef native_kernel_attributes[] = {
 	{ "syscalls", native_get_syscalls, NULL, "Numbers by name.", NULL },
 	{ "init", native_get_init, NULL, "Process 1.", NULL },
 	{ "dead", native_get_dead, NULL, "Why it died, or None.", NULL },
+	{ "isolated", native_get_isolated, NULL,
+	  "Whether it is in a process of its own.", NULL },
 	{ "closed", native_get_closed, NULL, "Whether it is gone.", NULL },
 	{ "log_pending", native_get_log_pending, NULL,
 	  "Whether log() has anything.", NULL },
@@ -533,8 +606,8 @@ static PyMemberDef native_kernel_members[] = {
 
 static PyType_Slot native_kernel_slots[] = {
 	{ Py_tp_doc,
-	  "Kernel(image, *, memory, virtual, seed, command_line, realtime=0)\n--\n\n"
-	  "A kernel in this process." },
+	  "Kernel(image, *, memory, virtual, seed, command_line, realtime=0, jail=None, cpu_seconds=0)\n--\n\n"
+	  "A kernel in this process, or in one of its own that the program `jail` makes." },
 	{ Py_tp_new, PyType_GenericNew },
 	{ Py_tp_init, native_kernel_init },
 	{ Py_tp_finalize, native_kernel_finalize },

@@ -10,12 +10,12 @@
 struct native_listing {
 	PyObject_HEAD
 	Py_ssize_t count;
-	struct native_listing_entry *entries;
+	struct host_walk_entry *entries;
 	char *paths;
 };
 
 PyObject *native_listing_new(PyObject *process,
-			     struct native_listing_entry *entries, size_t count,
+			     struct host_walk_entry *entries, size_t count,
 			     char *paths)
 {
 	struct native_module *state = PyType_GetModuleState(Py_TYPE(process));
@@ -24,8 +24,8 @@ PyObject *native_listing_new(PyObject *process,
 			state->listing_type, 0);
 
 	if (!listing) {
-		PyMem_RawFree(entries);
-		PyMem_RawFree(paths);
+		free(entries);
+		free(paths);
 		return NULL;
 	}
 	listing->count = (Py_ssize_t)count;
@@ -42,8 +42,8 @@ static Py_ssize_t native_listing_length(PyObject *self)
 static PyObject *native_listing_item(PyObject *self, Py_ssize_t at)
 {
 	struct native_listing *listing = (struct native_listing *)self;
-	struct native_listing_entry *entry;
-	struct native_statx status;
+	struct host_walk_entry *entry;
+	struct host_statx status;
 	PyObject *path, *numbers, *item = NULL;
 
 	if (at < 0 || at >= listing->count) {
@@ -86,7 +86,7 @@ static PyObject *native_listing_column(PyObject *self, PyObject *argument)
 		return NULL;
 	values = (s64 *)PyByteArray_AS_STRING(column);
 	for (Py_ssize_t at = 0; at < listing->count; at++) {
-		struct native_statx status;
+		struct host_statx status;
 
 		memcpy(&status, listing->entries[at].status,
 		       sizeof(listing->entries[at].status));
@@ -104,8 +104,8 @@ static void native_listing_free(PyObject *self)
 {
 	struct native_listing *listing = (struct native_listing *)self;
 
-	PyMem_RawFree(listing->entries);
-	PyMem_RawFree(listing->paths);
+	free(listing->entries);
+	free(listing->paths);
 	native_free(self);
 }
 

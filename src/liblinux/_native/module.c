@@ -44,6 +44,7 @@ static PyObject *native_null_call(PyObject *module, PyObject *args)
 	struct native_process *process;
 	struct native_crossing crossing;
 	struct host_result result = { 0 };
+	const struct host_side *side;
 	long long count;
 	u64 started, ended;
 
@@ -56,11 +57,16 @@ static PyObject *native_null_call(PyObject *module, PyObject *args)
 	}
 	if (!native_check_process(process))
 		return NULL;
+	side = process->kernel->side;
 	native_enter(process->kernel, &crossing);
 	started = native_monotonic();
 	for (long long at = 0; at < count; at++) {
-		host_process_call(process->host, NATIVE_NR_getpid, none,
-				  &result);
+		if (side == &host_direct)
+			host_process_call(process->host, NATIVE_NR_getpid, none,
+					  &result);
+		else
+			side->call(process->host, NATIVE_NR_getpid, none, NULL,
+				   &result);
 		if (result.value < 0)
 			break;
 	}
@@ -92,8 +98,8 @@ static PyObject *native_switches(PyObject *module, PyObject *args)
 	if (!native_check_process(process))
 		return NULL;
 	native_enter(process->kernel, &crossing);
-	error = host_measure_switches(process->host, (u64)count, &nanoseconds,
-				      &result);
+	error = process->kernel->side->switches(process->host, (u64)count,
+						&nanoseconds, &result);
 	native_leave(process->kernel, &crossing);
 	if (!native_check(process->kernel, &result) ||
 	    !native_check_code(process->kernel, error))

@@ -2,6 +2,9 @@
 /*
  * liblinux._native: the host side (kernel/host/host.h) as Python objects.
  *
+ * Where a kernel is (here, or in a jailed process) only its `side` knows: a
+ * table of the same functions for both, see kernel/host/side.h.
+ *
  * Four types. A Kernel owns the host side's kernel and the backings of its
  * disks; a Process, a Disk and a View refer to their Kernel and never the other
  * way round, so that a kernel which nobody refers to goes away at once. The
@@ -34,7 +37,7 @@
 #include <Python.h>
 #include <errno.h>
 #include <structmember.h>
-#include "host.h"
+#include "side.h"
 
 struct native_backing;
 
@@ -50,6 +53,7 @@ struct native_module {
 struct native_kernel {
 	PyObject_HEAD
 	PyObject *weak_references;
+	const struct host_side *side; /* where it is */
 	struct host_kernel *host; /* NULL before boot and after close */
 	Py_ssize_t inside; /* threads in the kernel */
 	Py_ssize_t exports; /* buffers of views */
@@ -58,7 +62,7 @@ struct native_kernel {
 	PyObject *syscalls; /* dict, made when first asked for */
 	PyObject *last_words; /* str: why it died, once it is closed */
 	PyObject *image; /* str: the path of its file */
-	bool closing; /* host_kernel_close() is under way */
+	bool closing; /* side->close() is under way */
 };
 
 struct native_process {
@@ -120,9 +124,7 @@ extern _Thread_local PyObject *native_pending_value;
 /* No trouble: `value` is the system call's own. */
 static inline bool native_plain(const struct host_result *result)
 {
-	return !(result->dead | result->deadlock | result->interrupted |
-		 result->reentered) &&
-	       !native_pending_value;
+	return host_result_is_plain(result) && !native_pending_value;
 }
 
 /*
@@ -134,7 +136,8 @@ struct native_patience {
 	u32 questions;
 };
 
-bool native_interrupted_by_now(struct native_patience *patience);
+/* For batches: there is an exception to raise. The argument is the patience. */
+bool native_stop(void *patience);
 
 /*
  * After native_leave(): false with an exception when the call did not come to
@@ -160,13 +163,18 @@ PyObject *native_report_error(const char *name, const char *text,
 /* The same with what the kernel has reported; false. */
 bool native_raise_report(struct native_kernel *kernel, const char *name);
 
+/* False with io.UnsupportedOperation: not of a kernel that is elsewhere. */
+bool native_check_here(struct native_kernel *kernel, const char *what);
 /* False with KernelClosed. */
 bool native_check_open(struct native_kernel *kernel);
 bool native_check_process(struct native_process *process);
 
-/* One whole call. False with an exception; *value may be -errno. */
+/*
+ * One whole call. False with an exception; *value may be -errno. `spans` says
+ * which arguments are addresses, and is NULL when none is.
+ */
 bool native_call(struct native_process *process, s64 nr, const u64 args[6],
-		 s64 *value);
+		 const struct host_spans *spans, s64 *value);
 
 /* Keep the exception that is set until this thread's call has ended. */
 void native_keep_exception(void);
@@ -181,6 +189,7 @@ struct native_arguments {
 	u64 values[6];
 	Py_buffer buffers[6];
 	int nr_buffers;
+	struct host_spans spans;
 };
 
 /* System-call arguments; false with an exception. Release either way. */
@@ -282,37 +291,5 @@ enum native_nr {
 };
 
 #define NATIVE_AT_FDCWD (-100)
-
-/* Of getdents64, and how much of it is taken at once. */
-struct native_dirent {
-	u64 ino;
-	s64 offset;
-	uint16_t bytes;
-	unsigned char type;
-	char name[];
-};
-
-#define NATIVE_DENTS_BYTES 65536
-
-/*
- * A damaged directory may come back to an earlier place of itself and so have
- * no end. One record is remembered, and another one after each doubling of
- * their number (Brent's algorithm): if it comes again, the directory goes in
- * circles, and is answered with EUCLEAN as other damage is.
- */
-struct native_circle {
-	u64 seen, next; /* records so far, and which one to remember next */
-	u64 ino;
-	s64 offset;
-	char name[256];
-};
-
-bool native_goes_in_circles(struct native_circle *circle,
-			    const struct native_dirent *dirent);
-
-static inline bool native_is_dot(const char *name)
-{
-	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
-}
 
 #endif /* LIBLINUX_NATIVE_H */

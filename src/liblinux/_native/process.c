@@ -20,7 +20,7 @@ PyObject *native_process_new(struct native_kernel *kernel,
 		return NULL;
 	process->kernel = (struct native_kernel *)Py_NewRef((PyObject *)kernel);
 	process->host = host;
-	process->pid = host_process_pid(host);
+	process->pid = kernel->side->pid(host);
 	process->is_init = is_init;
 	return (PyObject *)process;
 }
@@ -39,7 +39,7 @@ static void native_process_free(PyObject *self)
 	/* After close() the host side has freed it already. */
 	if (!process->is_init && process->host && kernel->host) {
 		native_enter(kernel, &crossing);
-		host_process_release(process->host);
+		kernel->side->let_go(process->host);
 		native_leave(kernel, &crossing);
 	}
 	Py_CLEAR(process->kernel);
@@ -77,7 +77,7 @@ static bool native_numbered_call(PyObject *self, PyObject *const *args,
 		return false;
 	if (native_arguments_parse(&arguments, 0, args + 1, count - 1))
 		done = native_call((struct native_process *)self, nr,
-				   arguments.values, value);
+				   arguments.values, &arguments.spans, value);
 	native_arguments_release(&arguments);
 	return done;
 }
@@ -122,7 +122,8 @@ static PyObject *native_shaped_call(PyObject *self, PyObject *const *args,
 	if (!native_int(args[0], &nr) || !native_int(args[1], &shape))
 		return NULL;
 	if (native_arguments_parse(&arguments, (u32)shape, args + 2, count - 2))
-		done = native_call(process, nr, arguments.values, &value);
+		done = native_call(process, nr, arguments.values,
+				   &arguments.spans, &value);
 	native_arguments_release(&arguments);
 	if (!done)
 		return NULL;
@@ -148,7 +149,7 @@ static PyObject *native_getpid(PyObject *self, PyObject *unused)
 
 	(void)unused;
 	if (!native_call((struct native_process *)self, NATIVE_NR_getpid, none,
-			 &value))
+			 NULL, &value))
 		return NULL;
 	return PyLong_FromLongLong(value);
 }
@@ -173,12 +174,12 @@ static PyObject *native_spawn(PyObject *self, PyObject *args,
 	if (!native_check_process(process))
 		return NULL;
 	native_enter(kernel, &crossing);
-	host = host_process_spawn(process->host, namespaces, &result);
+	host = kernel->side->spawn(process->host, namespaces, &result);
 	native_leave(kernel, &crossing);
 	if (!native_plain(&result) && !native_check(kernel, &result)) {
 		/* A signal's exception may come with a process: drop it. */
 		if (host && kernel->host)
-			host_process_release(host);
+			kernel->side->let_go(host);
 		return NULL;
 	}
 	if (!host)
@@ -187,7 +188,7 @@ static PyObject *native_spawn(PyObject *self, PyObject *args,
 						       EAGAIN);
 	child = native_process_new(kernel, host, false);
 	if (!child)
-		host_process_release(host);
+		kernel->side->let_go(host);
 	return child;
 }
 
@@ -205,7 +206,8 @@ static PyObject *native_exit(PyObject *self, PyObject *unused)
 	}
 	if (process->exited || !process->kernel->host)
 		Py_RETURN_NONE;
-	if (!native_call(process, NATIVE_NR_exit_group, status_zero, &value))
+	if (!native_call(process, NATIVE_NR_exit_group, status_zero, NULL,
+			 &value))
 		return NULL;
 	process->exited = true;
 	Py_RETURN_NONE;

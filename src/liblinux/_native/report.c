@@ -85,8 +85,13 @@ bool native_raise_report(struct native_kernel *kernel, const char *name)
 		PyErr_NoMemory();
 		return false;
 	}
-	text = host_kernel_dead(kernel->host);
-	host_kernel_report(kernel->host, report);
+	text = kernel->side->dead(kernel->host);
+	if (text && kernel->side->gone(kernel->host)) {
+		native_own_error("KernelDied", text);
+		PyMem_Free(report);
+		return false;
+	}
+	kernel->side->report(kernel->host, report);
 	native_report_error(name, text ? text : "", kernel->image,
 			    kernel->syscalls, report);
 	PyMem_Free(report);

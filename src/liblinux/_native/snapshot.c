@@ -37,7 +37,8 @@ PyObject *native_kernel_snapshot(PyObject *self, PyObject *unused)
 	int code;
 
 	(void)unused;
-	if (!native_check_open(kernel))
+	if (!native_check_open(kernel) ||
+	    !native_check_here(kernel, "snapshot()"))
 		return NULL;
 	if (kernel->inside)
 		return native_busy();

@@ -9,7 +9,7 @@
 #define NATIVE_SECOND_NS 1000000000LL
 
 /* File systems may have times beyond the 292 years of 64-bit nanoseconds. */
-static PyObject *native_long_time(const struct native_statx_time *time)
+static PyObject *native_long_time(const struct host_statx_time *time)
 {
 	PyObject *seconds = PyLong_FromLongLong(time->seconds);
 	PyObject *scale = PyLong_FromLongLong(NATIVE_SECOND_NS);
@@ -27,14 +27,14 @@ static PyObject *native_long_time(const struct native_statx_time *time)
 	return sum;
 }
 
-static bool native_nanoseconds(const struct native_statx_time *time, s64 *value)
+static bool native_nanoseconds(const struct host_statx_time *time, s64 *value)
 {
 	return !__builtin_mul_overflow(time->seconds, NATIVE_SECOND_NS,
 				       value) &&
 	       !__builtin_add_overflow(*value, time->nanoseconds, value);
 }
 
-static PyObject *native_time(const struct native_statx_time *time)
+static PyObject *native_time(const struct host_statx_time *time)
 {
 	s64 value;
 
@@ -43,7 +43,7 @@ static PyObject *native_time(const struct native_statx_time *time)
 }
 
 /* Item `index` of the tuple below; false when 64 bits do not hold it. */
-bool native_stat_number(const struct native_statx *status, int index,
+bool native_stat_number(const struct host_statx *status, int index,
 			s64 *value)
 {
 	switch (index) {
@@ -85,7 +85,7 @@ bool native_stat_number(const struct native_statx *status, int index,
 		return true;
 	case 13:
 		*value = -1;
-		return !(status->mask & NATIVE_STATX_BTIME) ||
+		return !(status->mask & HOST_STATX_BTIME) ||
 		       native_nanoseconds(&status->btime, value);
 	default:
 		*value = (s64)status->attributes;
@@ -93,10 +93,10 @@ bool native_stat_number(const struct native_statx *status, int index,
 	}
 }
 
-PyObject *native_stat_tuple(const struct native_statx *status)
+PyObject *native_stat_tuple(const struct host_statx *status)
 {
 	PyObject *tuple = PyTuple_New(NATIVE_STAT_NUMBERS);
-	bool born = status->mask & NATIVE_STATX_BTIME;
+	bool born = status->mask & HOST_STATX_BTIME;
 	Py_ssize_t at = 0;
 
 	if (!tuple)
@@ -139,10 +139,11 @@ PyObject *native_stat(PyObject *self, PyObject *const *args, Py_ssize_t count,
 	static const char *const names[] = { "path", "dir_fd",
 					     "follow_symlinks" };
 	struct native_process *process = (struct native_process *)self;
-	struct native_statx status;
+	struct host_statx status;
 	struct native_path path;
 	PyObject *slots[3];
 	u64 call[6] = { 0 };
+	struct host_spans spans;
 	int dir_fd = NATIVE_AT_FDCWD, follow = 1;
 	bool worked;
 	s64 value;
@@ -157,19 +158,25 @@ PyObject *native_stat(PyObject *self, PyObject *const *args, Py_ssize_t count,
 		return NULL;
 	call[0] = (u64)(path.string ? dir_fd : path.fd);
 	call[1] = (u64)(path.string ? path.string : "");
-	call[2] = NATIVE_AT_NO_AUTOMOUNT;
+	call[2] = HOST_AT_NO_AUTOMOUNT;
 	if (!path.string)
-		call[2] |= NATIVE_AT_EMPTY_PATH;
+		call[2] |= HOST_AT_EMPTY_PATH;
 	else if (!follow)
-		call[2] |= NATIVE_AT_SYMLINK_NOFOLLOW;
-	call[3] = NATIVE_STATX_MASK;
+		call[2] |= HOST_AT_SYMLINK_NOFOLLOW;
+	call[3] = HOST_STATX_MASK;
 	call[4] = (u64)&status;
+	spans = (struct host_spans){
+		.count = 2,
+		.span = { { 1, HOST_SPAN_IN, strlen((char *)call[1]) },
+			  { 4, HOST_SPAN_OUT, sizeof(status) } },
+	};
 	if (!path.string && path.fd < 0) {
 		/* AT_FDCWD is no descriptor here. */
 		value = -EBADF;
 		worked = native_check_process(process);
 	} else {
-		worked = native_call(process, NATIVE_NR_statx, call, &value);
+		worked = native_call(process, NATIVE_NR_statx, call, &spans,
+				     &value);
 	}
 	native_path_release(&path);
 	if (!worked)

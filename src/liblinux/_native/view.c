@@ -28,7 +28,7 @@ static bool native_view_check_range(struct native_kernel *kernel, u64 address,
 				"a view has at least one byte");
 		return false;
 	}
-	host_kernel_user_window(kernel->host, &start, &window);
+	kernel->side->window(kernel->host, &start, &window);
 	if (address >= start && address - start < window &&
 	    (u64)bytes <= window - (address - start))
 		return true;

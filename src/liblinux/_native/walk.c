@@ -1,419 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Process.walk(): a whole tree in one crossing.
+ * Process.walk(): a whole tree in one crossing. While it is read (by host_walk)
+ * the GIL is released and no Python object is touched.
  *
- * While the tree is read the GIL is released and no Python object is touched:
- * what is found goes into two growing arrays, of entries and of the bytes of
- * their paths. The entries are at the same time the queue of directories still
- * to be read, so that the walk goes by breadth, every directory comes before
- * its content, and neither C stack nor descriptors limit the depth.
- *
- * Paths below the top are resolved without following a symbolic link (openat2),
- * and in steps when they are longer than the kernel takes at once. An entry
- * that has vanished between getdents and statx is no error; other failures are
- * collected with the path they belong to, and the walk goes on.
- *
- * A damaged file system may have directories that contain themselves, or each
- * other many times over: a walk without end. So a directory that is the same as
- * one above it is not entered, and on a block device none is entered twice; the
- * answer to both is ELOOP. (Elsewhere directories may share their numbers: those
- * of /proc do.) A file system that is mounted twice has two volumes here.
+ * What is found may come from an isolated kernel, which is not to be believed:
+ * places in the array of paths are checked before they are used.
  */
 #include "listing.h"
-#include <fcntl.h>
-#include <sys/stat.h>
 
-#define NATIVE_PATH_BYTES 4096 /* PATH_MAX, with its zero */
-#define NATIVE_RESOLVE_IN_TREE 0x0e /* no magic link, no symlink, beneath */
-
-struct native_open_how {
-	u64 flags, mode, resolve;
-};
-
-#define NATIVE_WALK_TOP SIZE_MAX /* the parent of what is in the top */
-
-struct native_walk_error {
-	size_t path_at;
-	size_t path_bytes;
-	int number;
-};
-
-struct native_array {
-	char *data;
-	size_t bytes, room;
-};
-
-struct native_walker {
-	struct host_process *process;
-	struct host_result result; /* of the last call */
-	struct native_array paths;
-	struct native_array entries; /* struct native_listing_entry */
-	struct native_array errors; /* struct native_walk_error */
-	size_t *entered; /* a hash table of indices + 1, 0 is free */
-	size_t nr_entered, entered_room;
-	struct native_statx top;
-	struct native_patience patience;
-	char *dents;
-	bool follow_mounts;
-	bool out_of_memory;
-};
-
-/* ---- without the GIL ------------------------------------------------- */
-
-static void *native_array_add(struct native_array *array, size_t bytes)
+/* Are all paths inside of what there is of paths? */
+static bool native_walk_check(const struct host_walk *walk)
 {
-	if (array->room - array->bytes < bytes) {
-		size_t room = array->room + array->room / 2 + bytes + 4096;
-		char *data = PyMem_RawRealloc(array->data, room);
+	const struct host_walk_entry *entry = (void *)walk->entries.data;
+	const struct host_walk_error *error = (void *)walk->errors.data;
+	size_t entries = walk->entries.bytes / sizeof(*entry);
+	size_t errors = walk->errors.bytes / sizeof(*error);
+	u64 bytes = walk->paths.bytes;
 
-		if (!data)
-			return NULL;
-		array->data = data;
-		array->room = room;
-	}
-	array->bytes += bytes;
-	return array->data + array->bytes - bytes;
-}
-
-/* The system call's result; when the kernel has none, walking must stop. */
-static s64 native_walk_call(struct native_walker *walker, s64 nr, u64 first,
-			    u64 second, u64 third, u64 fourth, u64 fifth)
-{
-	const u64 args[6] = { first, second, third, fourth, fifth };
-
-	host_process_call(walker->process, nr, args, &walker->result);
-	return walker->result.value;
-}
-
-static bool native_walk_goes_on(struct native_walker *walker)
-{
-	return !walker->out_of_memory && native_plain(&walker->result) &&
-	       !native_interrupted_by_now(&walker->patience);
-}
-
-/* Closing must not hide the result of the call that walking stops for. */
-static void native_walk_close(struct native_walker *walker, int fd)
-{
-	struct host_result result = walker->result;
-
-	if (fd < 0 || result.dead)
-		return;
-	native_walk_call(walker, NATIVE_NR_close, (u64)fd, 0, 0, 0, 0);
-	if (native_plain(&walker->result))
-		walker->result = result;
-}
-
-static void native_walk_error(struct native_walker *walker, size_t path_at,
-			      size_t path_bytes, int number)
-{
-	struct native_walk_error *error =
-		native_array_add(&walker->errors, sizeof(*error));
-
-	if (!error) {
-		walker->out_of_memory = true;
-		return;
-	}
-	error->path_at = path_at;
-	error->path_bytes = path_bytes;
-	error->number = number;
-}
-
-/* "parent/name" into `paths`; where, or SIZE_MAX. */
-static size_t native_walk_path(struct native_walker *walker, size_t parent_at,
-			       size_t parent_bytes, const char *name,
-			       size_t name_bytes)
-{
-	size_t start = walker->paths.bytes;
-	size_t slash = parent_bytes != 0;
-	char *path = native_array_add(&walker->paths,
-				      parent_bytes + slash + name_bytes + 1);
-
-	if (!path) {
-		walker->out_of_memory = true;
-		return SIZE_MAX;
-	}
-	memcpy(path, walker->paths.data + parent_at, parent_bytes);
-	if (slash)
-		path[parent_bytes] = '/';
-	memcpy(path + parent_bytes + slash, name, name_bytes);
-	path[parent_bytes + slash + name_bytes] = 0;
-	return start;
-}
-
-static struct native_listing_entry *native_walk_at(struct native_walker *walker,
-						size_t index)
-{
-	return (struct native_listing_entry *)walker->entries.data + index;
-}
-
-/* Of the entry itself, which may move; of the top for its index. */
-static struct native_statx native_walk_status(struct native_walker *walker,
-					      size_t index)
-{
-	struct native_statx status = walker->top;
-
-	if (index != NATIVE_WALK_TOP)
-		memcpy(&status, native_walk_at(walker, index)->status,
-		       NATIVE_STATX_KEPT_BYTES);
-	return status;
-}
-
-static size_t native_walk_volume(struct native_walker *walker, size_t index)
-{
-	return index == NATIVE_WALK_TOP ? 0 :
-					  native_walk_at(walker, index)->volume;
-}
-
-static bool native_walk_same(struct native_walker *walker, size_t one,
-			     size_t other)
-{
-	struct native_statx first = native_walk_status(walker, one);
-	struct native_statx second = native_walk_status(walker, other);
-
-	return first.ino == second.ino &&
-	       first.dev_major == second.dev_major &&
-	       first.dev_minor == second.dev_minor &&
-	       native_walk_volume(walker, one) ==
-		       native_walk_volume(walker, other);
-}
-
-static bool native_walk_is_below_itself(struct native_walker *walker,
-					size_t index)
-{
-	size_t above = index;
-
-	do {
-		above = native_walk_at(walker, above)->parent;
-		if (native_walk_same(walker, index, above))
-			return true;
-	} while (above != NATIVE_WALK_TOP);
-	return false;
-}
-
-/* The place of a directory in the table: of itself, or a free one. */
-static size_t *native_walk_slot(struct native_walker *walker, size_t index)
-{
-	u64 hash = native_walk_status(walker, index).ino * 0x9e3779b97f4a7c15;
-	size_t at = hash >> 20;
-
-	for (;; at++) {
-		size_t *slot =
-			&walker->entered[at & (walker->entered_room - 1)];
-
-		if (!*slot || native_walk_same(walker, *slot - 1, index))
-			return slot;
-	}
-}
-
-static bool native_walk_grow_table(struct native_walker *walker)
-{
-	size_t room = walker->entered_room, *old = walker->entered;
-
-	if (room > 2 * walker->nr_entered)
-		return true;
-	walker->entered_room = room ? 2 * room : 256;
-	walker->entered = PyMem_RawCalloc(walker->entered_room, sizeof(*old));
-	if (!walker->entered) {
-		walker->entered = old;
-		walker->entered_room = room;
-		walker->out_of_memory = true;
-		return false;
-	}
-	for (size_t at = 0; at < room; at++)
-		if (old[at])
-			*native_walk_slot(walker, old[at] - 1) = old[at];
-	PyMem_RawFree(old);
+	for (; entries--; entry++)
+		if (entry->path_at > bytes ||
+		    entry->path_bytes > bytes - entry->path_at)
+			return false;
+	for (; errors--; error++)
+		if (error->path_at > bytes ||
+		    error->path_bytes > bytes - error->path_at)
+			return false;
 	return true;
 }
 
-/* A directory that is entered for the first time, by all that is known? */
-static bool native_walk_is_new(struct native_walker *walker, size_t index)
+static PyObject *native_walk_errors(struct host_walk *walk)
 {
-	size_t *slot;
-
-	if (native_walk_is_below_itself(walker, index))
-		return false;
-	if (!native_walk_status(walker, index).dev_major)
-		return true;
-	if (!native_walk_grow_table(walker))
-		return false;
-	slot = native_walk_slot(walker, index);
-	if (*slot)
-		return false;
-	*slot = index + 1;
-	walker->nr_entered++;
-	return true;
-}
-
-static void native_walk_entry(struct native_walker *walker, int fd,
-			      size_t parent, size_t parent_at,
-			      size_t parent_bytes, const char *name)
-{
-	size_t name_bytes = strlen(name);
-	size_t bytes = parent_bytes + (parent_bytes != 0) + name_bytes;
-	struct native_listing_entry *entry;
-	struct native_statx status;
-	size_t path_at;
-	s64 code = native_walk_call(
-		walker, NATIVE_NR_statx, (u64)fd, (u64)name,
-		NATIVE_AT_SYMLINK_NOFOLLOW | NATIVE_AT_NO_AUTOMOUNT,
-		NATIVE_STATX_MASK, (u64)&status);
-
-	if (!native_walk_goes_on(walker) || code == -ENOENT)
-		return;
-	path_at = native_walk_path(walker, parent_at, parent_bytes, name,
-				   name_bytes);
-	if (path_at == SIZE_MAX)
-		return;
-	if (code < 0) {
-		native_walk_error(walker, path_at, bytes, (int)-code);
-		return;
-	}
-	entry = native_array_add(&walker->entries, sizeof(*entry));
-	if (!entry) {
-		walker->out_of_memory = true;
-		return;
-	}
-	entry->path_at = path_at;
-	entry->path_bytes = bytes;
-	entry->parent = parent;
-	memcpy(entry->status, &status, sizeof(entry->status));
-	entry->volume = status.attributes & NATIVE_STATX_MOUNT_ROOT ?
-				path_at :
-				native_walk_volume(walker, parent);
-}
-
-/* All entries of an open directory. */
-static void native_walk_directory(struct native_walker *walker, int fd,
-				  size_t index, size_t path_at,
-				  size_t path_bytes)
-{
-	struct native_circle circle = { 0 };
-	s64 bytes;
-
-	do {
-		bytes = native_walk_call(walker, NATIVE_NR_getdents64, (u64)fd,
-					 (u64)walker->dents, NATIVE_DENTS_BYTES,
-					 0, 0);
-		for (s64 at = 0; at < bytes && native_walk_goes_on(walker);) {
-			struct native_dirent *dirent =
-				(struct native_dirent *)(walker->dents + at);
-
-			if (native_goes_in_circles(&circle, dirent)) {
-				bytes = -EUCLEAN;
-				break;
-			}
-			if (!native_is_dot(dirent->name))
-				native_walk_entry(walker, fd, index, path_at,
-						  path_bytes, dirent->name);
-			at += dirent->bytes;
-		}
-	} while (bytes > 0 && native_walk_goes_on(walker));
-	if (bytes < 0 && native_walk_goes_on(walker))
-		native_walk_error(walker, path_at, path_bytes, (int)-bytes);
-}
-
-/* One step of at most a path's length; -errno, or a descriptor. */
-static int native_walk_step(struct native_walker *walker, int top,
-			    const char *path, int flags)
-{
-	struct native_open_how how = {
-		.flags = (u64)(flags | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
-		.resolve = NATIVE_RESOLVE_IN_TREE,
-	};
-
-	return (int)native_walk_call(walker, NATIVE_NR_openat2, (u64)top,
-				     (u64)path, (u64)&how, sizeof(how), 0);
-}
-
-/* A directory by its path below `top`. */
-static int native_walk_open(struct native_walker *walker, int top,
-			    const char *path)
-{
-	char part[NATIVE_PATH_BYTES];
-	int fd = top;
-
-	while (strlen(path) >= NATIVE_PATH_BYTES) {
-		const char *slash = path + NATIVE_PATH_BYTES - 1;
-		int next;
-
-		while (*slash != '/') /* names have at most 255 bytes */
-			slash--;
-		memcpy(part, path, (size_t)(slash - path));
-		part[slash - path] = 0;
-		next = native_walk_step(walker, fd, part, O_PATH);
-		if (fd != top)
-			native_walk_close(walker, fd);
-		if (next < 0)
-			return next;
-		fd = next;
-		path = slash + 1;
-	}
-	if (fd == top)
-		return native_walk_step(walker, top, path, O_RDONLY);
-	top = fd;
-	fd = native_walk_step(walker, top, path, O_RDONLY);
-	native_walk_close(walker, top);
-	return fd;
-}
-
-static void native_walk_below(struct native_walker *walker, int top,
-			      size_t index)
-{
-	struct native_listing_entry *entry = native_walk_at(walker, index);
-	size_t path_at = entry->path_at, path_bytes = entry->path_bytes;
-	struct native_statx status = native_walk_status(walker, index);
-	int fd;
-
-	if (!S_ISDIR(status.mode))
-		return;
-	if (!walker->follow_mounts &&
-	    (status.attributes & NATIVE_STATX_MOUNT_ROOT))
-		return;
-	if (!native_walk_is_new(walker, index)) {
-		native_walk_error(walker, path_at, path_bytes, ELOOP);
-		return;
-	}
-	fd = native_walk_open(walker, top, walker->paths.data + path_at);
-	if (fd < 0) {
-		if (native_walk_goes_on(walker))
-			native_walk_error(walker, path_at, path_bytes, -fd);
-		return;
-	}
-	native_walk_directory(walker, fd, index, path_at, path_bytes);
-	native_walk_close(walker, fd);
-}
-
-static void native_walk_tree(struct native_walker *walker, int top)
-{
-	s64 code = native_walk_call(walker, NATIVE_NR_statx, (u64)top, (u64)"",
-				    NATIVE_AT_EMPTY_PATH, NATIVE_STATX_MASK,
-				    (u64)&walker->top);
-
-	if (!native_walk_goes_on(walker))
-		return;
-	if (code < 0)
-		native_walk_error(walker, 0, 0, (int)-code);
-	native_walk_directory(walker, top, NATIVE_WALK_TOP, 0, 0);
-	for (size_t index = 0;
-	     native_walk_goes_on(walker) &&
-	     index < walker->entries.bytes / sizeof(struct native_listing_entry);
-	     index++)
-		native_walk_below(walker, top, index);
-}
-
-/* ---- with the GIL again ---------------------------------------------- */
-
-static PyObject *native_walk_errors(struct native_walker *walker)
-{
-	struct native_walk_error *error = (void *)walker->errors.data;
-	size_t count = walker->errors.bytes / sizeof(*error);
+	struct host_walk_error *error = (void *)walk->errors.data;
+	size_t count = walk->errors.bytes / sizeof(*error);
 	PyObject *list = PyList_New((Py_ssize_t)count);
 
 	for (size_t at = 0; list && at < count; at++, error++) {
 		PyObject *item = Py_BuildValue(
-			"y#i", walker->paths.data + error->path_at,
-			(Py_ssize_t)error->path_bytes, error->number);
+			"y#i", walk->paths.data + error->path_at,
+			(Py_ssize_t)error->path_bytes, (int)error->number);
 
 		if (item)
 			PyList_SET_ITEM(list, (Py_ssize_t)at, item);
@@ -423,20 +47,22 @@ static PyObject *native_walk_errors(struct native_walker *walker)
 	return list;
 }
 
-static PyObject *native_walk_answer(PyObject *process,
-				    struct native_walker *walker)
+static PyObject *native_walk_answer(PyObject *process, struct host_walk *walk)
 {
-	PyObject *errors = native_walk_errors(walker);
-	PyObject *listing, *answer = NULL;
+	PyObject *listing, *errors, *answer = NULL;
 
+	if (!native_walk_check(walk))
+		return native_own_error("KernelPanic",
+					"the kernel's answer to a walk is no tree");
+	errors = native_walk_errors(walk);
 	if (!errors)
 		return NULL;
-	listing = native_listing_new(process, (void *)walker->entries.data,
-				     walker->entries.bytes /
-					     sizeof(struct native_listing_entry),
-				     walker->paths.data);
+	listing = native_listing_new(
+		process, (void *)walk->entries.data,
+		walk->entries.bytes / sizeof(struct host_walk_entry),
+		walk->paths.data);
 	/* They are the listing's now. */
-	walker->entries.data = walker->paths.data = NULL;
+	walk->entries.data = walk->paths.data = NULL;
 	if (listing)
 		answer = PyTuple_Pack(2, listing, errors);
 	Py_XDECREF(listing);
@@ -444,58 +70,36 @@ static PyObject *native_walk_answer(PyObject *process,
 	return answer;
 }
 
-/* Open, walk, close, all in one crossing; false with an exception. */
+/* False with an exception. */
 static bool native_walk_run(struct native_process *process,
-			    struct native_walker *walker, const char *path)
+			    struct host_walk *walk, const char *path)
 {
 	struct native_kernel *kernel = process->kernel;
 	struct native_crossing crossing;
-	s64 top;
 
 	if (!native_check_process(process))
 		return false;
-	walker->process = process->host;
-	walker->dents = PyMem_RawMalloc(NATIVE_DENTS_BYTES);
-	/* Offset 0 of the paths is that of the top: empty. */
-	if (!walker->dents || !native_array_add(&walker->paths, 1)) {
-		PyErr_NoMemory();
-		return false;
-	}
-	walker->paths.data[0] = 0;
 	native_enter(kernel, &crossing);
-	top = native_walk_call(walker, NATIVE_NR_openat,
-			       (u64)NATIVE_AT_FDCWD, (u64)path,
-			       O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, 0);
-	if (top >= 0) {
-		native_walk_tree(walker, (int)top);
-		native_walk_close(walker, (int)top);
-	}
+	kernel->side->walk(process->host, path, walk);
 	native_leave(kernel, &crossing);
-	if (!native_check(kernel, &walker->result))
+	if (!native_check(kernel, &walk->result))
 		return false;
-	if (walker->out_of_memory) {
+	if (walk->out_of_memory) {
 		PyErr_NoMemory();
 		return false;
 	}
-	if (top < 0)
-		native_os_error(kernel, (int)-top);
-	return top >= 0;
-}
-
-static void native_walker_free(struct native_walker *walker)
-{
-	PyMem_RawFree(walker->dents);
-	PyMem_RawFree(walker->paths.data);
-	PyMem_RawFree(walker->entries.data);
-	PyMem_RawFree(walker->errors.data);
-	PyMem_RawFree(walker->entered);
+	if (walk->code < 0)
+		native_os_error(kernel, (int)-walk->code);
+	return walk->code >= 0;
 }
 
 PyObject *native_walk(PyObject *self, PyObject *const *args, Py_ssize_t count,
 		      PyObject *keywords)
 {
 	static const char *const names[] = { "path", "follow_mounts" };
-	struct native_walker walker = { 0 };
+	struct native_patience patience = { 0 };
+	struct host_walk walk = { .stop = native_stop,
+				  .stop_argument = &patience };
 	struct native_path path;
 	PyObject *slots[2];
 	PyObject *answer = NULL;
@@ -508,10 +112,10 @@ PyObject *native_walk(PyObject *self, PyObject *const *args, Py_ssize_t count,
 		return NULL;
 	if (!native_path_parse(slots[0], false, &path))
 		return NULL;
-	walker.follow_mounts = follow_mounts;
-	if (native_walk_run((struct native_process *)self, &walker, path.string))
-		answer = native_walk_answer(self, &walker);
+	walk.follow_mounts = follow_mounts;
+	if (native_walk_run((struct native_process *)self, &walk, path.string))
+		answer = native_walk_answer(self, &walk);
 	native_path_release(&path);
-	native_walker_free(&walker);
+	host_walk_free(&walk);
 	return answer;
 }

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Disks. An image file goes to the cell as a descriptor, opened again for
+ * reading when that is all it shall do. Memory of this process and objects of
+ * the embedding stay here, and the cell asks for every transfer; what it asks
+ * for is held against what the disk is.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include "keeper.h"
+
+static struct jail_disk *jail_disk_of(struct host_disk *disk)
+{
+	return (struct jail_disk *)disk;
+}
+
+/* ---- serving --------------------------------------------------------- */
+
+static int jail_memory_io(struct jail_disk *disk, struct ll_io *io)
+{
+	char *at = disk->memory + io->offset;
+
+	switch (io->op) {
+	case LL_IO_READ:
+		memcpy(io->segments->base, at, io->bytes);
+		return 0;
+	case LL_IO_WRITE:
+		memcpy(at, io->segments->base, io->bytes);
+		return 0;
+	case LL_IO_DISCARD:
+	case LL_IO_ZERO:
+		memset(at, 0, io->bytes);
+		return 0;
+	}
+	return 0;
+}
+
+/* Is that a request for this disk? `io` is ours, and does not change. */
+static int jail_check_io(const struct jail_disk *disk, const struct ll_io *io)
+{
+	bool data = io->op == LL_IO_READ || io->op == LL_IO_WRITE;
+	bool writes = io->op != LL_IO_READ && io->op != LL_IO_FLUSH;
+
+	if (io->op > LL_IO_ZERO || io->offset > disk->bytes ||
+	    io->bytes > disk->bytes - io->offset ||
+	    (data && io->bytes > CHANNEL_DISK_BYTES))
+		return -EIO;
+	if (writes && (disk->flags & (HOST_DISK_READONLY | HOST_DISK_OVERLAY)))
+		return -EROFS;
+	return 0;
+}
+
+static int jail_disk_io(struct jail *jail, struct jail_slot *slot,
+			struct jail_disk *disk)
+{
+	struct channel_slot *shared = slot->shared;
+	struct ll_iovec segment = {
+		.base = slot->area + CHANNEL_CALL_BYTES,
+		.bytes = channel_once(shared->disk_bytes),
+	};
+	struct ll_io io = {
+		.op = channel_once(shared->disk_op),
+		.flags = channel_once(shared->disk_flags) & LL_IO_FUA,
+		.offset = channel_once(shared->disk_offset),
+		.bytes = segment.bytes,
+		.segments = &segment,
+		.nr_segments = 1,
+	};
+	int result = jail_check_io(disk, &io);
+
+	if (result)
+		return result;
+	if (disk->memory)
+		return jail_memory_io(disk, &io);
+	if (!disk->foreign || !jail->embedding.disk_io)
+		return -EIO;
+	slot->serving = true;
+	result = jail->embedding.disk_io(jail->embedding.context, disk->foreign,
+					 &io);
+	slot->serving = false;
+	return result;
+}
+
+void jail_serve(struct jail *jail, struct jail_slot *slot)
+{
+	u64 name = channel_once(slot->shared->disk);
+	struct jail_disk *disk = NULL;
+	int result = -EIO;
+
+	pthread_mutex_lock(&jail->lock);
+	if (name < DISKS)
+		disk = jail->disks[name];
+	if (disk)
+		disk->users++;
+	pthread_mutex_unlock(&jail->lock);
+	if (disk) {
+		result = jail_disk_io(jail, slot, disk);
+		pthread_mutex_lock(&jail->lock);
+		disk->users--;
+		pthread_mutex_unlock(&jail->lock);
+	}
+	slot->shared->served_result = result;
+	channel_store(&slot->shared->served, ++slot->served);
+	channel_ring(&slot->shared->cell);
+}
+
+/* ---- limits ---------------------------------------------------------- */
+
+/* An overlay is memory of the cell; a disk that can be written, a long file. */
+static void jail_allow(struct jail *jail, u32 flags, u64 bytes)
+{
+	struct rlimit limit = { .rlim_max = RLIM_INFINITY };
+	struct rlimit now;
+
+	pthread_mutex_lock(&jail->lock);
+	if (flags & HOST_DISK_OVERLAY)
+		jail->data_bytes += bytes + bytes / (8 * PAGE_BYTES) +
+				    2 * PAGE_BYTES;
+	else if (!(flags & HOST_DISK_READONLY) && bytes > jail->file_bytes)
+		jail->file_bytes = bytes;
+	if (!jail->reaped && !prlimit(jail->pid, RLIMIT_DATA, NULL, &now)) {
+		limit.rlim_max = now.rlim_max;
+		limit.rlim_cur = jail->data_bytes;
+		prlimit(jail->pid, RLIMIT_DATA, &limit, NULL);
+	}
+	if (!jail->reaped && !prlimit(jail->pid, RLIMIT_FSIZE, NULL, &now)) {
+		limit.rlim_max = now.rlim_max;
+		limit.rlim_cur = jail->file_bytes;
+		prlimit(jail->pid, RLIMIT_FSIZE, &limit, NULL);
+	}
+	pthread_mutex_unlock(&jail->lock);
+}
+
+/* ---- attaching ------------------------------------------------------- */
+
+/* A name that the cell can ask for it by. */
+static int jail_name(struct jail_disk *disk)
+{
+	struct jail *jail = disk->jail;
+	int result = -ENOSPC;
+	u32 name;
+
+	pthread_mutex_lock(&jail->lock);
+	for (name = 0; name < DISKS && result; name++)
+		if (!jail->disks[name]) {
+			jail->disks[name] = disk;
+			disk->name = name;
+			result = 0;
+		}
+	pthread_mutex_unlock(&jail->lock);
+	return result;
+}
+
+static void jail_disk_free(struct jail_disk *disk)
+{
+	const struct timespec moment = { .tv_nsec = 1000000 };
+	struct jail *jail = disk->jail;
+
+	pthread_mutex_lock(&jail->lock);
+	jail->disks[disk->name] = NULL;
+	/* An honest cell asks for nothing of a disk that is being detached. */
+	while (disk->users) {
+		pthread_mutex_unlock(&jail->lock);
+		nanosleep(&moment, NULL);
+		pthread_mutex_lock(&jail->lock);
+	}
+	pthread_mutex_unlock(&jail->lock);
+	free(disk);
+}
+
+static struct jail_disk *jail_disk_new(struct host_kernel *kernel, u64 bytes,
+				       u32 flags)
+{
+	struct jail_disk *disk = calloc(1, sizeof(*disk));
+
+	if (!disk)
+		return NULL;
+	disk->jail = jail_of(kernel);
+	disk->flags = flags;
+	disk->bytes = bytes;
+	if (!jail_name(disk))
+		return disk;
+	free(disk);
+	return NULL;
+}
+
+/* Ask the cell to; `disk` is freed when it does not. */
+static int jail_attach(struct jail_disk *disk, u32 backing, u32 sector_bytes,
+		       struct host_disk **attached)
+{
+	const u64 args[6] = { backing, disk->bytes, sector_bytes, disk->flags,
+			      disk->name };
+	struct jail *jail = disk->jail;
+	struct host_result result;
+	struct jail_slot *slot = jail_enter(jail, &result);
+
+	if (slot)
+		jail_request(jail, slot, CHANNEL_ATTACH, 0, 0, args, &result);
+	if (result.value) {
+		jail_disk_free(disk);
+		return result.reentered ? -EDEADLK :
+		       result.value < 0 ? (int)result.value :
+					  -EIO;
+	}
+	disk->handle = channel_once(slot->shared->counts[0]);
+	disk->index = (u32)disk->handle;
+	*attached = (struct host_disk *)disk;
+	return 0;
+}
+
+/* A descriptor that can do no more than the disk may; the caller closes it. */
+static int jail_restrict(int fd, u32 flags)
+{
+	char path[32];
+	int mode = fcntl(fd, F_GETFL);
+
+	if (mode < 0)
+		return -errno;
+	if (!(flags & (HOST_DISK_READONLY | HOST_DISK_OVERLAY)) ||
+	    (mode & O_ACCMODE) == O_RDONLY)
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, CHANNEL_FD_END);
+	else {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+static int jail_pass(struct jail *jail, int fd)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)),
+				  .cmsg_level = SOL_SOCKET,
+				  .cmsg_type = SCM_RIGHTS } };
+	char byte = 0;
+	struct iovec vector = { &byte, 1 };
+	struct msghdr message = {
+		.msg_iov = &vector,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	if (sendmsg(jail->passing, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == 1)
+		return 0;
+	return jail_is_gone(jail) ? -EOWNERDEAD : -errno;
+}
+
+int jail_attach_fd(struct host_kernel *kernel, int fd, u64 bytes,
+		   u32 sector_bytes, u32 flags, struct host_disk **attached)
+{
+	static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+	struct jail *jail = jail_of(kernel);
+	struct jail_disk *disk;
+	int restricted, code;
+
+	restricted = jail_restrict(fd, flags);
+	if (restricted < 0)
+		return restricted;
+	disk = jail_disk_new(kernel, bytes, flags);
+	if (!disk) {
+		close(restricted);
+		return -ENOMEM;
+	}
+	jail_allow(jail, flags, bytes);
+	/* The descriptor on its way is that of the next request to attach. */
+	pthread_mutex_lock(&one_at_a_time);
+	code = jail_pass(jail, restricted);
+	if (!code)
+		code = jail_attach(disk, CHANNEL_BACKING_FD, sector_bytes,
+				   attached);
+	else
+		jail_disk_free(disk);
+	pthread_mutex_unlock(&one_at_a_time);
+	close(restricted);
+	return code;
+}
+
+static int jail_attach_served(struct host_kernel *kernel, char *memory,
+			      void *foreign, u64 bytes, u32 sector_bytes,
+			      u32 flags, struct host_disk **attached)
+{
+	struct jail_disk *disk = jail_disk_new(kernel, bytes, flags);
+
+	if (!disk)
+		return -ENOMEM;
+	disk->memory = memory;
+	disk->foreign = foreign;
+	jail_allow(disk->jail, flags, bytes);
+	return jail_attach(disk, CHANNEL_BACKING_SERVED, sector_bytes,
+			   attached);
+}
+
+int jail_attach_memory(struct host_kernel *kernel, void *memory, u64 bytes,
+		       u32 sector_bytes, u32 flags, struct host_disk **disk)
+{
+	return jail_attach_served(kernel, memory, NULL, bytes, sector_bytes,
+				  flags, disk);
+}
+
+int jail_attach_foreign(struct host_kernel *kernel, void *backing, u64 bytes,
+			u32 sector_bytes, u32 flags, struct host_disk **disk)
+{
+	return jail_attach_served(kernel, NULL, backing, bytes, sector_bytes,
+				  flags, disk);
+}
+
+/* ---- attached -------------------------------------------------------- */
+
+int jail_detach(struct host_disk *host)
+{
+	struct jail_disk *disk = jail_disk_of(host);
+	const u64 args[6] = { [5] = disk->handle };
+	s64 code = jail_ask(disk->jail, CHANNEL_DETACH, args);
+
+	if (code < 0 && code != -EOWNERDEAD)
+		return (int)code;
+	jail_disk_free(disk);
+	return 0;
+}
+
+u32 jail_disk_index(struct host_disk *host)
+{
+	return jail_disk_of(host)->index;
+}
+
+u64 jail_disk_bytes(struct host_disk *disk)
+{
+	return jail_disk_of(disk)->bytes;
+}
+
+u64 jail_disk_changes(struct host_disk *host)
+{
+	struct jail_disk *disk = jail_disk_of(host);
+	const u64 args[6] = { [5] = disk->handle };
+	s64 changes = jail_ask(disk->jail, CHANNEL_CHANGES, args);
+
+	return changes < 0 ? 0 : (u64)changes;
+}
+
+int jail_resize(struct host_disk *host, u64 bytes)
+{
+	struct jail_disk *disk = jail_disk_of(host);
+	const u64 args[6] = { bytes, [5] = disk->handle };
+	u64 before = disk->bytes;
+	s64 code;
+
+	/* What is there, is there already, or (shrinking) is there still. */
+	if (bytes > before) {
+		jail_allow(disk->jail, disk->flags, bytes);
+		disk->bytes = bytes;
+	}
+	code = jail_ask(disk->jail, CHANNEL_RESIZE, args);
+	disk->bytes = code < 0 ? before : bytes;
+	return (int)code;
+}
+
+void jail_disks_exit(struct jail *jail)
+{
+	u32 name;
+
+	for (name = 0; name < DISKS; name++) {
+		free(jail->disks[name]);
+		jail->disks[name] = NULL;
+	}
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * In the place of an isolated kernel's process: one that was taken over. It
+ * starts as it should, and then answers in the way that -DLIE says. The parent
+ * must end it, or raise, and never be harmed.
+ */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "channel.h"
+
+#define BIG 0x4000000000000000ULL
+
+enum lie {
+	MORE_THAN_ASKED = 1, /* every result is large */
+	PIECES_TOO_LONG,
+	PIECES_OF_NOTHING,
+	PIECES_WITHOUT_END,
+	RECORDS_OF_NOTHING, /* of listdir */
+	NAMES_WITHOUT_END,
+	PATHS_ELSEWHERE, /* of walk */
+	ANSWERS_WITHOUT_END,
+	DISKS_OF_OTHERS,
+	ANYTHING,
+};
+
+static struct channel *channel;
+
+static u64 noise(void)
+{
+	static u64 state = 88172645463325252ULL;
+
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state;
+}
+
+static void fill(char *area, size_t bytes, int value)
+{
+	size_t at;
+
+	if (value >= 0)
+		memset(area, value, bytes);
+	for (at = 0; value < 0 && at < bytes; at += sizeof(u64)) {
+		u64 word = noise() >> (noise() % 64);
+
+		memcpy(area + at, &word, sizeof(word));
+	}
+}
+
+static void piece(struct channel_slot *slot, u32 bytes)
+{
+	slot->piece_bytes[slot->produced % CHANNEL_PIECES] = bytes;
+	channel_store(&slot->produced, slot->produced + 1);
+	channel_ring(&slot->parent);
+}
+
+static void pieces(struct channel_slot *slot, u32 bytes, int count)
+{
+	while (count--) {
+		while (slot->produced - channel_load(&slot->consumed) >=
+		       CHANNEL_PIECES)
+			usleep(100);
+		piece(slot, bytes);
+	}
+}
+
+/* Ask for what is not there, or not ours to touch. */
+static void post(struct channel_slot *slot, u64 disk, u32 op, u64 offset,
+		 u64 bytes)
+{
+	slot->disk = disk;
+	slot->disk_op = op;
+	slot->disk_offset = offset;
+	slot->disk_bytes = bytes;
+	channel_store(&slot->posted, slot->posted + 1);
+	channel_ring(&slot->parent);
+	while (channel_load(&slot->served) != slot->posted)
+		usleep(100);
+	if (!slot->served_result)
+		_exit(77); /* it was done: the parent has failed */
+}
+
+static void lie(struct channel_slot *slot, char *area)
+{
+	slot->value = 0;
+	slot->flags = 0;
+	memset(slot->counts, 0, sizeof(slot->counts));
+	switch (LIE) {
+	case MORE_THAN_ASKED:
+		slot->value = 0x7fffffff;
+		break;
+	case PIECES_TOO_LONG:
+		pieces(slot, 0xfffffff0, slot->op == CHANNEL_READ);
+		break;
+	case PIECES_OF_NOTHING:
+		pieces(slot, 0, slot->op == CHANNEL_READ ? 1000 : 0);
+		break;
+	case PIECES_WITHOUT_END:
+		pieces(slot, CHANNEL_PIECE_BYTES,
+		       slot->op == CHANNEL_READ ? 1000 : 0);
+		break;
+	case RECORDS_OF_NOTHING:
+		fill(area, 4096, 0);
+		slot->counts[0] = 4096;
+		break;
+	case NAMES_WITHOUT_END:
+		fill(area, 4096, 'x');
+		area[16] = 24;
+		area[17] = 0;
+		slot->counts[0] = 24;
+		break;
+	case PATHS_ELSEWHERE:
+		fill(area, CHANNEL_CALL_BYTES, 0x7f);
+		slot->counts[0] = 8;
+		slot->counts[1] = 8192;
+		slot->counts[2] = 8192;
+		break;
+	case ANSWERS_WITHOUT_END:
+		slot->counts[0] = BIG;
+		slot->counts[1] = slot->counts[2] = 3 * BIG;
+		break;
+	case DISKS_OF_OTHERS:
+		if (slot->op != CHANNEL_CALL)
+			break;
+		post(slot, 5, LL_IO_READ, 0, 4096);
+		post(slot, BIG, LL_IO_READ, 0, 4096);
+		post(slot, 0, LL_IO_WRITE, 0, 4096); /* it is read-only */
+		post(slot, 0, LL_IO_READ, BIG, 4096);
+		post(slot, 0, LL_IO_READ, 0, BIG);
+		post(slot, 0, LL_IO_READ, 1 << 20, 4096);
+		post(slot, 0, LL_IO_READ, -4096ULL, 8192);
+		post(slot, 0, 77, 0, 4096);
+		break;
+	case ANYTHING:
+		fill(area, 65536, -1);
+		slot->value = (s64)(noise() >> (noise() % 64));
+		slot->flags = noise() & ~(u32)CHANNEL_DEAD;
+		slot->counts[0] = noise() % 70000;
+		slot->counts[1] = noise() % 70000;
+		slot->counts[2] = noise() % 70000;
+		slot->tid = (u32)noise();
+		break;
+	}
+}
+
+int main(void)
+{
+	struct channel_header *first = mmap(NULL, sizeof(*first), PROT_READ,
+					    MAP_SHARED, CHANNEL_FD_MEMORY, 0);
+	struct channel_slot *slot;
+
+	if (first == MAP_FAILED)
+		return 1;
+	channel = mmap((void *)first->address, sizeof(*channel),
+		       PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
+		       CHANNEL_FD_MEMORY, 0);
+	if (channel == MAP_FAILED)
+		return 1;
+	memset(channel->header.release, 'r', CHANNEL_RELEASE_BYTES);
+	memset(channel->header.syscalls, '1', CHANNEL_SYSCALLS_BYTES);
+	channel_store(&channel->header.state, CHANNEL_READY);
+	channel_ring(&channel->header.boot);
+	slot = &channel->slots[0];
+	while (getppid() != 1) {
+		if (channel_load(&slot->request) == slot->finished) {
+			usleep(100);
+			continue;
+		}
+		lie(slot, channel->areas[0]);
+		channel_store(&slot->finished, slot->request);
+		channel_ring(&slot->parent);
+	}
+	return 0;
+}

@@ -1,0 +1,134 @@
+"""Isolated kernels whose process was taken over: it lies, and this process is not harmed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cells import cells
+from conftest import MIB, run
+from liblinux import _native
+from liblinux._errors import Deadlock, KernelDied, KernelPanic
+from liblinux._library import find_image
+
+HERE = Path(__file__).resolve().parent
+JAIL = HERE.parent / "kernel" / "jail"
+# The numbers are those of `enum lie` in hostile_cell.c.
+LIES = {
+    "more than asked": 1,
+    "pieces too long": 2,
+    "pieces of nothing": 3,
+    "pieces without end": 4,
+    "records of nothing": 5,
+    "names without end": 6,
+    "paths elsewhere": 7,
+    "answers without end": 8,
+    "disks of others": 9,
+    "anything": 10,
+}
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], _native.Kernel]:
+    """A kernel in a process that lies in one way."""
+    directory = tmp_path_factory.mktemp("hostile")
+
+    def make(lie: str) -> _native.Kernel:
+        program = directory / lie.replace(" ", "-")
+        if not program.exists():
+            flags = ("-O1", "-std=gnu11", "-Wall", "-Wextra", "-Werror", f"-iquote{JAIL}", f"-iquote{JAIL.parent}/host")
+            sources = (JAIL / "channel.c", HERE / "host" / "hostile_cell.c")
+            run("cc", *flags, f"-DLIE={LIES[lie]}", *sources, "-o", program)
+        return _native.Kernel(
+            find_image(), memory=64 * MIB, virtual=False, seed=bytes(64), command_line=b"", jail=str(program)
+        )
+
+    return make
+
+
+def test_a_longer_read_than_asked_for(hostile: Callable[[str], _native.Kernel]) -> None:
+    kernel = hostile("more than asked")
+    with pytest.raises(KernelDied, match="more than was asked"):
+        kernel.init.read(3, 100)
+    kernel.close()
+    kernel = hostile("more than asked")
+    with pytest.raises(KernelDied, match="has not read what it says"):
+        kernel.init.read(3, 4 * MIB)
+    kernel.close()
+    kernel = hostile("more than asked")
+    with pytest.raises(KernelDied, match="has written more"):
+        kernel.init.write(3, bytes(4 * MIB))
+    kernel.close()
+
+
+@pytest.mark.parametrize("lie", ["pieces too long", "pieces of nothing", "pieces without end"])
+def test_pieces_that_cannot_be(hostile: Callable[[str], _native.Kernel], lie: str) -> None:
+    kernel = hostile(lie)
+    with pytest.raises(KernelDied, match="has not read what it says"):
+        kernel.init.read(3, 4 * MIB)
+    kernel.close()
+
+
+@pytest.mark.parametrize("lie", ["records of nothing", "names without end"])
+def test_a_directory_that_is_none(hostile: Callable[[str], _native.Kernel], lie: str) -> None:
+    kernel = hostile(lie)
+    with pytest.raises(KernelPanic, match="no list of names"):
+        kernel.init.listdir("/")
+    kernel.close()
+
+
+def test_a_tree_that_is_none(hostile: Callable[[str], _native.Kernel]) -> None:
+    kernel = hostile("paths elsewhere")
+    with pytest.raises(KernelPanic, match="no tree"):
+        kernel.init.walk("/")
+    kernel.close()
+
+
+def test_an_answer_larger_than_memory(hostile: Callable[[str], _native.Kernel]) -> None:
+    for ask in ("listdir", "walk"):
+        kernel = hostile("answers without end")
+        with pytest.raises(KernelDied, match="longer than any"):
+            getattr(kernel.init, ask)("/")
+        kernel.close()
+
+
+def test_disks_that_it_may_not_have(hostile: Callable[[str], _native.Kernel]) -> None:
+    """The one that it has is read-only, and has one MiB; it would leave if one request were served."""
+    kernel = hostile("disks of others")
+    memory = bytearray(b"x" * MIB)
+    kernel.attach_buffer(memory, 512, readonly=True, overlay=False)
+    assert kernel.init.getpid() == 0
+    assert memory == b"x" * MIB
+    kernel.close()
+
+
+def questions(kernel: _native.Kernel) -> tuple[Callable[[], object], ...]:
+    return (
+        lambda: kernel.init.read(3, 5000),
+        lambda: kernel.init.pread(3, 5000, 7),
+        lambda: kernel.init.listdir("/"),
+        lambda: [list(part) for part in kernel.init.walk("/")],
+        lambda: kernel.init.stat("/"),
+        lambda: kernel.init.syscall(0, 1, bytearray(100), 100),
+        kernel.init.spawn,
+        kernel.statistics,
+        kernel.now,
+    )
+
+
+def test_anything(hostile: Callable[[str], _native.Kernel]) -> None:
+    """Noise in every answer, the same each time."""
+    kernel = hostile("anything")
+    for _ in range(300):
+        for ask in questions(kernel):
+            # KernelPanic and KernelDied for answers that are none; errors of the kernel's for the others.
+            with contextlib.suppress(OSError, KernelPanic, Deadlock, OverflowError, MemoryError):
+                ask()
+        if kernel.dead:
+            kernel.close()
+            kernel = hostile("anything")
+    kernel.close()
+    assert not cells()
