@@ -217,8 +217,8 @@ static bool host_has_room(struct host_kernel *kernel, u64 sp, u64 frame)
 {
 	u64 lowest = frame - host_vector_bytes - SERVE_BYTES;
 
-	return !host_is_guard(kernel, lowest) && !host_is_guard(kernel, frame) &&
-	       !host_is_guard(kernel, sp);
+	return !host_is_guard(kernel, lowest) &&
+	       !host_is_guard(kernel, frame) && !host_is_guard(kernel, sp);
 }
 
 static void host_divert(struct host_kernel *kernel, enum ll_fault_kind kind,

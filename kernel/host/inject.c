@@ -44,8 +44,8 @@ static bool host_happens(struct host_injector *injector,
 {
 	u64 chance = injector->injection.chance[kind];
 
-	if (!chance || (host_draw(&injector->state[kind]) >= chance &&
-			chance != ~0ULL))
+	if (!chance ||
+	    (host_draw(&injector->state[kind]) >= chance && chance != ~0ULL))
 		return false;
 	__atomic_add_fetch(&injector->counts[kind], 1, __ATOMIC_RELAXED);
 	return true;
@@ -183,10 +183,10 @@ void host_kernel_injected(struct host_kernel *kernel,
 	int kind;
 
 	for (kind = 0; kind < HOST_INJECTIONS; kind++)
-		counts[kind] = injector ? __atomic_load_n(
-						  &injector->counts[kind],
-						  __ATOMIC_RELAXED) :
-					  0;
+		counts[kind] = injector ?
+				       __atomic_load_n(&injector->counts[kind],
+						       __ATOMIC_RELAXED) :
+				       0;
 }
 
 void host_inject_exit(struct host_kernel *kernel)

@@ -249,8 +249,7 @@ int host_kernel_close(struct host_kernel *kernel)
 	if (!host_in_callback(kernel))
 		host_own_revoke(kernel);
 	pthread_mutex_lock(&kernel->lock);
-	closed = !kernel->waits &&
-		 (kernel->dead || host_own_shared(kernel));
+	closed = !kernel->waits && (kernel->dead || host_own_shared(kernel));
 	pthread_mutex_unlock(&kernel->lock);
 	if (!closed)
 		return -EBUSY;

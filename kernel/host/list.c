@@ -44,8 +44,7 @@ bool host_goes_in_circles(struct host_circle *circle,
 		strncpy(circle->name, dirent->name, sizeof(circle->name) - 1);
 		return false;
 	}
-	return dirent->offset == circle->offset &&
-	       dirent->ino == circle->ino &&
+	return dirent->offset == circle->offset && dirent->ino == circle->ino &&
 	       !strncmp(dirent->name, circle->name, sizeof(circle->name) - 1);
 }
 

@@ -410,8 +410,9 @@ int host_load(struct host_kernel *kernel, const struct host_options *options,
 				 "memory; %llu bytes were asked for",
 				 MEMORY_MIN_BYTES / MIB, MEMORY_MAX_BYTES / GIB,
 				 (unsigned long long)options->memory_bytes);
-	image.fd = options->image_fd ? options->image_fd :
-				       open(options->image, O_RDONLY | O_CLOEXEC);
+	image.fd = options->image_fd ?
+			   options->image_fd :
+			   open(options->image, O_RDONLY | O_CLOEXEC);
 	if (image.fd < 0)
 		return host_fail(error, -errno, "cannot open %s: %s",
 				 options->image, strerror(errno));

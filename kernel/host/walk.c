@@ -36,8 +36,8 @@ struct host_open_how {
 };
 
 /* The system call's result; when the kernel has none, walking must stop. */
-static s64 host_walk_call(struct host_walk *walk, s64 nr, u64 first,
-			    u64 second, u64 third, u64 fourth, u64 fifth)
+static s64 host_walk_call(struct host_walk *walk, s64 nr, u64 first, u64 second,
+			  u64 third, u64 fourth, u64 fifth)
 {
 	const u64 args[6] = { first, second, third, fourth, fifth };
 
@@ -64,7 +64,7 @@ static void host_walk_close(struct host_walk *walk, int fd)
 }
 
 static void host_walk_error(struct host_walk *walk, size_t path_at,
-			      size_t path_bytes, int number)
+			    size_t path_bytes, int number)
 {
 	struct host_walk_error *error =
 		host_array_add(&walk->errors, sizeof(*error));
@@ -80,13 +80,13 @@ static void host_walk_error(struct host_walk *walk, size_t path_at,
 
 /* "parent/name" into `paths`; where, or SIZE_MAX. */
 static size_t host_walk_path(struct host_walk *walk, size_t parent_at,
-			       size_t parent_bytes, const char *name,
-			       size_t name_bytes)
+			     size_t parent_bytes, const char *name,
+			     size_t name_bytes)
 {
 	size_t start = walk->paths.bytes;
 	size_t slash = parent_bytes != 0;
 	char *path = host_array_add(&walk->paths,
-				      parent_bytes + slash + name_bytes + 1);
+				    parent_bytes + slash + name_bytes + 1);
 
 	if (!path) {
 		walk->out_of_memory = true;
@@ -101,14 +101,13 @@ static size_t host_walk_path(struct host_walk *walk, size_t parent_at,
 }
 
 static struct host_walk_entry *host_walk_at(struct host_walk *walk,
-						size_t index)
+					    size_t index)
 {
 	return (struct host_walk_entry *)walk->entries.data + index;
 }
 
 /* Of the entry itself, which may move; of the top for its index. */
-static struct host_statx host_walk_status(struct host_walk *walk,
-					      size_t index)
+static struct host_statx host_walk_status(struct host_walk *walk, size_t index)
 {
 	struct host_statx status = walk->top;
 
@@ -120,25 +119,20 @@ static struct host_statx host_walk_status(struct host_walk *walk,
 
 static size_t host_walk_volume(struct host_walk *walk, size_t index)
 {
-	return index == WALK_TOP ? 0 :
-					  host_walk_at(walk, index)->volume;
+	return index == WALK_TOP ? 0 : host_walk_at(walk, index)->volume;
 }
 
-static bool host_walk_same(struct host_walk *walk, size_t one,
-			     size_t other)
+static bool host_walk_same(struct host_walk *walk, size_t one, size_t other)
 {
 	struct host_statx first = host_walk_status(walk, one);
 	struct host_statx second = host_walk_status(walk, other);
 
-	return first.ino == second.ino &&
-	       first.dev_major == second.dev_major &&
+	return first.ino == second.ino && first.dev_major == second.dev_major &&
 	       first.dev_minor == second.dev_minor &&
-	       host_walk_volume(walk, one) ==
-		       host_walk_volume(walk, other);
+	       host_walk_volume(walk, one) == host_walk_volume(walk, other);
 }
 
-static bool host_walk_is_below_itself(struct host_walk *walk,
-					size_t index)
+static bool host_walk_is_below_itself(struct host_walk *walk, size_t index)
 {
 	size_t above = index;
 
@@ -157,8 +151,7 @@ static size_t *host_walk_slot(struct host_walk *walk, size_t index)
 	size_t at = hash >> 20;
 
 	for (;; at++) {
-		size_t *slot =
-			&walk->entered[at & (walk->entered_room - 1)];
+		size_t *slot = &walk->entered[at & (walk->entered_room - 1)];
 
 		if (!*slot || host_walk_same(walk, *slot - 1, index))
 			return slot;
@@ -205,24 +198,24 @@ static bool host_walk_is_new(struct host_walk *walk, size_t index)
 	return true;
 }
 
-static void host_walk_entry(struct host_walk *walk, int fd,
-			      size_t parent, size_t parent_at,
-			      size_t parent_bytes, const char *name)
+static void host_walk_entry(struct host_walk *walk, int fd, size_t parent,
+			    size_t parent_at, size_t parent_bytes,
+			    const char *name)
 {
 	size_t name_bytes = strlen(name);
 	size_t bytes = parent_bytes + (parent_bytes != 0) + name_bytes;
 	struct host_walk_entry *entry;
 	struct host_statx status;
 	size_t path_at;
-	s64 code = host_walk_call(
-		walk, SYS_statx, (u64)fd, (u64)name,
-		HOST_AT_SYMLINK_NOFOLLOW | HOST_AT_NO_AUTOMOUNT,
-		HOST_STATX_MASK, (u64)&status);
+	s64 code =
+		host_walk_call(walk, SYS_statx, (u64)fd, (u64)name,
+			       HOST_AT_SYMLINK_NOFOLLOW | HOST_AT_NO_AUTOMOUNT,
+			       HOST_STATX_MASK, (u64)&status);
 
 	if (!host_walk_goes_on(walk) || code == -ENOENT)
 		return;
-	path_at = host_walk_path(walk, parent_at, parent_bytes, name,
-				   name_bytes);
+	path_at =
+		host_walk_path(walk, parent_at, parent_bytes, name, name_bytes);
 	if (path_at == SIZE_MAX)
 		return;
 	if (code < 0) {
@@ -244,17 +237,15 @@ static void host_walk_entry(struct host_walk *walk, int fd,
 }
 
 /* All entries of an open directory. */
-static void host_walk_directory(struct host_walk *walk, int fd,
-				  size_t index, size_t path_at,
-				  size_t path_bytes)
+static void host_walk_directory(struct host_walk *walk, int fd, size_t index,
+				size_t path_at, size_t path_bytes)
 {
 	struct host_circle circle = { 0 };
 	s64 bytes;
 
 	do {
 		bytes = host_walk_call(walk, SYS_getdents64, (u64)fd,
-					 (u64)walk->dents, DENTS_BYTES,
-					 0, 0);
+				       (u64)walk->dents, DENTS_BYTES, 0, 0);
 		for (s64 at = 0; at < bytes && host_walk_goes_on(walk);) {
 			struct host_dirent *dirent =
 				(struct host_dirent *)(walk->dents + at);
@@ -265,7 +256,7 @@ static void host_walk_directory(struct host_walk *walk, int fd,
 			}
 			if (!host_is_dot(dirent->name))
 				host_walk_entry(walk, fd, index, path_at,
-						  path_bytes, dirent->name);
+						path_bytes, dirent->name);
 			at += dirent->bytes;
 		}
 	} while (bytes > 0 && host_walk_goes_on(walk));
@@ -274,21 +265,20 @@ static void host_walk_directory(struct host_walk *walk, int fd,
 }
 
 /* One step of at most a path's length; -errno, or a descriptor. */
-static int host_walk_step(struct host_walk *walk, int top,
-			    const char *path, int flags)
+static int host_walk_step(struct host_walk *walk, int top, const char *path,
+			  int flags)
 {
 	struct host_open_how how = {
 		.flags = (u64)(flags | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
 		.resolve = WALK_RESOLVE_IN_TREE,
 	};
 
-	return (int)host_walk_call(walk, SYS_openat2, (u64)top,
-				     (u64)path, (u64)&how, sizeof(how), 0);
+	return (int)host_walk_call(walk, SYS_openat2, (u64)top, (u64)path,
+				   (u64)&how, sizeof(how), 0);
 }
 
 /* A directory by its path below `top`. */
-static int host_walk_open(struct host_walk *walk, int top,
-			    const char *path)
+static int host_walk_open(struct host_walk *walk, int top, const char *path)
 {
 	char part[WALK_PATH_BYTES];
 	int fd = top;
@@ -317,8 +307,7 @@ static int host_walk_open(struct host_walk *walk, int top,
 	return fd;
 }
 
-static void host_walk_below(struct host_walk *walk, int top,
-			      size_t index)
+static void host_walk_below(struct host_walk *walk, int top, size_t index)
 {
 	struct host_walk_entry *entry = host_walk_at(walk, index);
 	size_t path_at = entry->path_at, path_bytes = entry->path_bytes;
@@ -327,8 +316,7 @@ static void host_walk_below(struct host_walk *walk, int top,
 
 	if (!S_ISDIR(status.mode))
 		return;
-	if (!walk->follow_mounts &&
-	    (status.attributes & HOST_STATX_MOUNT_ROOT))
+	if (!walk->follow_mounts && (status.attributes & HOST_STATX_MOUNT_ROOT))
 		return;
 	if (!host_walk_is_new(walk, index)) {
 		host_walk_error(walk, path_at, path_bytes, ELOOP);
@@ -346,9 +334,9 @@ static void host_walk_below(struct host_walk *walk, int top,
 
 static void host_walk_tree(struct host_walk *walk, int top)
 {
-	s64 code = host_walk_call(walk, SYS_statx, (u64)top, (u64)"",
-				    HOST_AT_EMPTY_PATH, HOST_STATX_MASK,
-				    (u64)&walk->top);
+	s64 code = host_walk_call(walk, SYS_statx, (u64)top, (u64) "",
+				  HOST_AT_EMPTY_PATH, HOST_STATX_MASK,
+				  (u64)&walk->top);
 
 	if (!host_walk_goes_on(walk))
 		return;

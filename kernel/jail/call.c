@@ -81,7 +81,9 @@ static void jail_copy_out(struct jail *jail, const u64 args[6],
 
 		if (span->ways & HOST_SPAN_RESULT) {
 			if (result->value > 0 && (u64)result->value > bytes) {
-				jail_liar(jail, "it has read more than was asked for");
+				jail_liar(
+					jail,
+					"it has read more than was asked for");
 				jail_result_dead(result);
 				return;
 			}
@@ -143,9 +145,8 @@ static s64 jail_take_pieces(struct jail_slot *slot, char *to, u64 before,
 	if (produced - slot->consumed > CHANNEL_PIECES)
 		return -1;
 	while (slot->consumed != produced) {
-		bytes = channel_once(
-			slot->shared->piece_bytes[slot->consumed %
-						  CHANNEL_PIECES]);
+		bytes = channel_once(slot->shared->piece_bytes[slot->consumed %
+							       CHANNEL_PIECES]);
 		if (!bytes || bytes > CHANNEL_PIECE_BYTES ||
 		    bytes > room - done ||
 		    (before + done) % CHANNEL_PIECE_BYTES)
@@ -184,8 +185,8 @@ static void jail_read(struct jail_process *process, struct jail_slot *slot,
 	} while (!finished && taken >= 0);
 	if (taken >= 0)
 		jail_answer(jail, slot, result);
-	if (taken < 0 ||
-	    (!result->dead && result->value >= 0 && (u64)result->value != done)) {
+	if (taken < 0 || (!result->dead && result->value >= 0 &&
+			  (u64)result->value != done)) {
 		jail_liar(jail, "it has not read what it says");
 		jail_result_dead(result);
 	}

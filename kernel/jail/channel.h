@@ -211,8 +211,7 @@ static inline void channel_store(u32 *word, u32 value)
 }
 
 /* A word, or bytes, of the other side, read exactly once. */
-#define channel_once(place) \
-	(*(const volatile __typeof__(place) *)&(place))
+#define channel_once(place) (*(const volatile __typeof__(place) *)&(place))
 
 /* channel.c */
 u64 channel_now(void);

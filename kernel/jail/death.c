@@ -45,9 +45,10 @@ static void jail_tell_death(struct jail *jail, const siginfo_t *info)
 		snprintf(text, JAIL_DEAD_BYTES, "%s was ended: %s", head,
 			 jail->killed_because);
 	else if (!info)
-		snprintf(text, JAIL_DEAD_BYTES,
-			 "%s is dead; somebody else has asked the host why (wait() for any child)",
-			 head);
+		snprintf(
+			text, JAIL_DEAD_BYTES,
+			"%s is dead; somebody else has asked the host why (wait() for any child)",
+			head);
 	else if (info->si_code == CLD_EXITED)
 		snprintf(text, JAIL_DEAD_BYTES, "%s left with exit status %d",
 			 head, info->si_status);
@@ -82,8 +83,8 @@ bool jail_is_gone(struct jail *jail)
 	pthread_mutex_lock(&jail->lock);
 	if (jail->reaped)
 		;
-	else if (waitid(P_PID, (id_t)jail->pid, &info,
-			WEXITED | WNOHANG) == 0) {
+	else if (waitid(P_PID, (id_t)jail->pid, &info, WEXITED | WNOHANG) ==
+		 0) {
 		if (info.si_pid)
 			jail_died(jail, &info);
 	} else if (errno == ECHILD && jail_is_dead_process(jail)) {

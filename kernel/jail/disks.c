@@ -121,8 +121,8 @@ static void jail_allow(struct jail *jail, u32 flags, u64 bytes)
 
 	pthread_mutex_lock(&jail->lock);
 	if (flags & HOST_DISK_OVERLAY)
-		jail->data_bytes += bytes + bytes / (8 * PAGE_BYTES) +
-				    2 * PAGE_BYTES;
+		jail->data_bytes +=
+			bytes + bytes / (8 * PAGE_BYTES) + 2 * PAGE_BYTES;
 	else if (!(flags & HOST_DISK_READONLY) && bytes > jail->file_bytes)
 		jail->file_bytes = bytes;
 	if (!jail->reaped && !prlimit(jail->pid, RLIMIT_DATA, NULL, &now)) {

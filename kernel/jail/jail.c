@@ -288,7 +288,8 @@ static size_t jail_log(struct host_kernel *kernel, char *buffer, size_t bytes)
 
 	__atomic_store_n(&jail->log_pending, false, __ATOMIC_RELAXED);
 	slot = jail_enter_dead(jail, &result);
-	if (!slot || !jail_request(jail, slot, CHANNEL_LOG, 0, 0, args, &result))
+	if (!slot ||
+	    !jail_request(jail, slot, CHANNEL_LOG, 0, 0, args, &result))
 		return 0;
 	part = result.value < 0 ? 0 : (u64)result.value;
 	if (part > bytes)
@@ -304,8 +305,8 @@ static void jail_statistics(struct host_kernel *kernel,
 	struct host_result result;
 	struct jail_slot *slot = jail_enter_dead(jail, &result);
 
-	if (slot && jail_request(jail, slot, CHANNEL_STATISTICS, 0, 0, NULL,
-				 &result))
+	if (slot &&
+	    jail_request(jail, slot, CHANNEL_STATISTICS, 0, 0, NULL, &result))
 		memcpy(statistics, slot->area, sizeof(*statistics));
 }
 

@@ -228,14 +228,14 @@ static bool jail_look_around(struct jail *jail, struct jail_slot *slot,
 		return false;
 	if (slot->interrupted) {
 		if (now - slot->interrupted_at > JAIL_GRACE_NS)
-			jail_kill(jail, "its call did not end when interrupted");
+			jail_kill(jail,
+				  "its call did not end when interrupted");
 		jail_kick(jail, slot);
 		return true;
 	}
 	if (!slot->next_poll) /* the first look of this call */
 		slot->next_poll = now + JAIL_POLL_NS;
-	if (!jail->embedding.interrupted ||
-	    (!signal && now < slot->next_poll))
+	if (!jail->embedding.interrupted || (!signal && now < slot->next_poll))
 		return true;
 	slot->next_poll = now + JAIL_POLL_NS;
 	slot->serving = true;
@@ -261,8 +261,8 @@ static bool jail_sleep(struct jail *jail, struct jail_slot *slot,
 	__atomic_store_n(&self->sleeps, 1, __ATOMIC_SEQ_CST);
 	bell = __atomic_load_n(&self->bell, __ATOMIC_SEQ_CST);
 	if (!jail_is_posted(slot) && !there(slot))
-		result = channel_sleep(self, bell,
-				       channel_now() + JAIL_LOOK_NS);
+		result =
+			channel_sleep(self, bell, channel_now() + JAIL_LOOK_NS);
 	__atomic_store_n(&self->sleeps, 0, __ATOMIC_RELAXED);
 	if (result == -EINTR || result == -ETIMEDOUT)
 		return jail_look_around(jail, slot, result == -EINTR);
@@ -308,7 +308,8 @@ void jail_answer(struct jail *jail, struct jail_slot *slot,
 	*result = (struct host_result){
 		.value = channel_once(slot->shared->value),
 		.deadlock = flags & CHANNEL_DEADLOCK,
-		.interrupted = slot->interrupted && (flags & CHANNEL_INTERRUPTED),
+		.interrupted = slot->interrupted &&
+			       (flags & CHANNEL_INTERRUPTED),
 	};
 	if (flags & CHANNEL_LOG_PENDING)
 		__atomic_store_n(&jail->log_pending, true, __ATOMIC_RELAXED);

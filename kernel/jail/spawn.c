@@ -48,7 +48,8 @@ static int jail_map(struct jail *jail, int fd)
 	for (tries = 0; tries < ADDRESS_TRIES; tries++) {
 		if (getrandom(&place, sizeof(place), 0) != sizeof(place))
 			return -errno;
-		wanted = (void *)(ADDRESS_FIRST + place % places * ADDRESS_STEP);
+		wanted =
+			(void *)(ADDRESS_FIRST + place % places * ADDRESS_STEP);
 		mapped = mmap(wanted, sizeof(struct channel),
 			      PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE,

@@ -140,8 +140,8 @@ static int cell_attach_as(struct cell_disk *disk)
 	disk->fd = cell_receive();
 	if (disk->fd < 0)
 		return disk->fd;
-	return host_disk_attach_fd(cell_kernel, disk->fd, args[1],
-				   (u32)args[2], (u32)args[3], &disk->host);
+	return host_disk_attach_fd(cell_kernel, disk->fd, args[1], (u32)args[2],
+				   (u32)args[3], &disk->host);
 }
 
 /* The host side's index is not reused before it is free here as well. */
@@ -187,9 +187,9 @@ void cell_resize(void)
 {
 	struct cell_disk *disk = cell_disk();
 
-	cell_slot->value = disk ? host_disk_resize(disk->host,
-						   cell_slot->args[0]) :
-				  -EINVAL;
+	cell_slot->value =
+		disk ? host_disk_resize(disk->host, cell_slot->args[0]) :
+		       -EINVAL;
 }
 
 void cell_changes(void)

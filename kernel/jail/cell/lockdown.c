@@ -34,15 +34,16 @@
 #define LOAD_ARGUMENT(n) \
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, FIELD(args) + 8 * (n))
 #define RETURN(what) BPF_STMT(BPF_RET | BPF_K, (what))
-#define UNLESS(value, skip) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, skip)
+#define UNLESS(value, skip) \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, skip)
 #define UNLESS_ALL(bits, skip) \
 	BPF_STMT(BPF_ALU | BPF_AND | BPF_K, (bits)), UNLESS((bits), (skip))
 
 #define ALLOW(nr) UNLESS(nr, 1), RETURN(SECCOMP_RET_ALLOW)
 #define FAIL(nr, error) UNLESS(nr, 1), RETURN(SECCOMP_RET_ERRNO | (error))
 /* The first argument must be `value`. */
-#define ALLOW_WITH(nr, value)                                      \
-	UNLESS(nr, 4), LOAD_ARGUMENT(0), UNLESS((value), 1),       \
+#define ALLOW_WITH(nr, value)                                \
+	UNLESS(nr, 4), LOAD_ARGUMENT(0), UNLESS((value), 1), \
 		RETURN(SECCOMP_RET_ALLOW), RETURN(SECCOMP_RET_KILL_PROCESS)
 
 #define X32_BIT 0x40000000U
@@ -199,8 +200,8 @@ static struct cell_ruleset cell_all_rights(long abi)
 
 static int cell_landlock(void)
 {
-	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0,
-			   LANDLOCK_VERSION);
+	long abi =
+		syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION);
 	struct cell_ruleset rules;
 	size_t bytes = sizeof(rules);
 	long fd;

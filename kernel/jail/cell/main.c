@@ -66,8 +66,8 @@ static bool cell_look(bool (*there)(struct channel_slot *slot))
 
 	if (!cell_channel->header.spins)
 		return there(cell_slot);
-	return channel_look(&cell_slot->cell, &cell_slot->parent,
-			    &cell_lookers, cell_is_granted, &wish);
+	return channel_look(&cell_slot->cell, &cell_slot->parent, &cell_lookers,
+			    cell_is_granted, &wish);
 }
 
 void cell_wait(bool (*there)(struct channel_slot *slot))
@@ -240,7 +240,8 @@ int main(void)
 		return 1;
 	code = cell_settle();
 	if (code)
-		cell_fail(code, "the process of the kernel cannot be locked in");
+		cell_fail(code,
+			  "the process of the kernel cannot be locked in");
 	cell_boot();
 	code = host_memory_prepare(cell_kernel);
 	if (!code)

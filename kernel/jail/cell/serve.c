@@ -19,10 +19,9 @@ struct host_process *cell_process(u64 handle)
 {
 	if (!handle)
 		return host_kernel_init(cell_kernel);
-	return handle < PROCESSES ?
-		       __atomic_load_n(&cell_processes[handle],
-				       __ATOMIC_ACQUIRE) :
-		       NULL;
+	return handle < PROCESSES ? __atomic_load_n(&cell_processes[handle],
+						    __ATOMIC_ACQUIRE) :
+				    NULL;
 }
 
 static u64 cell_keep_process(struct host_process *process)
@@ -140,8 +139,7 @@ static void cell_log(void)
 
 	if (bytes > CHANNEL_CALL_BYTES)
 		bytes = CHANNEL_CALL_BYTES;
-	cell_slot->value =
-		(s64)host_kernel_log(cell_kernel, cell_area, bytes);
+	cell_slot->value = (s64)host_kernel_log(cell_kernel, cell_area, bytes);
 }
 
 static void cell_now(void)
@@ -177,8 +175,8 @@ void cell_serve(void)
 
 	cell_slot->value = 0;
 	cell_slot->flags = 0;
-	if (op < sizeof(cell_table) / sizeof(*cell_table) &&
-		 cell_table[op] && cell_process(cell_slot->handle))
+	if (op < sizeof(cell_table) / sizeof(*cell_table) && cell_table[op] &&
+	    cell_process(cell_slot->handle))
 		cell_table[op]();
 	else
 		cell_slot->value = -EINVAL;

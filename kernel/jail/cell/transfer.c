@@ -22,12 +22,11 @@ static bool cell_is_file(struct cell_transfer *transfer, u64 fd)
 {
 	struct host_statx status;
 	struct host_result result;
-	const u64 args[6] = { fd, (u64) "", HOST_AT_EMPTY_PATH,
-			      HOST_STATX_MASK, (u64)&status };
+	const u64 args[6] = { fd, (u64) "", HOST_AT_EMPTY_PATH, HOST_STATX_MASK,
+			      (u64)&status };
 
 	host_process_call(transfer->process, SYS_statx, args, &result);
-	return !result.value &&
-	       (S_ISREG(status.mode) || S_ISBLK(status.mode));
+	return !result.value && (S_ISREG(status.mode) || S_ISBLK(status.mode));
 }
 
 static s64 cell_piece(struct cell_transfer *transfer, u32 piece, u64 bytes)

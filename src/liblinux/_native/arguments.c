@@ -72,8 +72,8 @@ static void native_add_span(struct native_arguments *arguments, int index,
 	};
 }
 
-static void native_add_buffer(struct native_arguments *arguments,
-			      void *memory, PyObject *owner)
+static void native_add_buffer(struct native_arguments *arguments, void *memory,
+			      PyObject *owner)
 {
 	Py_buffer *buffer = &arguments->buffers[arguments->nr_buffers++];
 
@@ -92,9 +92,10 @@ static bool native_argument(struct native_arguments *arguments, int index,
 	if (PyLong_Check(object)) {
 		if (native_integer(object, value))
 			return true;
-		PyErr_Format(PyExc_OverflowError,
-			     "argument %d of the system call does not fit into 64 bits",
-			     index + 1);
+		PyErr_Format(
+			PyExc_OverflowError,
+			"argument %d of the system call does not fit into 64 bits",
+			index + 1);
 		return false;
 	}
 	if (object == Py_None) {
@@ -123,7 +124,8 @@ static bool native_argument(struct native_arguments *arguments, int index,
 		buffer = &arguments->buffers[arguments->nr_buffers];
 		if (PyObject_GetBuffer(object, buffer, PyBUF_WRITABLE) < 0) {
 			PyErr_Clear();
-			if (PyObject_GetBuffer(object, buffer, PyBUF_SIMPLE) < 0)
+			if (PyObject_GetBuffer(object, buffer, PyBUF_SIMPLE) <
+			    0)
 				return false;
 		}
 		arguments->nr_buffers++;
@@ -134,9 +136,10 @@ static bool native_argument(struct native_arguments *arguments, int index,
 				buffer->len);
 		return true;
 	}
-	PyErr_Format(PyExc_TypeError,
-		     "argument %d of the system call must be int, str, a buffer or None, not %.100s",
-		     index + 1, Py_TYPE(object)->tp_name);
+	PyErr_Format(
+		PyExc_TypeError,
+		"argument %d of the system call must be int, str, a buffer or None, not %.100s",
+		index + 1, Py_TYPE(object)->tp_name);
 	return false;
 }
 
@@ -152,8 +155,8 @@ static bool native_shaped(struct native_arguments *arguments, int index,
 		return false;
 	fits = native_integer(number, value);
 	Py_DECREF(number);
-	if (fits && (wide || *value <= UINT32_MAX ||
-		     (s64)*value == (int32_t)*value))
+	if (fits &&
+	    (wide || *value <= UINT32_MAX || (s64)*value == (int32_t)*value))
 		return true;
 	PyErr_Format(PyExc_OverflowError,
 		     "argument %d of the system call does not fit into %d bits",
@@ -256,9 +259,10 @@ bool native_keywords(const char *function, const char *const *names,
 	for (int index = 0; index < nr_names; index++)
 		slots[index] = index < count ? args[index] : NULL;
 	if (count > positional) {
-		PyErr_Format(PyExc_TypeError,
-			     "%s() takes at most %d positional arguments, not %zd",
-			     function, positional, count);
+		PyErr_Format(
+			PyExc_TypeError,
+			"%s() takes at most %d positional arguments, not %zd",
+			function, positional, count);
 		return false;
 	}
 	for (Py_ssize_t at = 0; at < named; at++) {
@@ -266,11 +270,12 @@ bool native_keywords(const char *function, const char *const *names,
 		int index = native_keyword_index(names, nr_names, name);
 
 		if (index < 0 || slots[index]) {
-			PyErr_Format(PyExc_TypeError,
-				     index < 0 ?
-				     "%s() got an unexpected argument %R" :
-				     "%s() got two values for argument %R",
-				     function, name);
+			PyErr_Format(
+				PyExc_TypeError,
+				index < 0 ?
+					"%s() got an unexpected argument %R" :
+					"%s() got two values for argument %R",
+				function, name);
 			return false;
 		}
 		slots[index] = args[count + at];

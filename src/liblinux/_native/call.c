@@ -93,9 +93,11 @@ bool native_check_open(struct native_kernel *kernel)
 {
 	if (kernel->host)
 		return true;
-	native_own_error("KernelClosed", kernel->closing ?
-				"the kernel is being closed by another thread" :
-				"the kernel is closed; make a new one");
+	native_own_error(
+		"KernelClosed",
+		kernel->closing ?
+			"the kernel is being closed by another thread" :
+			"the kernel is closed; make a new one");
 	return false;
 }
 
@@ -109,8 +111,10 @@ bool native_check_here(struct native_kernel *kernel, const char *what)
 	if (module)
 		type = PyObject_GetAttrString(module, "UnsupportedOperation");
 	if (type)
-		PyErr_Format(type, "%s is not for isolated kernels: it needs the kernel in this process",
-			     what);
+		PyErr_Format(
+			type,
+			"%s is not for isolated kernels: it needs the kernel in this process",
+			what);
 	Py_XDECREF(type);
 	Py_XDECREF(module);
 	return false;
@@ -133,9 +137,10 @@ bool native_check(struct native_kernel *kernel,
 	if (native_raise_pending())
 		return false;
 	if (result->reentered) {
-		PyErr_SetString(PyExc_RuntimeError,
-				"a disk's own code called into the kernel that waits for it; "
-				"use another kernel, or no kernel, to serve a disk");
+		PyErr_SetString(
+			PyExc_RuntimeError,
+			"a disk's own code called into the kernel that waits for it; "
+			"use another kernel, or no kernel, to serve a disk");
 		return false;
 	}
 	if (result->deadlock)

@@ -142,7 +142,8 @@ static PyObject *native_attach(struct native_kernel *kernel,
 			       const struct native_attachment *what)
 {
 	PyTypeObject *type = native_module_of((PyObject *)kernel)->disk_type;
-	struct native_disk *disk = (struct native_disk *)type->tp_alloc(type, 0);
+	struct native_disk *disk =
+		(struct native_disk *)type->tp_alloc(type, 0);
 	struct native_crossing crossing;
 	int code;
 
@@ -173,8 +174,8 @@ static PyObject *native_attach(struct native_kernel *kernel,
 
 PyObject *native_attach_fd(PyObject *self, PyObject *args, PyObject *keywords)
 {
-	static char *names[] = { "fd", "size", "sector", "readonly", "overlay",
-				 "rotating", NULL };
+	static char *names[] = { "fd",	    "size",	"sector", "readonly",
+				 "overlay", "rotating", NULL };
 	struct native_kernel *kernel = (struct native_kernel *)self;
 	struct native_attachment what = { .readonly = -1, .overlay = -1 };
 	struct native_backing *backing;
@@ -240,11 +241,10 @@ PyObject *native_attach_object(PyObject *self, PyObject *args,
 	unsigned long long size;
 	PyObject *object;
 
-	if (!PyArg_ParseTupleAndKeywords(args, keywords,
-					 "OKI|$ppp:attach_object", names,
-					 &object, &size, &what.sector,
-					 &what.readonly, &what.overlay,
-					 &what.discard) ||
+	if (!PyArg_ParseTupleAndKeywords(
+		    args, keywords, "OKI|$ppp:attach_object", names, &object,
+		    &size, &what.sector, &what.readonly, &what.overlay,
+		    &what.discard) ||
 	    !native_check_attachment(&what))
 		return NULL;
 	what.size = size;
@@ -351,8 +351,9 @@ static PyObject *native_disk_resize(PyObject *self, PyObject *size_object)
 	if (size == ~0ULL && PyErr_Occurred())
 		return NULL;
 	if (backing->buffer.obj && size > (u64)backing->buffer.len) {
-		PyErr_SetString(PyExc_ValueError,
-				"a disk of memory cannot grow beyond its buffer");
+		PyErr_SetString(
+			PyExc_ValueError,
+			"a disk of memory cannot grow beyond its buffer");
 		return NULL;
 	}
 	if (backing->busy)
@@ -441,7 +442,8 @@ static PyMethodDef native_disk_methods[] = {
 
 static PyGetSetDef native_disk_attributes[] = {
 	{ "size", native_disk_size, NULL, "In bytes.", NULL },
-	{ "name", native_disk_name, NULL, "The kernel's name, as \"lda\".", NULL },
+	{ "name", native_disk_name, NULL, "The kernel's name, as \"lda\".",
+	  NULL },
 	{ 0 },
 };
 

@@ -161,7 +161,8 @@ PyObject *native_pwrite(PyObject *self, PyObject *const *args, Py_ssize_t count)
 PyObject *native_open(PyObject *self, PyObject *const *args, Py_ssize_t count,
 		      PyObject *keywords)
 {
-	static const char *const names[] = { "path", "flags", "mode", "dir_fd" };
+	static const char *const names[] = { "path", "flags", "mode",
+					     "dir_fd" };
 	struct native_path path;
 	PyObject *slots[4];
 	int flags, mode = 0777, dir_fd = NATIVE_AT_FDCWD;

@@ -28,9 +28,9 @@ static int native_boot_failed(int code, const struct host_error *failure,
 	} else if (code == -ENOEXEC || code == -EPROTO || code == -ELIBBAD) {
 		native_own_error("BuildError", text);
 	} else {
-		error = PyObject_CallFunction(PyExc_OSError, "isN", -code, text,
-					      PyUnicode_DecodeFSDefault(
-						      PyBytes_AS_STRING(image)));
+		error = PyObject_CallFunction(
+			PyExc_OSError, "isN", -code, text,
+			PyUnicode_DecodeFSDefault(PyBytes_AS_STRING(image)));
 		if (error)
 			PyErr_SetObject((PyObject *)Py_TYPE(error), error);
 		Py_XDECREF(error);
@@ -65,9 +65,9 @@ static int native_boot(struct native_kernel *kernel,
 static int native_kernel_init(PyObject *self, PyObject *args,
 			      PyObject *keywords)
 {
-	static char *names[] = { "image", "memory", "virtual", "seed",
-				 "command_line", "realtime", "jail",
-				 "cpu_seconds", NULL };
+	static char *names[] = { "image", "memory",	  "virtual",
+				 "seed",  "command_line", "realtime",
+				 "jail",  "cpu_seconds",  NULL };
 	struct native_kernel *kernel = (struct native_kernel *)self;
 	struct host_options options = { 0 };
 	PyObject *image = NULL;
@@ -84,11 +84,13 @@ static int native_kernel_init(PyObject *self, PyObject *args,
 		return -1;
 	if (!memory || virtual_clock < 0 || !seed.obj ||
 	    !options.command_line) {
-		PyErr_SetString(PyExc_TypeError,
-				"Kernel() needs memory, virtual, seed and command_line");
+		PyErr_SetString(
+			PyExc_TypeError,
+			"Kernel() needs memory, virtual, seed and command_line");
 	} else if (kernel->host || kernel->closing || kernel->last_words) {
-		PyErr_SetString(PyExc_RuntimeError,
-				"a Kernel object boots one kernel; make another object");
+		PyErr_SetString(
+			PyExc_RuntimeError,
+			"a Kernel object boots one kernel; make another object");
 	} else if (seed.len != sizeof(options.seed)) {
 		PyErr_Format(PyExc_ValueError,
 			     "the seed must have %zu bytes, not %zd",
@@ -160,10 +162,11 @@ static PyObject *native_kernel_close(PyObject *self, PyObject *unused)
 	if (!kernel->host && !kernel->closing)
 		Py_RETURN_NONE;
 	if (kernel->exports) {
-		PyErr_Format(PyExc_BufferError,
-			     "cannot close the kernel: %zd exported buffers of its memory exist; "
-			     "release their memoryviews first",
-			     kernel->exports);
+		PyErr_Format(
+			PyExc_BufferError,
+			"cannot close the kernel: %zd exported buffers of its memory exist; "
+			"release their memoryviews first",
+			kernel->exports);
 		return NULL;
 	}
 	code = kernel->inside || kernel->closing ? -EBUSY : native_shut(kernel);
@@ -243,7 +246,7 @@ static const struct {
 	int nr;
 	const char *name;
 } native_manual_names[] = {
-	{ 4, "stat" },	    { 5, "fstat" },   { 6, "lstat" },
+	{ 4, "stat" },	    { 5, "fstat" },  { 6, "lstat" },
 	{ 40, "sendfile" }, { 63, "uname" }, { 166, "umount2" },
 };
 
@@ -334,8 +337,8 @@ static PyObject *native_get_init(PyObject *self, void *unused)
 static PyObject *native_get_dead(PyObject *self, void *unused)
 {
 	struct native_kernel *kernel = (struct native_kernel *)self;
-	const char *text =
-		kernel->host ? kernel->side->dead(kernel->host) : NULL;
+	const char *text = kernel->host ? kernel->side->dead(kernel->host) :
+					  NULL;
 
 	(void)unused;
 	if (text)
@@ -453,14 +456,12 @@ static PyObject *native_kernel_inject(PyObject *self, PyObject *args)
 	struct host_injection injection;
 	unsigned long long seed, jump, chance[HOST_INJECTIONS];
 
-	if (!PyArg_ParseTuple(args, "K(KKKKKK)Ki:inject", &seed,
-			      &chance[HOST_INJECT_READ],
-			      &chance[HOST_INJECT_WRITE],
-			      &chance[HOST_INJECT_TORN],
-			      &chance[HOST_INJECT_FLUSH],
-			      &chance[HOST_INJECT_ALIAS],
-			      &chance[HOST_INJECT_CLOCK], &jump,
-			      &injection.error))
+	if (!PyArg_ParseTuple(
+		    args, "K(KKKKKK)Ki:inject", &seed,
+		    &chance[HOST_INJECT_READ], &chance[HOST_INJECT_WRITE],
+		    &chance[HOST_INJECT_TORN], &chance[HOST_INJECT_FLUSH],
+		    &chance[HOST_INJECT_ALIAS], &chance[HOST_INJECT_CLOCK],
+		    &jump, &injection.error))
 		return NULL;
 	if (!native_check_open(kernel) ||
 	    !native_check_here(kernel, "inject()"))
@@ -496,12 +497,10 @@ static PyObject *native_kernel_injected(PyObject *self, PyObject *unused)
 	    !native_check_here(kernel, "inject()"))
 		return NULL;
 	host_kernel_injected(kernel->host, counts);
-	return Py_BuildValue("(KKKKKK)", counts[HOST_INJECT_READ],
-			     counts[HOST_INJECT_WRITE],
-			     counts[HOST_INJECT_TORN],
-			     counts[HOST_INJECT_FLUSH],
-			     counts[HOST_INJECT_ALIAS],
-			     counts[HOST_INJECT_CLOCK]);
+	return Py_BuildValue(
+		"(KKKKKK)", counts[HOST_INJECT_READ], counts[HOST_INJECT_WRITE],
+		counts[HOST_INJECT_TORN], counts[HOST_INJECT_FLUSH],
+		counts[HOST_INJECT_ALIAS], counts[HOST_INJECT_CLOCK]);
 }
 
 static PyObject *native_kernel_allocate(PyObject *self, PyObject *number)

@@ -41,8 +41,9 @@ static PyObject *native_list_answer(struct host_listing *listing)
 
 		if (!native_list_check(listing, at)) {
 			Py_CLEAR(list);
-			native_own_error("KernelPanic",
-					 "the kernel's answer to getdents64 is no list of names");
+			native_own_error(
+				"KernelPanic",
+				"the kernel's answer to getdents64 is no list of names");
 			break;
 		}
 		if (!host_is_dot(dirent->name) &&

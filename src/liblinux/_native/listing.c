@@ -8,15 +8,13 @@
 #include "listing.h"
 
 struct native_listing {
-	PyObject_HEAD
-	Py_ssize_t count;
+	PyObject_HEAD Py_ssize_t count;
 	struct host_walk_entry *entries;
 	char *paths;
 };
 
-PyObject *native_listing_new(PyObject *process,
-			     struct host_walk_entry *entries, size_t count,
-			     char *paths)
+PyObject *native_listing_new(PyObject *process, struct host_walk_entry *entries,
+			     size_t count, char *paths)
 {
 	struct native_module *state = PyType_GetModuleState(Py_TYPE(process));
 	struct native_listing *listing =
@@ -116,7 +114,8 @@ static PyMethodDef native_listing_methods[] = {
 };
 
 static PyType_Slot native_listing_slots[] = {
-	{ Py_tp_doc, "What Process.walk() found: a sequence of (path, status)." },
+	{ Py_tp_doc,
+	  "What Process.walk() found: a sequence of (path, status)." },
 	{ Py_tp_dealloc, native_listing_free },
 	{ Py_tp_methods, native_listing_methods },
 	{ Py_sq_length, native_listing_length },

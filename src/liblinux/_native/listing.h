@@ -7,8 +7,7 @@
 #include "stat.h"
 
 /* Takes both arrays, of malloc(), whether it works or not. */
-PyObject *native_listing_new(PyObject *process,
-			     struct host_walk_entry *entries, size_t count,
-			     char *paths);
+PyObject *native_listing_new(PyObject *process, struct host_walk_entry *entries,
+			     size_t count, char *paths);
 
 #endif /* LIBLINUX_NATIVE_LISTING_H */

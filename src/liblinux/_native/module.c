@@ -22,7 +22,8 @@ void native_free(PyObject *self)
 	Py_DECREF(type);
 }
 
-static PyObject *native_reclaim_fault_handler(PyObject *module, PyObject *unused)
+static PyObject *native_reclaim_fault_handler(PyObject *module,
+					      PyObject *unused)
 {
 	(void)module;
 	(void)unused;
@@ -130,7 +131,8 @@ static int native_execute(PyObject *module)
 {
 	struct native_module *state = PyModule_GetState(module);
 
-	if (!native_add_type(module, &native_kernel_spec, &state->kernel_type) ||
+	if (!native_add_type(module, &native_kernel_spec,
+			     &state->kernel_type) ||
 	    !native_add_type(module, &native_process_spec,
 			     &state->process_type) ||
 	    !native_add_type(module, &native_disk_spec, &state->disk_type) ||
@@ -182,7 +184,8 @@ static PyModuleDef_Slot native_slots[] = {
 static struct PyModuleDef native_definition = {
 	PyModuleDef_HEAD_INIT,
 	.m_name = "liblinux._native",
-	.m_doc = "The Linux kernel in this process, as the Python layer needs it.",
+	.m_doc =
+		"The Linux kernel in this process, as the Python layer needs it.",
 	.m_size = sizeof(struct native_module),
 	.m_methods = native_functions,
 	.m_slots = native_slots,

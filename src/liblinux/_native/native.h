@@ -51,8 +51,7 @@ struct native_module {
 };
 
 struct native_kernel {
-	PyObject_HEAD
-	PyObject *weak_references;
+	PyObject_HEAD PyObject *weak_references;
 	const struct host_side *side; /* where it is */
 	struct host_kernel *host; /* NULL before boot and after close */
 	Py_ssize_t inside; /* threads in the kernel */
@@ -66,8 +65,7 @@ struct native_kernel {
 };
 
 struct native_process {
-	PyObject_HEAD
-	PyObject *weak_references;
+	PyObject_HEAD PyObject *weak_references;
 	struct native_kernel *kernel;
 	struct host_process *host;
 	int pid;
@@ -76,8 +74,7 @@ struct native_process {
 };
 
 struct native_disk {
-	PyObject_HEAD
-	PyObject *weak_references;
+	PyObject_HEAD PyObject *weak_references;
 	struct native_kernel *kernel;
 	struct native_backing *backing; /* NULL when detached or closed */
 	PyObject *error; /* taken over from the backing */

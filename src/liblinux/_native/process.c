@@ -68,9 +68,10 @@ static bool native_numbered_call(PyObject *self, PyObject *const *args,
 		return false;
 	}
 	if (!PyLong_Check(args[0])) {
-		PyErr_Format(PyExc_TypeError,
-			     "the number of a system call must be int, not %.100s",
-			     Py_TYPE(args[0])->tp_name);
+		PyErr_Format(
+			PyExc_TypeError,
+			"the number of a system call must be int, not %.100s",
+			Py_TYPE(args[0])->tp_name);
 		return false;
 	}
 	if (!native_s64(args[0], &nr))
@@ -115,8 +116,9 @@ static PyObject *native_shaped_call(PyObject *self, PyObject *const *args,
 	s64 value;
 
 	if (count < 2) {
-		PyErr_SetString(PyExc_TypeError,
-				"the number or the shape of the system call is missing");
+		PyErr_SetString(
+			PyExc_TypeError,
+			"the number or the shape of the system call is missing");
 		return NULL;
 	}
 	if (!native_int(args[0], &nr) || !native_int(args[1], &shape))
@@ -183,9 +185,8 @@ static PyObject *native_spawn(PyObject *self, PyObject *args,
 		return NULL;
 	}
 	if (!host)
-		return native_os_error(kernel, result.value < 0 ?
-						       (int)-result.value :
-						       EAGAIN);
+		return native_os_error(
+			kernel, result.value < 0 ? (int)-result.value : EAGAIN);
 	child = native_process_new(kernel, host, false);
 	if (!child)
 		kernel->side->let_go(host);
@@ -200,8 +201,9 @@ static PyObject *native_exit(PyObject *self, PyObject *unused)
 
 	(void)unused;
 	if (process->is_init) {
-		PyErr_SetString(PyExc_PermissionError,
-				"init cannot exit, the kernel would panic; close the kernel");
+		PyErr_SetString(
+			PyExc_PermissionError,
+			"init cannot exit, the kernel would panic; close the kernel");
 		return NULL;
 	}
 	if (process->exited || !process->kernel->host)
@@ -217,10 +219,9 @@ static PyObject *native_process_repr(PyObject *self)
 {
 	struct native_process *process = (struct native_process *)self;
 
-	return PyUnicode_FromFormat("<liblinux._native.Process %d%s>",
-				    process->pid,
-				    process->exited || !process->kernel->host ?
-					    " ended" : "");
+	return PyUnicode_FromFormat(
+		"<liblinux._native.Process %d%s>", process->pid,
+		process->exited || !process->kernel->host ? " ended" : "");
 }
 
 #define NATIVE_FAST(function) ((PyCFunction)(void (*)(void))(function))
@@ -274,7 +275,8 @@ static PyMemberDef native_process_members[] = {
 };
 
 static PyType_Slot native_process_slots[] = {
-	{ Py_tp_doc, "A process of a kernel; made by Kernel.init and spawn()." },
+	{ Py_tp_doc,
+	  "A process of a kernel; made by Kernel.init and spawn()." },
 	{ Py_tp_dealloc, native_process_free },
 	{ Py_tp_traverse, native_process_visit },
 	{ Py_tp_repr, native_process_repr },

@@ -26,8 +26,7 @@ static PyObject *native_trace(const struct ll_task *task)
 static PyObject *native_task(const struct ll_task *task)
 {
 	return Py_BuildValue("LINy#N", (long long)task->call, task->pid,
-			     PyBool_FromLong(task->uninterruptible),
-			     task->name,
+			     PyBool_FromLong(task->uninterruptible), task->name,
 			     (Py_ssize_t)strnlen(task->name,
 						 sizeof(task->name)),
 			     native_trace(task));
@@ -57,14 +56,15 @@ PyObject *native_report_error(const char *name, const char *text,
 	PyObject *error = NULL;
 
 	if (module)
-		error = PyObject_CallMethod(
-			module, name, "sOO(IKKKNIy#)", text, image,
-			numbers ? numbers : Py_None, report->kind,
-			(unsigned long long)report->ip,
-			(unsigned long long)report->address,
-			(unsigned long long)host->base, native_tasks(report),
-			report->more_tasks, host->log,
-			(Py_ssize_t)host->log_bytes);
+		error = PyObject_CallMethod(module, name, "sOO(IKKKNIy#)", text,
+					    image, numbers ? numbers : Py_None,
+					    report->kind,
+					    (unsigned long long)report->ip,
+					    (unsigned long long)report->address,
+					    (unsigned long long)host->base,
+					    native_tasks(report),
+					    report->more_tasks, host->log,
+					    (Py_ssize_t)host->log_bytes);
 	if (error)
 		PyErr_SetObject((PyObject *)Py_TYPE(error), error);
 	Py_XDECREF(error);

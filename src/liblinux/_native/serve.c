@@ -84,8 +84,8 @@ static bool native_object_pwrite(PyObject *object, u64 offset, PyObject *data,
 
 static bool native_object_read(PyObject *object, struct ll_io *io)
 {
-	PyObject *data = PyByteArray_FromStringAndSize(NULL,
-						       (Py_ssize_t)io->bytes);
+	PyObject *data =
+		PyByteArray_FromStringAndSize(NULL, (Py_ssize_t)io->bytes);
 	char *from;
 	bool worked;
 

@@ -6,8 +6,7 @@
 #include "native.h"
 
 struct native_snapshot {
-	PyObject_HEAD
-	struct native_kernel *kernel;
+	PyObject_HEAD struct native_kernel *kernel;
 	struct host_snapshot *host;
 };
 
@@ -73,7 +72,8 @@ PyObject *native_kernel_restore(PyObject *self, PyObject *argument)
 	int code;
 
 	if (!PyObject_TypeCheck(argument, state->snapshot_type)) {
-		PyErr_Format(PyExc_TypeError, "a snapshot is wanted, not %.100s",
+		PyErr_Format(PyExc_TypeError,
+			     "a snapshot is wanted, not %.100s",
 			     Py_TYPE(argument)->tp_name);
 		return NULL;
 	}

@@ -43,8 +43,7 @@ static PyObject *native_time(const struct host_statx_time *time)
 }
 
 /* Item `index` of the tuple below; false when 64 bits do not hold it. */
-bool native_stat_number(const struct host_statx *status, int index,
-			s64 *value)
+bool native_stat_number(const struct host_statx *status, int index, s64 *value)
 {
 	switch (index) {
 	case 0:
@@ -101,14 +100,14 @@ PyObject *native_stat_tuple(const struct host_statx *status)
 
 	if (!tuple)
 		return NULL;
-#define NATIVE_ITEM(expression)                        \
-	do {                                           \
-		PyObject *item = (expression);         \
-		if (!item) {                           \
-			Py_DECREF(tuple);              \
-			return NULL;                   \
-		}                                      \
-		PyTuple_SET_ITEM(tuple, at++, item);   \
+#define NATIVE_ITEM(expression)                      \
+	do {                                         \
+		PyObject *item = (expression);       \
+		if (!item) {                         \
+			Py_DECREF(tuple);            \
+			return NULL;                 \
+		}                                    \
+		PyTuple_SET_ITEM(tuple, at++, item); \
 	} while (0)
 	NATIVE_ITEM(PyLong_FromLong(status->mode));
 	NATIVE_ITEM(PyLong_FromUnsignedLongLong(status->ino));

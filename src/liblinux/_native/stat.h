@@ -9,7 +9,6 @@
 /* The tuple of Process.stat(), and one item of it. */
 #define NATIVE_STAT_NUMBERS 15
 PyObject *native_stat_tuple(const struct host_statx *status);
-bool native_stat_number(const struct host_statx *status, int index,
-			s64 *value);
+bool native_stat_number(const struct host_statx *status, int index, s64 *value);
 
 #endif /* LIBLINUX_NATIVE_STAT_H */

@@ -10,8 +10,7 @@
 #include "native.h"
 
 struct native_view {
-	PyObject_HEAD
-	PyObject *weak_references;
+	PyObject_HEAD PyObject *weak_references;
 	struct native_kernel *kernel;
 	u64 address;
 	Py_ssize_t bytes;

@@ -52,15 +52,16 @@ static PyObject *native_walk_answer(PyObject *process, struct host_walk *walk)
 	PyObject *listing, *errors, *answer = NULL;
 
 	if (!native_walk_check(walk))
-		return native_own_error("KernelPanic",
-					"the kernel's answer to a walk is no tree");
+		return native_own_error(
+			"KernelPanic",
+			"the kernel's answer to a walk is no tree");
 	errors = native_walk_errors(walk);
 	if (!errors)
 		return NULL;
-	listing = native_listing_new(
-		process, (void *)walk->entries.data,
-		walk->entries.bytes / sizeof(struct host_walk_entry),
-		walk->paths.data);
+	listing = native_listing_new(process, (void *)walk->entries.data,
+				     walk->entries.bytes /
+					     sizeof(struct host_walk_entry),
+				     walk->paths.data);
 	/* They are the listing's now. */
 	walk->entries.data = walk->paths.data = NULL;
 	if (listing)

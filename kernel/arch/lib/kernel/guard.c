@@ -20,8 +20,8 @@ static bool lib_guarding;
 void lib_guard_stack(struct task_struct *task, bool on)
 {
 	if (lib_guarding)
-		lib_cpu.ops->guard_stack(lib_cpu.host, (u64)task_stack_page(task),
-				   on);
+		lib_cpu.ops->guard_stack(lib_cpu.host,
+					 (u64)task_stack_page(task), on);
 }
 
 /* LL_CALL_GUARD */

@@ -118,9 +118,9 @@ void lib_report_waiters(void)
 		}
 		entry = report->tasks + report->nr_tasks++;
 		lib_report_task(entry, task);
-		entry->nr_trace = lib_trace(
-			task, (unsigned long *)task->thread.sp, entry->trace,
-			LL_TRACE_ENTRIES);
+		entry->nr_trace = lib_trace(task,
+					    (unsigned long *)task->thread.sp,
+					    entry->trace, LL_TRACE_ENTRIES);
 	}
 	rcu_read_unlock();
 }
