@@ -1,11 +1,11 @@
-"""A kernel that computes for ever is given up, by itself or because its caller wants to."""
+"""A kernel that computes for ever is given up: by itself, because its caller wants to, or because somebody kills it."""
 
 from __future__ import annotations
 
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Literal
 
@@ -83,3 +83,72 @@ def test_nobody_gives_up(kernel: liblinux.Kernel) -> None:
         kernel.os.stat("/dev")
     thread.join(10)
     assert len(told) == 1
+
+
+LOOP = bytes.fromhex("ebfe")  # jump to itself
+
+
+def soon(function: Callable[[], object]) -> None:
+    timer = threading.Timer(0.2, function)
+    timer.daemon = True
+    timer.start()
+
+
+def test_abort_of_a_loop_that_looks_at_nothing(kernel: liblinux.Kernel) -> None:
+    planted.plant(kernel, "vfs_statx", LOOP)
+    soon(kernel.abort)
+    with pytest.raises(liblinux.KernelPanic, match="aborted") as caught:
+        kernel.os.stat("/dev")
+    assert caught.value.function == "vfs_statx"
+    with pytest.raises(liblinux.KernelPanic, match="aborted"):
+        kernel.os.getpid()
+
+
+def test_abort_of_a_wait(kernel: liblinux.Kernel) -> None:
+    reader, _ = kernel.os.pipe()
+    told: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            kernel.os.read(reader, 1)
+        except liblinux.KernelPanic as panic:
+            told.append(panic)
+
+    threads = [threading.Thread(target=wait) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.2)
+    kernel.abort()
+    for thread in threads:
+        thread.join(10)
+    assert len(told) == 3
+    kernel.abort()  # twice does nothing
+
+
+def test_abort_of_a_kernel_that_does_nothing_and_back(kernel: liblinux.Kernel) -> None:
+    state = kernel.snapshot()
+    for _ in range(3):
+        kernel.abort()
+        with pytest.raises(liblinux.KernelPanic, match="aborted"):
+            kernel.os.getpid()
+        kernel.restore(state)
+        assert kernel.os.getpid() == 1
+
+
+def test_abort_in_the_midst_of_calls() -> None:
+    """At any point of entering and leaving."""
+    for _ in range(30):
+        with liblinux.Kernel(memory="20M") as kernel:
+            soon_ = threading.Timer(0.005, kernel.abort)
+            soon_.start()
+            with pytest.raises(liblinux.KernelPanic, match="aborted"):
+                while True:
+                    kernel.os.getpid()
+            soon_.join()
+
+
+def test_abort_of_an_isolated_kernel() -> None:
+    with liblinux.Kernel(isolated=True) as kernel:
+        kernel.abort()
+        with pytest.raises(liblinux.KernelDied, match="aborted"):
+            kernel.os.getpid()

@@ -55,6 +55,7 @@ def test_kernel() -> None:
     actor = {"close", "mapping", "mmap", "open", "pid"}
     assert public(Actor) == actor  # os, syscall and sysctl belong to the instance
     assert public(liblinux.Kernel) == actor | {
+        "abort",
         "attach",
         "closed",
         "dead",

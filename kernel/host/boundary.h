@@ -32,7 +32,7 @@ typedef uint64_t u64;
 #endif
 
 /* Increased with every change to this file; the host refuses any other. */
-#define LL_BOUNDARY_VERSION 3
+#define LL_BOUNDARY_VERSION 4
 
 /* "liblinux", little endian; the first word of `struct ll_image`. */
 #define LL_IMAGE_MAGIC 0x78756e696c62696cULL
@@ -294,6 +294,7 @@ enum ll_fault_kind {
 	LL_FAULT_DIVISION,
 	LL_FAULT_INSTRUCTION, /* one that the machine has not */
 	LL_FAULT_OVERFLOW, /* the stack has no room left */
+	LL_FAULT_ABORT, /* none: the host wants this to be the end */
 };
 
 /*

@@ -37,6 +37,7 @@ const struct host_side host_direct = {
 	.dead = host_kernel_dead,
 	.report = host_kernel_report,
 	.gone = host_direct_gone,
+	.abort = host_kernel_abort,
 	.init = host_kernel_init,
 	.now = host_kernel_now,
 	.text = host_kernel_text,

@@ -253,6 +253,13 @@ static void host_divert(struct host_kernel *kernel, enum ll_fault_kind kind,
 	registers[REG_RIP] = (greg_t)host_fault_trampoline;
 }
 
+static bool host_is_abort(struct host_kernel *kernel, u64 ip)
+{
+	return __atomic_load_n(&kernel->aborting, __ATOMIC_ACQUIRE) &&
+	       host_between(ip, kernel->text_start,
+			    kernel->text_end - kernel->text_start);
+}
+
 void host_fault_handler(int signal, siginfo_t *info, void *context)
 {
 	greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
@@ -267,9 +274,16 @@ void host_fault_handler(int signal, siginfo_t *info, void *context)
 	    (host_self.inside || signal == SIGSEGV || signal == SIGBUS))
 		kernel = host_fault_owner(address, registers[REG_RIP],
 					  registers[REG_RSP]);
-	if (kernel)
+	if (kernel && host_is_abort(kernel, registers[REG_RIP])) {
+		host_abort_show(kernel, true);
+		/* On its way in or out, on the host's stack: not now. */
+		if (host_between(registers[REG_RSP], kernel->base,
+				 kernel->bytes))
+			host_divert(kernel, LL_FAULT_ABORT, address, registers);
+	} else if (kernel) {
 		host_divert(kernel, host_fault_kind(signal, info->si_code),
 			    address, registers);
-	else
+	} else {
 		host_fault_chain(signal, info, context);
+	}
 }

@@ -91,6 +91,12 @@ void host_kernel_report(struct host_kernel *kernel, struct host_report *report);
 struct host_process *host_kernel_init(struct host_kernel *kernel);
 /* Is the calling thread in a callback for it? */
 bool host_kernel_serves(struct host_kernel *kernel);
+/*
+ * Kill it, whatever a thread inside of it may be doing. Returns when that is
+ * done, or after a second, when it will be as soon as host code that it waits
+ * for comes back.
+ */
+void host_kernel_abort(struct host_kernel *kernel);
 u64 host_kernel_now(struct host_kernel *kernel);
 /* Address window of mmap, and of the whole reservation. */
 void host_kernel_user_window(struct host_kernel *kernel, u64 *start,

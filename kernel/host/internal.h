@@ -73,6 +73,8 @@ struct host_wait {
 	struct host_task *task;
 	u64 next_poll; /* ns, when to ask embedding.interrupted */
 	bool interrupted, sent, deadlock, dead;
+	/* Of a call that goes on after it was interrupted; see host_look(). */
+	u64 patient_since, patient_requests;
 	struct host_wait *next, **link;
 };
 
@@ -115,6 +117,7 @@ struct host_kernel {
 	u64 bias; /* id of the thread whose kernel it is, or NOBODY; own.h */
 	u32 busy; /* that thread is inside */
 	u32 owner; /* 0 free, 1 owned, 2 owned and calls are queued */
+	bool aborting; /* see abort.c */
 	u32 sleeping; /* 1: the runner sleeps; a futex */
 	struct ll_cpu *cpu;
 	void (*enter)(struct ll_cpu *cpu);
@@ -226,6 +229,12 @@ void host_forget_calls(struct host_kernel *kernel, void *task);
 
 /* runner.c: own, and let the next one in */
 void host_give_up(struct host_kernel *kernel);
+/* runner.c: of an owned one that is being aborted */
+void host_end(struct host_kernel *kernel);
+
+/* abort.c */
+void host_abort_show(struct host_kernel *kernel, bool text);
+void host_abort_end(struct host_kernel *kernel);
 
 /* fork.c */
 void host_fork_init(void);

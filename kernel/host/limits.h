@@ -46,8 +46,8 @@
 #define POLL_NS 50000000ULL
 /* Processor time without progress after which a kernel is taken for stuck. */
 #define STUCK_NS (5 * 1000000000ULL)
-/* And after its caller has been interrupted. */
-#define STUCK_INTERRUPTED_NS 1000000000ULL
+/* And without disk I/O after its caller has been interrupted. */
+#define STUCK_INTERRUPTED_NS (2 * 1000000000ULL)
 /* The virtual clock: rounds between two looks at the real one. */
 #define VIRTUAL_POLL_ROUNDS 4096
 /* Looks at an owned kernel before a call is queued: some microseconds. */

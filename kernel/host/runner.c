@@ -30,6 +30,11 @@
 static inline void host_enter(struct host_kernel *kernel)
 {
 	kernel->statistics.entries++;
+	if (unlikely(__atomic_load_n(&kernel->aborting, __ATOMIC_RELAXED))) {
+		kernel->cpu->reason = LL_EXIT_DEAD;
+		strcpy(kernel->cpu->message, "aborted by the host");
+		return;
+	}
 	host_self.inside = kernel;
 	kernel->enter(kernel->cpu);
 	host_self.inside = NULL;
@@ -115,6 +120,12 @@ static inline void host_leave(struct host_kernel *kernel)
 {
 	if (unlikely(!host_disown(kernel)))
 		host_leave_slowly(kernel);
+}
+
+void host_end(struct host_kernel *kernel)
+{
+	host_enter(kernel);
+	host_die(kernel);
 }
 
 void host_give_up(struct host_kernel *kernel)
@@ -323,6 +334,7 @@ void host_fill(struct host_wait *wait, struct host_task *task, s64 nr,
 	wait->thread = host_self.id;
 	wait->task = task;
 	wait->next_poll = 0;
+	wait->patient_since = 0;
 	wait->interrupted = wait->sent = wait->deadlock = wait->dead = false;
 }
 

@@ -41,6 +41,7 @@ struct host_side {
 	void (*report)(struct host_kernel *kernel, struct host_report *report);
 	/* Dead because the process that it was in is. */
 	bool (*gone)(struct host_kernel *kernel);
+	void (*abort)(struct host_kernel *kernel);
 	struct host_process *(*init)(struct host_kernel *kernel);
 	u64 (*now)(struct host_kernel *kernel);
 	u64 (*text)(struct host_kernel *kernel);

@@ -259,6 +259,7 @@ static int host_restore_disks(struct host_kernel *kernel,
 static void host_revive(struct host_kernel *kernel)
 {
 	kernel->stuck = false;
+	host_abort_end(kernel);
 	kernel->sleeping = 0;
 	memset(&kernel->report, 0, sizeof(kernel->report));
 	/* Of a dead one nobody touches the word. */

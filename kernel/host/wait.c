@@ -186,30 +186,47 @@ static u64 host_processor_time(void)
  * Is it still doing something? Progress are calls, switches and disk I/O; what
  * counts is the processor's time, for the host may be busy with others.
  */
-static bool host_gets_nowhere(struct host_kernel *kernel, u64 patience)
+static bool host_gets_nowhere(struct host_kernel *kernel)
 {
 	u64 now = host_processor_time();
 
 	if (kernel->progress == kernel->cpu->progress &&
 	    now >= kernel->progress_at)
-		return now - kernel->progress_at > patience;
+		return now - kernel->progress_at > STUCK_NS;
 	kernel->progress = kernel->cpu->progress;
 	kernel->progress_at = now;
+	return false;
+}
+
+/*
+ * The caller wants to give up, and the kernel does not listen. As long as it
+ * uses a disk it may have good reason: to write back what must not be lost.
+ */
+static bool host_listens_to_nobody(struct host_kernel *kernel,
+				   struct host_wait *wait)
+{
+	struct host_statistics *statistics = &kernel->statistics;
+	u64 requests =
+		statistics->reads + statistics->writes + statistics->flushes;
+	u64 now = host_processor_time();
+
+	if (wait->patient_since && wait->patient_requests == requests)
+		return now - wait->patient_since > STUCK_INTERRUPTED_NS;
+	wait->patient_since = now;
+	wait->patient_requests = requests;
 	return false;
 }
 
 /* Returns a call to enter the kernel with, or NULL. */
 struct ll_call *host_look(struct host_kernel *kernel, struct host_wait *wait)
 {
-	bool ends = wait->interrupted && wait->sent;
-
-	if (host_gets_nowhere(kernel, STUCK_NS))
+	if (host_gets_nowhere(kernel))
 		kernel->cpu->give_up = "it computes without an end";
-	else if (ends && host_gets_nowhere(kernel, STUCK_INTERRUPTED_NS))
+	else if (!wait->interrupted && host_poll(kernel, wait, false))
+		return host_interruption(wait);
+	else if (wait->interrupted && host_listens_to_nobody(kernel, wait))
 		kernel->cpu->give_up =
 			"it computes on although its caller was interrupted";
-	else if (!ends && host_poll(kernel, wait, false))
-		return host_interruption(wait);
 	return NULL;
 }
 

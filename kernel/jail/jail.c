@@ -370,6 +370,11 @@ static int jail_switches(struct host_process *process, u64 switches,
 	return (int)result->value;
 }
 
+static void jail_abort(struct host_kernel *kernel)
+{
+	jail_kill(jail_of(kernel), "it was aborted");
+}
+
 const struct host_side jail_side = {
 	.open = jail_open,
 	.close = jail_close,
@@ -378,6 +383,7 @@ const struct host_side jail_side = {
 	.dead = jail_dead,
 	.report = jail_report,
 	.gone = jail_died_with_process,
+	.abort = jail_abort,
 	.init = jail_init,
 	.now = jail_now,
 	.text = jail_text,

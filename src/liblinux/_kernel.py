@@ -352,6 +352,16 @@ class Kernel(Actor):
         """
         return snapshots.fork(self)
 
+    def abort(self) -> None:
+        """Kill the kernel, from any thread, whatever it is doing; nothing is written back.
+
+        All that are inside or wait get KernelPanic, also one whose call computes
+        for ever: `threading.Timer(10, kernel.abort)` bounds what an image can cost.
+        Afterwards the kernel can be closed, or put back to a snapshot.
+        """
+        self._check_open()
+        self._native.abort()
+
     def close(self) -> None:
         """End processes, write back and unmount everything, and drop the kernel. Twice does nothing.
 

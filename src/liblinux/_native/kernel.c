@@ -142,6 +142,23 @@ static int native_shut(struct native_kernel *kernel)
 	return 0;
 }
 
+static PyObject *native_kernel_abort(PyObject *self, PyObject *unused)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+	PyThreadState *thread;
+
+	(void)unused;
+	if (!native_check_open(kernel))
+		return NULL;
+	/* So that it is not closed meanwhile. */
+	kernel->inside++;
+	thread = PyEval_SaveThread();
+	kernel->side->abort(kernel->host);
+	PyEval_RestoreThread(thread);
+	kernel->inside--;
+	Py_RETURN_NONE;
+}
+
 static PyObject *native_kernel_forked(PyObject *self, PyObject *unused)
 {
 	struct native_kernel *kernel = (struct native_kernel *)self;
@@ -565,6 +582,8 @@ static PyMethodDef native_kernel_methods[] = {
 	  "now()\n--\n\nThe monotonic clock in nanoseconds." },
 	{ "statistics", native_kernel_statistics, METH_NOARGS,
 	  "statistics()\n--\n\nCounters of the host side." },
+	{ "abort", native_kernel_abort, METH_NOARGS,
+	  "abort()\n--\n\nKill it, whatever a thread inside of it is doing." },
 	{ "forked", native_kernel_forked, METH_NOARGS,
 	  "forked()\n--\n\nIn the child of a fork: other threads are not inside any more." },
 	{ "snapshot", native_kernel_snapshot, METH_NOARGS,

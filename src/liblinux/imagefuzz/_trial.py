@@ -11,6 +11,7 @@ import contextlib
 import os
 import re
 import stat
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -29,6 +30,8 @@ FINDINGS = RESULTS[2:]
 # A damaged directory can have any number of entries, and a damaged file any size.
 _ENTRIES_READ = 300
 _PIECE_BYTES = 128 << 10
+# Then the kernel is killed: its process must not be, and a loop of the kernel's may look at nothing.
+_PATIENCE_SECONDS = 6.0
 # What the kernel says of itself when it did not expect something; see include/asm-generic/bug.h.
 _WARNINGS = re.compile(r"^(WARNING: |BUG: |kernel BUG|general protection|Oops|INFO: task|UBSAN)")
 
@@ -38,8 +41,8 @@ class Outcome:
     """What became of one seed.
 
     `result` is "refused" (it was not mounted), "passed" (mounted, used and
-    unmounted), "panic" (KernelPanic), "stuck" (Deadlock: a wait that nothing can
-    end), "error" (an exception that is none of the kernel's), "death" of the
+    unmounted), "panic" (KernelPanic), "stuck" (a call without an end, of a kernel
+    that was killed for it, or a Deadlock), "error" (an exception that is none of the kernel's), "death" of the
     process or "hang"; `step` is the last one that was begun; `errors` counts
     system calls that failed; `warnings` are those of the kernel's log;
     `reproduced` says of a finding whether it came again, alone in a new process.
@@ -53,6 +56,18 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
     reproduced: bool | None = None
+
+
+@contextlib.contextmanager
+def _patience(kernel: liblinux.Kernel) -> Iterator[None]:
+    timer = threading.Timer(_PATIENCE_SECONDS, kernel.abort)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
 
 
 class _Trial:
@@ -185,7 +200,8 @@ def try_image(target: Target, buffer: Any, seed: int, tell: Callable[[str], None
             booted = len(kernel.dmesg())
             trial = _Trial(kernel, note)
             try:
-                outcome.result = "passed" if trial.run(target, buffer) else "refused"
+                with _patience(kernel):
+                    outcome.result = "passed" if trial.run(target, buffer) else "refused"
             finally:
                 outcome.errors = trial.errors
                 outcome.step = reached
@@ -193,7 +209,8 @@ def try_image(target: Target, buffer: Any, seed: int, tell: Callable[[str], None
                 outcome.detail = kernel.dead or ""
                 note("close")
     except liblinux.KernelPanic as error:
-        outcome.result, outcome.detail = "panic", str(error)
+        ended = "aborted by" in str(error) or "it computes" in str(error)
+        outcome.result, outcome.detail = "stuck" if ended else "panic", str(error)
     except liblinux.Deadlock as error:
         outcome.result, outcome.detail = "stuck", str(error)
     except OSError:

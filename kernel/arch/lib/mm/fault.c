@@ -154,6 +154,9 @@ static void lib_describe(const struct ll_fault *fault, char *text, int bytes)
 	case LL_FAULT_OVERFLOW:
 		snprintf(text, bytes, "stack overflow");
 		break;
+	case LL_FAULT_ABORT:
+		snprintf(text, bytes, "aborted by the host");
+		break;
 	default:
 		snprintf(text, bytes, "fault %u", fault->kind);
 	}
