@@ -21,8 +21,10 @@ _RELEASE = re.search(r"liblinux-(\d+)\.(\d+)", Path(find_image()).name)
 assert _RELEASE is not None
 SERIES = (int(_RELEASE[1]), int(_RELEASE[2]))
 TMPFS_HAS_USER_XATTRS = SERIES >= (6, 6)
-# ntfs3 of 6.1.192 finds "no free space to extend mft" on any fresh volume: nothing can be created.
-NTFS_CAN_CREATE = SERIES >= (6, 12)
+# ntfs3 of 6.1.132 and later never sets sbi->zone_max (its commit f9c572d02fcc lost the line), so its table of
+# files cannot grow: "no free space to extend mft". Large clusters make room in it when a volume is made.
+NTFS_CAN_GROW = SERIES >= (6, 12)
+_NTFS_ROOM = () if NTFS_CAN_GROW else ("-c2097152",)
 # UDF of 6.1 logs this when a file shrinks; content and checks are right.
 _UDF_REMARKS = "No anchor found" if SERIES >= (6, 12) else "No anchor found|Extent after EOF in inode"
 
@@ -276,8 +278,8 @@ FORMATS = [
     Format(
         "ntfs",
         "ntfs3",
-        32 * MIB,
-        program("mkfs.ntfs", "-FQq"),
+        32 * MIB if NTFS_CAN_GROW else 512 * MIB,
+        program("mkfs.ntfs", "-FQq", *_NTFS_ROOM),
         check_ntfs,
         _NTFS,
         options="noatime,acl",
@@ -366,8 +368,8 @@ FORMATS = [
     Format(
         "ntfs-4k-sectors",
         "ntfs3",
-        64 * MIB,
-        program("mkfs.ntfs", "-FQq", "-s4096"),
+        64 * MIB if NTFS_CAN_GROW else 512 * MIB,
+        program("mkfs.ntfs", "-FQq", "-s4096", *_NTFS_ROOM),
         check_ntfs,
         _NTFS,
         options="noatime,acl",
@@ -384,5 +386,3 @@ FORMATS = [
         sector_size=4096,
     ),
 ]
-if not NTFS_CAN_CREATE:
-    FORMATS = [format for format in FORMATS if format.type != "ntfs3"]
