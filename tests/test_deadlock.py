@@ -81,3 +81,22 @@ def test_what_cannot_be_interrupted_ends_the_kernel(virtual: liblinux.Kernel, im
         with pytest.raises(liblinux.KernelPanic, match="nothing can end") as later:
             kernel.os.uname()
         assert later.value.function == "percpu_rwsem_wait"
+
+
+def test_a_deadlock_by_the_real_clock(images: Images) -> None:
+    """The same without a clock that jumps: it is taken for one after some time, two minutes unless told otherwise."""
+    with liblinux.Kernel(command_line="liblinux.hung_seconds=1") as kernel:
+        kernel.mount(kernel.attach(images.ext4()), "/mnt")
+        kernel.syscall("ioctl", kernel.os.open("/mnt", os.O_RDONLY), FIFREEZE, 0)
+        with pytest.raises(liblinux.KernelPanic, match="waits for ever") as caught:
+            kernel.os.mkdir("/mnt/directory")
+        assert caught.value.function == "percpu_rwsem_wait"
+        assert caught.value.syscall in {"mkdir", "mkdirat"}
+        assert caught.value.pid == 1
+
+
+def test_a_long_wait_is_no_deadlock() -> None:
+    """One that a signal can end may last; and so may one that goes on."""
+    with liblinux.Kernel(command_line="liblinux.hung_seconds=1") as kernel:
+        kernel.syscall("nanosleep", (3).to_bytes(8, "little") + bytes(8), None)
+        assert kernel.os.getpid() == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import sys
 import threading
@@ -36,7 +37,10 @@ def kept() -> Iterator[list[object]]:
 
 
 def _leak_memory(kept: list[object]) -> None:
-    kept.append(b"x" * 50_000)
+    # Not of the heap, where what other tests have freed lies ready.
+    memory = mmap.mmap(-1, 64 << 10, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.write(bytes(len(memory)))
+    kept.append(memory)
 
 
 def _leak_descriptor(kept: list[object]) -> None:
@@ -44,9 +48,9 @@ def _leak_descriptor(kept: list[object]) -> None:
         kept.append(os.open(os.devnull, os.O_RDONLY))
 
 
-@pytest.mark.parametrize(("leak", "names"), [(_leak_memory, {"resident_kib"}), (_leak_descriptor, {"descriptors"})])
-def test_a_leak_is_found(leak: Callable[[list[object]], None], names: set[str], kept: list[object]) -> None:
-    assert set(leaks.measure(lambda: leak(kept), 1000 if leak is _leak_memory else 60).excess()) == names
+@pytest.mark.parametrize(("leak", "name"), [(_leak_memory, "resident_kib"), (_leak_descriptor, "descriptors")])
+def test_a_leak_is_found(leak: Callable[[list[object]], None], name: str, kept: list[object]) -> None:
+    assert name in leaks.measure(lambda: leak(kept), 1000 if leak is _leak_memory else 60).excess()
 
 
 def test_a_leak_of_threads_is_found() -> None:

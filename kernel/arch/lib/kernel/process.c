@@ -74,7 +74,7 @@ void flush_thread(void)
 void arch_cpu_idle(void)
 {
 	if (!READ_ONCE(lib_cpu.attention) && lib_clock_now() < lib_deadline) {
-		lib_cpu.idle_until = lib_deadline;
+		lib_cpu.idle_until = min(lib_deadline, lib_hung_check());
 		if (lib_waits_for_nothing()) {
 			lib_report_waiters();
 			lib_cpu.idle_until = LL_FOREVER;

@@ -98,6 +98,22 @@ void lib_report_death(const struct ll_fault *fault)
 				   task->trace, LL_TRACE_ENTRIES);
 }
 
+/* The kernel dies because this one waits for ever. */
+void lib_report_waiter(struct task_struct *task)
+{
+	struct ll_report *report = &lib_cpu.report;
+	struct ll_task *entry = report->tasks;
+
+	if (lib_dying)
+		return;
+	lib_dying = true;
+	memset(report, 0, offsetof(struct ll_report, tasks));
+	report->nr_tasks = 1;
+	lib_report_task(entry, task);
+	entry->nr_trace = lib_trace(task, (unsigned long *)task->thread.sp,
+				    entry->trace, LL_TRACE_ENTRIES);
+}
+
 /* Nothing can happen any more: who waits, and for what. */
 void lib_report_waiters(void)
 {

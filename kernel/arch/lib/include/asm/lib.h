@@ -26,6 +26,7 @@ long lib_spawn(u32 flags, void **task);
 extern bool lib_dying;
 void lib_report_death(const struct ll_fault *fault);
 void lib_report_waiters(void);
+void lib_report_waiter(struct task_struct *task);
 unsigned int lib_trace(struct task_struct *task, const unsigned long *sp,
 		       u64 *trace, unsigned int room);
 
@@ -57,6 +58,9 @@ bool lib_waits_for_nothing(void);
 /* tsc.c: sched_clock() */
 void lib_tsc_init(void);
 void lib_tsc_anchor(u64 now);
+
+/* hung.c */
+u64 lib_hung_check(void);
 
 /* watch.c */
 void lib_watch(void);
