@@ -20,6 +20,8 @@
 #define VMALLOC_WINDOW_PER_MEMORY 4
 /* How much of the arena is asked for in large pages. */
 #define LARGE_PAGES_BYTES (8 * MIB)
+/* And behind it, when there is a disk. */
+#define LARGE_PAGES_DISK_BYTES (64 * MIB)
 /* The shortest run of empty pages that is given back after boot. */
 #define TRIM_BYTES (16 * KIB)
 #define MEMORY_MIN_BYTES (8 * MIB)

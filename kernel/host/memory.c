@@ -118,8 +118,8 @@ void host_memory_trim(struct host_kernel *kernel)
 
 /*
  * A disk is attached: inodes and pages of files are about to fill the arena.
- * What boot did not touch may come in large pages as well. Without a disk a
- * kernel stays small.
+ * What boot did not touch may come in large pages as well, as far as most jobs
+ * go. Without a disk a kernel stays small.
  */
 void host_memory_enlarge(struct host_kernel *kernel)
 {
@@ -127,6 +127,8 @@ void host_memory_enlarge(struct host_kernel *kernel)
 		    ~(WINDOW_ALIGN_BYTES - 1);
 	u64 end = kernel->memory + kernel->memory_bytes;
 
+	if (end > start + LARGE_PAGES_DISK_BYTES)
+		end = start + LARGE_PAGES_DISK_BYTES;
 	if (kernel->enlarged || start >= end)
 		return;
 	kernel->enlarged = true;
