@@ -40,6 +40,24 @@ def alarm() -> Iterator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
+def waiting(kernel: liblinux.Kernel, count: int) -> tuple[list[threading.Thread], list[liblinux.KernelPanic]]:
+    """Threads in a read that does not end, and the panics that they have been told of."""
+    reader, _ = kernel.os.pipe()
+    told: list[liblinux.KernelPanic] = []
+
+    def wait() -> None:
+        try:
+            kernel.os.read(reader, 1)
+        except liblinux.KernelPanic as panic:
+            told.append(panic)
+
+    threads = [threading.Thread(target=wait) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.2)
+    return threads, told
+
+
 def test_the_caller_gives_up(kernel: liblinux.Kernel, alarm: None) -> None:
     planted.plant(kernel, "vfs_statx", planted.endless(kernel, "vfs_statx", "lib_irq_poll"))
     with pytest.raises(Enough):
@@ -66,22 +84,11 @@ def test_a_long_call_that_listens_ends(kernel: liblinux.Kernel, alarm: None) -> 
 
 def test_nobody_gives_up(kernel: liblinux.Kernel) -> None:
     """It is found out after some seconds of computing; a thread that waits is told too."""
-    reader, _ = kernel.os.pipe()
-    told: list[BaseException] = []
-
-    def wait() -> None:
-        try:
-            kernel.os.read(reader, 1)
-        except liblinux.KernelPanic as panic:
-            told.append(panic)
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    time.sleep(0.1)
+    threads, told = waiting(kernel, 1)
     planted.plant(kernel, "vfs_statx", planted.endless(kernel, "vfs_statx", "lib_irq_poll"))
     with pytest.raises(liblinux.KernelPanic, match="computes without an end"):
         kernel.os.stat("/dev")
-    thread.join(10)
+    threads[0].join(10)
     assert len(told) == 1
 
 
@@ -105,19 +112,7 @@ def test_abort_of_a_loop_that_looks_at_nothing(kernel: liblinux.Kernel) -> None:
 
 
 def test_abort_of_a_wait(kernel: liblinux.Kernel) -> None:
-    reader, _ = kernel.os.pipe()
-    told: list[BaseException] = []
-
-    def wait() -> None:
-        try:
-            kernel.os.read(reader, 1)
-        except liblinux.KernelPanic as panic:
-            told.append(panic)
-
-    threads = [threading.Thread(target=wait) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    time.sleep(0.2)
+    threads, told = waiting(kernel, 3)
     kernel.abort()
     for thread in threads:
         thread.join(10)

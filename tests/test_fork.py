@@ -17,16 +17,7 @@ import pytest
 
 import liblinux
 from conftest import MIB, Images, e2fsck, run
-
-
-def put(kernel: liblinux.Kernel, path: str, content: bytes) -> None:
-    with kernel.open(path, "wb") as file:
-        file.write(content)
-
-
-def get(kernel: liblinux.Kernel, path: str) -> bytes:
-    with kernel.open(path, "rb") as file:
-        return file.read()
+from contents import get, put
 
 
 def in_child(work: Callable[[], object], fork: Callable[[], int] = os.fork) -> None:

@@ -14,19 +14,10 @@ import pytest
 import liblinux
 import planted
 from conftest import MIB, Images, e2fsck, run
+from contents import get, put
 
 ROUNDS = 50
 FITRIM = 0xC0185879
-
-
-def put(kernel: liblinux.Kernel, path: str, content: bytes) -> None:
-    with kernel.open(path, "wb") as file:
-        file.write(content)
-
-
-def get(kernel: liblinux.Kernel, path: str) -> bytes:
-    with kernel.open(path, "rb") as file:
-        return file.read()
 
 
 def work(kernel: liblinux.Kernel) -> str:
@@ -250,8 +241,8 @@ def test_what_came_since_is_gone(kernel: liblinux.Kernel, images: Images) -> Non
 
 def test_what_ended_since_is_back(kernel: liblinux.Kernel) -> None:
     """Tasks of threads that came and went, and open files."""
-    kernel.os.mkdir("/work")
-    file = kernel.open("/work/file", "w")
+    kernel.os.mkdir("/project")
+    file = kernel.open("/project/file", "w")
     file.write("before ")
     state = kernel.snapshot()
     for _ in range(5):
@@ -269,7 +260,7 @@ def test_what_ended_since_is_back(kernel: liblinux.Kernel) -> None:
         kernel.restore(state)
     file.write("after")
     file.close()
-    assert get(kernel, "/work/file") == b"before after"
+    assert get(kernel, "/project/file") == b"before after"
 
 
 def test_processes_keep_who_they_are(kernel: liblinux.Kernel) -> None:
