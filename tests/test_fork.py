@@ -277,3 +277,23 @@ def test_multiprocessing_inherits_a_kernel(images: Images) -> None:
         kernel.close()
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(program), images.ext4()], check=True, timeout=60)
+
+
+def test_a_snapshot_in_the_child(kernel: liblinux.Kernel) -> None:
+    """What the parent had in shared memory is the child's own, and in its snapshots."""
+    put(kernel, "/tmp/file", b"a" * 100000)
+    with kernel.open("/tmp/file", "r+b") as file, kernel.mapping(file) as mapping:
+        mapping.view[0:6] = b"before"
+
+        def child() -> None:
+            state = kernel.snapshot()
+            for _ in range(3):
+                mapping.view[0:6] = b"child!"
+                put(kernel, "/tmp/other", b"x" * 100000)
+                kernel.restore(state)
+                assert bytes(mapping.view[0:6]) == b"before"
+                assert get(kernel, "/tmp/file") == b"before" + b"a" * 99994
+                assert kernel.os.listdir("/tmp") == ["file"]
+
+        in_child(child)
+        assert get(kernel, "/tmp/file")[:6] == b"before"

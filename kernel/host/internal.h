@@ -149,6 +149,7 @@ struct host_kernel {
 	bool enlarged; /* large pages all over; see memory.c */
 	int memfd; /* -1 before the first alias */
 	u64 *granules; /* a bit: lives in the memfd */
+	u64 *copied; /* a bit: private, of a file of a fork */
 	u64 *guards; /* a bit: is a guard page; see guard.c */
 	u32 nr_guards;
 	bool trimming; /* pages that become guards go back to the host */
@@ -171,8 +172,7 @@ struct host_kernel {
 	struct host_log log;
 
 	/* Between the two halves of a fork; see fork.c. */
-	char *fork_copy;
-	u64 fork_copy_bytes;
+	int fork_fd;
 	bool fork_failed;
 
 	struct host_kernel *next_free;
@@ -195,6 +195,10 @@ int host_memory_unalias(void *host, u64 address, u64 bytes);
 void host_memory_trim(struct host_kernel *kernel);
 void host_memory_enlarge(struct host_kernel *kernel);
 bool host_granule_is_shared(struct host_kernel *kernel, u64 granule);
+/* Must a snapshot copy it, although it is not the process's own? */
+bool host_granule_is_elsewhere(struct host_kernel *kernel, u64 granule);
+void host_granule_set(u64 *bits, u64 granule);
+void host_granules_own(struct host_kernel *kernel);
 bool host_page_is_zero(const u64 *page);
 /* All granules are private again, and all windows empty. 0 or -errno. */
 int host_memory_forget_aliases(struct host_kernel *kernel);

@@ -33,7 +33,9 @@ int host_memory_init(struct host_kernel *kernel)
 	kernel->region.bytes = kernel->memory_bytes;
 	kernel->region.solid = kernel->arena - kernel->memory;
 	kernel->granules = calloc(granules / GRANULE_BITS + 1, sizeof(u64));
-	return kernel->granules ? host_guard_init(kernel) : -ENOMEM;
+	kernel->copied = calloc(granules / GRANULE_BITS + 1, sizeof(u64));
+	return kernel->granules && kernel->copied ? host_guard_init(kernel) :
+						    -ENOMEM;
 }
 
 void host_memory_exit(struct host_kernel *kernel)
@@ -43,15 +45,38 @@ void host_memory_exit(struct host_kernel *kernel)
 	kernel->memfd = -1;
 	host_region_forget(&kernel->region);
 	free(kernel->granules);
-	kernel->granules = NULL;
+	free(kernel->copied);
+	kernel->granules = kernel->copied = NULL;
 	host_guard_exit(kernel);
+}
+
+static bool host_granule_get(const u64 *bits, u64 granule)
+{
+	return bits[granule / GRANULE_BITS] >> granule % GRANULE_BITS & 1;
+}
+
+void host_granule_set(u64 *bits, u64 granule)
+{
+	bits[granule / GRANULE_BITS] |= 1ULL << granule % GRANULE_BITS;
 }
 
 bool host_granule_is_shared(struct host_kernel *kernel, u64 granule)
 {
-	return kernel->granules[granule / GRANULE_BITS] >>
-		       granule % GRANULE_BITS &
-	       1;
+	return host_granule_get(kernel->granules, granule);
+}
+
+bool host_granule_is_elsewhere(struct host_kernel *kernel, u64 granule)
+{
+	return host_granule_get(kernel->granules, granule) ||
+	       host_granule_get(kernel->copied, granule);
+}
+
+/* All are mapped from a snapshot now. */
+void host_granules_own(struct host_kernel *kernel)
+{
+	u64 granules = kernel->memory_bytes / GRANULE_BYTES + 1;
+
+	memset(kernel->copied, 0, (granules / GRANULE_BITS + 1) * sizeof(u64));
 }
 
 static int host_memfd(struct host_kernel *kernel)
@@ -197,8 +222,7 @@ static int host_share_granule(struct host_kernel *kernel, u64 granule)
 		pthread_mutex_unlock(&kernel->lock);
 	if (move.result)
 		return move.result;
-	kernel->granules[granule / GRANULE_BITS] |= 1ULL
-						    << granule % GRANULE_BITS;
+	host_granule_set(kernel->granules, granule);
 	kernel->statistics.aliased_bytes += move.bytes;
 	return 0;
 }

@@ -77,8 +77,8 @@ static bool host_is_aliased(void *context, u64 address)
 {
 	struct host_kernel *kernel = context;
 
-	return host_granule_is_shared(kernel, (address - kernel->memory) /
-						      GRANULE_BYTES);
+	return host_granule_is_elsewhere(kernel, (address - kernel->memory) /
+							 GRANULE_BYTES);
 }
 
 static int host_save_disks(struct host_kernel *kernel,
@@ -209,7 +209,7 @@ static int host_take_back_granules(struct host_kernel *kernel,
 	u64 offset, bytes = GRANULE_BYTES;
 
 	for (offset = 0; offset < kernel->memory_bytes; offset += bytes) {
-		if (!host_granule_is_shared(kernel, offset / GRANULE_BYTES))
+		if (!host_granule_is_elsewhere(kernel, offset / GRANULE_BYTES))
 			continue;
 		if (bytes > kernel->memory_bytes - offset)
 			bytes = kernel->memory_bytes - offset;
@@ -232,8 +232,10 @@ static int host_restore_memory(struct host_kernel *kernel,
 
 	error = host_region_restore(&kernel->region, snapshot->file,
 				    snapshot->memory_offset);
-	if (!error && !anew && kernel->memfd >= 0)
+	if (!error && !anew)
 		error = host_take_back_granules(kernel, snapshot);
+	if (!error)
+		host_granules_own(kernel);
 	if (!error && kernel->memfd >= 0)
 		error = host_memory_forget_aliases(kernel);
 	if (!error)
