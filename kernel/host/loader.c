@@ -29,6 +29,10 @@
 #include <unistd.h>
 #include "internal.h"
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
 #ifndef DT_RELR
 #define DT_RELRSZ 35
 #define DT_RELR 36
@@ -209,6 +213,11 @@ static void host_advise(struct host_kernel *kernel)
 		return;
 	/* Advice: a host without large pages is only slower. */
 	madvise((void *)start, LARGE_PAGES_BYTES, MADV_HUGEPAGE);
+	/* What describes the pages, and the tables that boot takes from the end. */
+	start = (end - kernel->memory_bytes / BYTES_PER_DESCRIBED_BYTE -
+		 BOOT_TABLES_BYTES) &
+		~(PAGE_BYTES - 1);
+	madvise((void *)start, end - start, MADV_POPULATE_WRITE);
 }
 
 static int host_map(struct host_kernel *kernel, struct host_image *image,
