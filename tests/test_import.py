@@ -11,7 +11,19 @@ import pytest
 import liblinux
 
 # Each of them takes longer to import than the kernel takes for most things.
-SLOW = {"typing", "dataclasses", "inspect", "logging", "re", "pathlib", "hashlib", "difflib", "contextlib", "rich"}
+SLOW = {
+    "typing",
+    "dataclasses",
+    "inspect",
+    "logging",
+    "re",
+    "pathlib",
+    "hashlib",
+    "difflib",
+    "contextlib",
+    "rich",
+    "fsspec",
+}
 
 
 def test_slow_modules_are_not_imported() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import fsspec
 import pytest
 
 import liblinux
@@ -24,6 +25,7 @@ def test_module() -> None:
         "Faults",
         "Frame",
         "HostFaults",
+        "ImageFileSystem",
         "Injected",
         "Injection",
         "Kernel",
@@ -40,6 +42,7 @@ def test_module() -> None:
         "Snapshot",
         "Waiter",
         "images",
+        "open_image",
     }
     for name in liblinux.__all__:
         assert getattr(liblinux, name).__module__.startswith("liblinux."), name
@@ -74,6 +77,11 @@ def test_kernel() -> None:
         "version",
     }
     assert public(liblinux.Process) == actor | {"closed"}
+
+
+def test_image() -> None:
+    added = public(liblinux.ImageFileSystem) - public(fsspec.AbstractFileSystem)
+    assert added == {"close", "closed"}  # kernel, disk, root, os, mode and auto_mkdir belong to the instance
 
 
 def test_disk() -> None:

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from liblinux._errors import Waiter as Waiter
     from liblinux._faults import Faults as Faults
     from liblinux._faults import Injection as Injection
+    from liblinux._image import ImageFileSystem as ImageFileSystem
+    from liblinux._image import open_image as open_image
     from liblinux._inject import HostFaults as HostFaults
     from liblinux._inject import Injected as Injected
     from liblinux._kernel import Kernel as Kernel
@@ -62,6 +64,7 @@ __all__ = [
     "Faults",
     "Frame",
     "HostFaults",
+    "ImageFileSystem",
     "Injected",
     "Injection",
     "Kernel",
@@ -78,6 +81,7 @@ __all__ = [
     "Snapshot",
     "Waiter",
     "images",
+    "open_image",
 ]
 
 __version__ = "0.1.0"
@@ -91,6 +95,7 @@ _HOMES = {
     "Faults": "_faults",
     "Frame": "_symbols",
     "HostFaults": "_inject",
+    "ImageFileSystem": "_image",
     "Injected": "_inject",
     "Injection": "_faults",
     "Kernel": "_kernel",
@@ -107,6 +112,7 @@ _HOMES = {
     "Snapshot": "_snapshot",
     "Waiter": "_errors",
     "images": "_library",
+    "open_image": "_image",
 }
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from liblinux._os import Os
     from liblinux._os_base import PathOrFd
 
-__all__ = ["KernelFile", "open_file"]
+__all__ = ["BUFFER_BYTES", "KernelFile", "check_mode", "open_file", "open_flags"]
 
 BUFFER_BYTES = 64 * 1024
 # Direct I/O goes through memory of the kernel's own, in pieces of this size.
@@ -145,6 +145,11 @@ class KernelFile(io.RawIOBase):
             if self._closefd and not self._os.closed and not self.lost:
                 self._os.close(self._fd)
 
+    def status(self) -> os.stat_result:
+        """Status of the file."""
+        self._check_open()
+        return self._os.fstat(self._fd)
+
     def _bytes_left(self) -> int:
         try:
             status = self._os.fstat(self._fd)
@@ -247,7 +252,7 @@ def open_file(
     direct_memory: Callable[[int], memoryview] | None,
 ) -> IO[Any]:
     """Build the stack of io objects; the checks and their words are those of `io.open`."""
-    binary = _check_mode(mode)
+    binary = check_mode(mode)
     if binary and (encoding is not None or errors is not None or newline is not None):
         raise ValueError("binary mode doesn't take an encoding, errors or newline argument")
     if not binary and buffering == 0:
@@ -274,7 +279,7 @@ def open_file(
         raise
 
 
-def _check_mode(mode: str) -> bool:
+def check_mode(mode: str) -> bool:
     """Whether it is a binary mode; ValueError for what io.open would not take either."""
     letters = set(mode)
     if letters - set("axrwb+t") or len(mode) > len(letters):
@@ -299,7 +304,7 @@ def _open_raw(
         raise ValueError("Cannot use closefd=False with file name")
     else:
         direct = os.O_DIRECT if direct_memory is not None else 0
-        fd = system.open(file, _flags(mode) | direct, 0o666)
+        fd = system.open(file, open_flags(mode) | direct, 0o666)
     if direct_memory is not None:
         return DirectFile(system, fd, file, mode, direct_memory(DIRECT_BYTES), closefd=closefd)
     raw = KernelFile(system, fd, file, mode, closefd=closefd)
@@ -308,7 +313,8 @@ def _open_raw(
     return raw
 
 
-def _flags(mode: str) -> int:
+def open_flags(mode: str) -> int:
+    """The flags of open(2) for a mode of open()."""
     update = "+" in mode
     access = os.O_RDWR if update else (os.O_RDONLY if "r" in mode else os.O_WRONLY)
     creation = {

@@ -112,6 +112,7 @@ _PROTOTYPES = {
     "setxattr": "pppl",
     "splice": "ipipl",
     "statfs": "pp",
+    "statx": "ipiip",
     "symlinkat": "pip",
     "sysinfo": "p",
     "times": "p",
