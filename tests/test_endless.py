@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import threading
 import time
@@ -10,6 +11,7 @@ from types import FrameType
 from typing import Literal
 
 import pytest
+from typing_extensions import Buffer
 
 import liblinux
 import planted
@@ -147,3 +149,21 @@ def test_abort_of_an_isolated_kernel() -> None:
         kernel.abort()
         with pytest.raises(liblinux.KernelDied, match="aborted"):
             kernel.os.getpid()
+
+
+def test_abort_by_a_disk() -> None:
+    """The code that serves a request kills the kernel that waits for it."""
+
+    class Disk(io.BytesIO):
+        def readinto(self, buffer: Buffer, /) -> int:
+            if armed:
+                kernel.abort()
+            return super().readinto(buffer)
+
+    armed = False
+    with liblinux.Kernel() as kernel:
+        kernel.attach(Disk(bytes(1 << 20)), readonly=True)
+        device = kernel.os.open("/dev/lda", 0)
+        armed = True
+        with pytest.raises(liblinux.KernelPanic, match="aborted"):
+            kernel.os.pread(device, 4096, 512 << 10)

@@ -21,8 +21,8 @@
 /* May be called by a signal handler. */
 void host_abort_show(struct host_kernel *kernel, bool text)
 {
-	/* Splits no mapping that was not split before. */
-	if (mprotect((void *)kernel->base, kernel->memory - kernel->base,
+	/* All of the mapping: nothing is split that could be refused. */
+	if (mprotect((void *)kernel->base, kernel->text_bytes,
 		     text ? PROT_READ | PROT_EXEC : PROT_NONE))
 		abort();
 }
@@ -47,6 +47,9 @@ void host_kernel_abort(struct host_kernel *kernel)
 	if (host_is_dead(kernel))
 		return;
 	__atomic_store_n(&kernel->aborting, true, __ATOMIC_SEQ_CST);
+	/* By a disk's own code: the kernel waits for this thread to return. */
+	if (host_in_callback(kernel))
+		return;
 	host_own_revoke(kernel);
 	for (tries = 0; tries < ABORT_TRIES && !host_is_dead(kernel); tries++) {
 		if (host_own_shared(kernel)) {

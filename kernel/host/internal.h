@@ -130,6 +130,7 @@ struct host_kernel {
 	char *command_line;
 	u64 base, bytes; /* the whole reservation */
 	u64 text_start, text_end;
+	u64 text_bytes; /* of the mapping, from `base` on */
 	u64 memory, memory_bytes, arena;
 	u64 vmalloc, vmalloc_bytes, user, user_bytes;
 

@@ -238,6 +238,7 @@ static int host_map(struct host_kernel *kernel, struct host_image *image,
 		 0) == MAP_FAILED)
 		return host_fail(error, -errno, "cannot map %s: %s",
 				 image->path, strerror(errno));
+	kernel->text_bytes = host_round_up(image->text.p_filesz, PAGE_BYTES);
 	memset((void *)file_end, 0, kernel->memory + file_pages - file_end);
 	host_advise(kernel);
 	return 0;
