@@ -32,7 +32,7 @@
 /* Attributes inside IFLA_INFO_DATA; src/liblinux/_network knows them too. */
 enum {
 	CABLE_UNSPEC,
-	CABLE_PEER, /* nested: IFLA_IFNAME, IFLA_ADDRESS, IFLA_NET_NS_FD, IFLA_NET_NS_PID */
+	CABLE_PEER, /* nested: IFLA_IFNAME, _ADDRESS, _NEW_IFINDEX, _NET_NS_FD, _NET_NS_PID */
 	CABLE_RATE, /* u64: bits per second, 0 for no limit */
 	CABLE_DELAY, /* u64: nanoseconds */
 	CABLE_JITTER, /* u64: nanoseconds */
@@ -396,6 +396,7 @@ static const struct nla_policy cable_peer_policy[IFLA_MAX + 1] = {
 	[IFLA_ADDRESS] = { .type = NLA_BINARY, .len = ETH_ALEN },
 	[IFLA_NET_NS_FD] = { .type = NLA_U32 },
 	[IFLA_NET_NS_PID] = { .type = NLA_U32 },
+	[IFLA_NEW_IFINDEX] = { .type = NLA_U32 },
 };
 
 static int cable_read(struct nlattr *data[], struct cable_line *line,
@@ -475,6 +476,8 @@ static struct net_device *cable_make_peer(struct net *src_net,
 	end = netdev_priv(peer);
 	end->line = *line;
 	cable_copy(peer, tb);
+	if (attributes[IFLA_NEW_IFINDEX])
+		peer->ifindex = nla_get_u32(attributes[IFLA_NEW_IFINDEX]);
 	if (attributes[IFLA_ADDRESS] &&
 	    nla_len(attributes[IFLA_ADDRESS]) == ETH_ALEN)
 		eth_hw_addr_set(peer, nla_data(attributes[IFLA_ADDRESS]));
