@@ -123,6 +123,13 @@ def shared_kernel() -> Iterator[liblinux.Kernel]:
         yield booted
 
 
+@pytest.fixture(scope="module")
+def shared_isolated() -> Iterator[liblinux.Kernel]:
+    """The same in a process of its own."""
+    with liblinux.Kernel(isolated=True) as booted:
+        yield booted
+
+
 @pytest.fixture(params=DEBUG_KERNELS)
 def debug_kernel(request: pytest.FixtureRequest) -> Iterator[liblinux.Kernel]:
     """One with fault injection, and the virtual clock, under which a task that hangs for ever is found."""

@@ -40,6 +40,7 @@ def test_module() -> None:
         "Process",
         "Record",
         "Snapshot",
+        "Socket",
         "Waiter",
         "images",
         "open_image",
@@ -55,7 +56,7 @@ def test_unknown_name_of_the_module() -> None:
 
 
 def test_kernel() -> None:
-    actor = {"close", "mapping", "mmap", "open", "pid"}
+    actor = {"close", "mapping", "mmap", "open", "pid", "socket"}
     assert public(Actor) == actor  # os, syscall and sysctl belong to the instance
     assert public(liblinux.Kernel) == actor | {
         "abort",

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from liblinux._mount import Mount as Mount
     from liblinux._process import Process as Process
     from liblinux._snapshot import Snapshot as Snapshot
+    from liblinux._sockets.sock import Socket as Socket
     from liblinux._symbols import Frame as Frame
 
 __all__ = [
@@ -79,6 +80,7 @@ __all__ = [
     "Process",
     "Record",
     "Snapshot",
+    "Socket",
     "Waiter",
     "images",
     "open_image",
@@ -110,6 +112,7 @@ _HOMES = {
     "Process": "_process",
     "Record": "_dmesg",
     "Snapshot": "_snapshot",
+    "Socket": "_sockets.sock",
     "Waiter": "_errors",
     "images": "_library",
     "open_image": "_image",

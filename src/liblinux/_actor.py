@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from liblinux import _native
     from liblinux._os_base import PathOrFd
+    from liblinux._sockets.module import SocketModule
 
 __all__ = ["Actor"]
 
@@ -48,6 +49,7 @@ class Actor:
         self.os = Os(native, numbers, kernel)
         self.syscall = syscaller(native, numbers)
         self.sysctl = Sysctl(self.os)
+        self._socket: SocketModule | None = None
         self._writers: weakref.WeakSet[IO[Any]] = weakref.WeakSet()
         self._mappings: weakref.WeakSet[MemoryMapping] = weakref.WeakSet()
         # Not a WeakSet: a view that can be written has no hash.
@@ -66,9 +68,23 @@ class Actor:
         """The process number."""
         return self._process.pid
 
+    @property
+    def socket(self) -> SocketModule:
+        """The `socket`-shaped namespace of this process; see :class:`SocketModule`."""
+        if self._socket is None:
+            from liblinux._sockets.module import SocketModule  # noqa: PLC0415 - most programs are about files
+
+            self._socket = SocketModule(self.os)
+            self._raise_loopback(self._socket)
+        return self._socket
+
     def close(self) -> None:
         """End it."""
         raise NotImplementedError
+
+    def _raise_loopback(self, module: SocketModule) -> None:
+        """Sockets are used for the first time: set the loopback device of the namespace up."""
+        module._raise_loopback()
 
     @overload
     def open(
@@ -200,6 +216,8 @@ class Actor:
     def _lose_files(self, since: int) -> None:
         """The process is again what it was when so many files had been opened."""
         self.os._lose_files(since)
+        if self._socket is not None:
+            self._socket._lose(since)
         for file in list(self._writers):
             raw: Any = getattr(file, "buffer", file)
             if getattr(raw, "raw", raw).lost:
