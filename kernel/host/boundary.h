@@ -97,8 +97,9 @@ enum ll_spawn {
 	LL_SPAWN_THREAD = 0, /* of the caller's thread group */
 	/*
 	 * A child with its own files and directories; with CLONE_NEW* flags in
-	 * the same word also with its own namespaces. (unshare() cannot do
-	 * that for users: it wants the memory to itself.)
+	 * the same word also with its own namespaces, with CLONE_FILES with
+	 * the files of its parent. (unshare() cannot do that for users: it
+	 * wants the memory to itself.)
 	 */
 	LL_SPAWN_PROCESS = 1,
 };

@@ -172,8 +172,8 @@ void host_process_call(struct host_process *process, s64 nr, const u64 args[6],
 		       struct host_result *result);
 int host_process_pid(struct host_process *process);
 /*
- * A child process, in new namespaces if there are CLONE_NEW* flags; NULL and
- * the error in *result on failure.
+ * A child process, in new namespaces if there are CLONE_NEW* flags, with the
+ * same files for CLONE_FILES; NULL and the error in *result on failure.
  */
 struct host_process *host_process_spawn(struct host_process *process,
 					u32 namespaces,

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, MutableMapping, Sequence
+from contextvars import copy_context
+from typing import TypeVar
+
 from liblinux._typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import asyncio
+    from collections.abc import Callable, Coroutine
+    from contextvars import Context
 
     from liblinux._os import Os
     from liblinux._process import Process
+    from liblinux._sockets.module import SocketModule
     from liblinux._sysctl import Sysctl
     from liblinux.network._network import Network
     from liblinux.network._topology import Interface, Node
 
 __all__ = ["Host"]
+
+_T = TypeVar("_T")
 
 
 class Host:
@@ -56,6 +65,36 @@ class Host:
         """The settings under /proc/sys, of this host where they are a host's own."""
         return self.process.sysctl
 
+    @property
+    def socket(self) -> SocketModule:
+        """The `socket`-shaped namespace of this host; names of the network's hosts resolve."""
+        module = self.process.socket
+        if not isinstance(module.hosts, _Names):
+            module.hosts = _Names(self)
+        return module
+
+    def create_task(self, coro: Coroutine[Any, Any, _T], *, name: str | None = None) -> asyncio.Task[_T]:
+        """Start a task of asyncio that acts as this host, as does all that it starts.
+
+        For coroutines under :meth:`Network.run`; RuntimeError outside.
+        """
+        import asyncio  # noqa: PLC0415 - slow, and many networks do without
+
+        loop = asyncio.get_running_loop()
+        return self._context().run(lambda: loop.create_task(coro, name=name or f"{self.name}:{_name(coro)}"))
+
+    def run(self, main: Coroutine[Any, Any, _T]) -> _T:
+        """Run a coroutine as this host until it is done, and all hosts with it; returns its result."""
+        return self.network.run(main, host=self)
+
+    def _context(self) -> Context:
+        """A context in which everything acts as this host."""
+        from liblinux.asyncio._current import acting  # noqa: PLC0415 - imports asyncio
+
+        context = copy_context()
+        context.run(acting.set, self)
+        return context
+
     def open(self, *arguments: Any, **options: Any) -> Any:
         """Open a file; see :meth:`Kernel.open`. All hosts of a kernel have the same files."""
         return self.process.open(*arguments, **options)
@@ -70,3 +109,35 @@ class Host:
     def address(self) -> str:
         """Its first IPv4 address, as text; of IPv6 when it has no other."""
         return self.network.resolve(self.name)[0]
+
+
+class _Names(MutableMapping[str, "str | Sequence[str]"]):
+    """The names that a host knows: those given to it, and those of all hosts of its network."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._given: dict[str, str | Sequence[str]] = {}
+
+    def __getitem__(self, name: str) -> str | Sequence[str]:
+        if name in self._given:
+            return self._given[name]
+        return self._host.network.resolve(name, near=self._host)
+
+    def __setitem__(self, name: str, addresses: str | Sequence[str]) -> None:
+        self._given[name] = addresses
+
+    def __delitem__(self, name: str) -> None:
+        del self._given[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._given
+        for name, host in self._host.network.hosts.items():
+            if name not in self._given and not host._node.switches:
+                yield name
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _name(coro: Any) -> str:
+    return getattr(coro, "__qualname__", type(coro).__name__)

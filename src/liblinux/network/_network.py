@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
+from typing import TypeVar
 
+from liblinux import _process as processes
 from liblinux._kernel import Kernel
 from liblinux._typing import TYPE_CHECKING, Any, Literal
 from liblinux.network import _rtnetlink as rtnetlink
@@ -13,12 +15,13 @@ from liblinux.network._routing import Route, find_routes
 from liblinux.network._topology import Interface, Node, Segment, Subnets, find_segments, parse_interface
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Coroutine, Iterable
     from types import TracebackType
     from typing import Self
 
 __all__ = ["Network"]
 
+_T = TypeVar("_T")
 _BASE_4 = "10.0.0.0/8"
 _BASE_6 = "fd00::/16"
 _BRIDGE = ("br0", 2)  # a switch's own interface, and its index
@@ -239,7 +242,9 @@ class Network:
         self._is_up = True
 
     def _boot(self, kernel: Kernel, host: Host) -> None:
-        process = kernel.process(namespaces=("net", "uts"))
+        # The files of all hosts are in one table, so that one epoll can wait for them all.
+        process = processes.start(kernel, namespaces=("net", "uts"), share_files=True)
+        kernel._processes.add(process)
         host._process = process
         process.syscall("sethostname", host.name.encode(), len(host.name.encode()))
         if host._node.forwards:
@@ -272,6 +277,21 @@ class Network:
         except OSError as error:
             error.filename = host.name
             raise
+
+    # ---- asyncio -----------------------------------------------------------
+
+    def run(self, main: Coroutine[Any, Any, _T], *, host: Host | None = None) -> _T:
+        """Run a coroutine, on an event loop whose time and sockets are the network's; returns its result.
+
+        It acts as `host`, or as nobody: then it starts tasks of hosts with
+        :meth:`Host.create_task`. With clock="virtual" time stands still while
+        anything runs, and goes on to the next timer when everything waits. Raises
+        what the coroutine raises, and Deadlock when nothing can ever happen.
+        """
+        self.up()
+        from liblinux.asyncio._run import run  # noqa: PLC0415 - imports asyncio
+
+        return run(self.kernel, main, host._context() if host else None)
 
     # ---- the end -----------------------------------------------------------
 

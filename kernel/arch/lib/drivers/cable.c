@@ -28,6 +28,7 @@
 #include <linux/skbuff.h>
 #include <net/net_namespace.h>
 #include <net/rtnetlink.h>
+#include <net/sch_generic.h>
 
 /* Attributes inside IFLA_INFO_DATA; src/liblinux/_network knows them too. */
 enum {
@@ -64,6 +65,7 @@ struct cable_end {
 	struct net_device *dev;
 	struct net_device __rcu *peer;
 	struct cable_line line;
+	bool was_up;
 	spinlock_t lock;
 	/* What is being sent, and what is on its way. */
 	struct sk_buff *sending;
@@ -244,18 +246,30 @@ static netdev_tx_t cable_xmit(struct sk_buff *skb, struct net_device *dev)
 	return NETDEV_TX_OK;
 }
 
-/* There is a carrier when both ends are up. */
+/*
+ * There is a carrier unless the other end has been put down. An end that was
+ * not up yet does not count: the first to come up would be without a carrier
+ * then, and when it gets one the kernel takes notice after up to a second.
+ */
 static int cable_open(struct net_device *dev)
 {
 	struct cable_end *end = netdev_priv(dev);
 	struct net_device *peer = rtnl_dereference(end->peer);
+	struct cable_end *other;
 
 	if (!peer)
 		return -ENOTCONN;
+	other = netdev_priv(peer);
+	end->was_up = true;
 	netif_start_queue(dev);
-	if (peer->flags & IFF_UP) {
-		netif_carrier_on(dev);
+	if (other->was_up && !(peer->flags & IFF_UP)) {
+		netif_carrier_off(dev);
+		return 0;
+	}
+	netif_carrier_on(dev);
+	if (!netif_carrier_ok(peer)) {
 		netif_carrier_on(peer);
+		dev_activate(peer);
 	}
 	return 0;
 }
@@ -266,7 +280,6 @@ static int cable_stop(struct net_device *dev)
 	struct net_device *peer = rtnl_dereference(end->peer);
 
 	netif_stop_queue(dev);
-	netif_carrier_off(dev);
 	if (peer)
 		netif_carrier_off(peer);
 	/* What was half sent is lost. */
@@ -423,14 +436,6 @@ static int cable_read(struct nlattr *data[], struct cable_line *line,
 	return 0;
 }
 
-static void cable_join(struct net_device *dev, struct net_device *peer)
-{
-	struct cable_end *end = netdev_priv(dev);
-
-	rcu_assign_pointer(end->peer, peer);
-	netif_carrier_off(dev);
-}
-
 static void cable_copy(struct net_device *peer, struct nlattr *tb[])
 {
 	if (tb[IFLA_MTU])
@@ -525,8 +530,9 @@ static int cable_newlink(struct net *src_net, struct net_device *dev,
 		unregister_netdevice(peer);
 		return error;
 	}
-	cable_join(dev, peer);
-	cable_join(peer, dev);
+	rcu_assign_pointer(end->peer, peer);
+	end = netdev_priv(peer);
+	rcu_assign_pointer(end->peer, dev);
 	return 0;
 }
 
