@@ -155,6 +155,12 @@ void host_kernel_statistics(struct host_kernel *kernel,
 			    struct host_statistics *statistics);
 
 /*
+ * The frames captured since the last time, as blocks of pcapng: memory for the
+ * caller to free(), and its length. *lost counts those there was no memory for.
+ */
+u64 host_kernel_captured(struct host_kernel *kernel, void **blocks, u64 *lost);
+
+/*
  * Processes. A call runs on the kernel task of the calling host thread, which
  * is made when the thread first comes; the first thread gets the main task.
  * The result is the system call's, -errno included. -EDEADLK with *deadlock

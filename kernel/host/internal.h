@@ -112,6 +112,13 @@ struct host_log {
 	u64 head, tail; /* bytes ever written, ever taken or dropped */
 };
 
+struct host_capture {
+	pthread_mutex_t lock;
+	char *blocks;
+	u64 bytes, room;
+	u64 lost;
+};
+
 struct host_kernel {
 	/* What a call that does not block touches. */
 	u64 bias; /* id of the thread whose kernel it is, or NOBODY; own.h */
@@ -171,6 +178,7 @@ struct host_kernel {
 	struct host_injector *injector; /* the newest; see inject.c */
 	u64 clock_ahead; /* ns that the kernel's real clock was made to jump */
 	struct host_log log;
+	struct host_capture capture;
 
 	/* Between the two halves of a fork; see fork.c. */
 	int fork_fd;
@@ -224,6 +232,11 @@ void host_log_exit(struct host_log *log);
 void host_log_add(void *host, const char *text, u64 bytes);
 /* The last of what was ever added, taken or not. */
 size_t host_log_end(struct host_log *log, char *buffer, size_t bytes);
+
+/* capture.c */
+void host_capture_init(struct host_capture *capture);
+void host_capture_exit(struct host_capture *capture);
+void host_capture_frame(void *host, const struct ll_frame *frame);
 
 /* runner.c */
 void host_call(struct host_kernel *kernel, struct host_task *task, s64 nr,

@@ -57,6 +57,9 @@ if TYPE_CHECKING:
     from liblinux._snapshot import Snapshot as Snapshot
     from liblinux._sockets.sock import Socket as Socket
     from liblinux._symbols import Frame as Frame
+    from liblinux.network import Host as Host
+    from liblinux.network import Link as Link
+    from liblinux.network import Network as Network
 
 __all__ = [
     "BuildError",
@@ -64,6 +67,7 @@ __all__ = [
     "Disk",
     "Faults",
     "Frame",
+    "Host",
     "HostFaults",
     "ImageFileSystem",
     "Injected",
@@ -73,9 +77,11 @@ __all__ = [
     "KernelDied",
     "KernelPanic",
     "LiblinuxError",
+    "Link",
     "Mapping",
     "Mount",
     "MountError",
+    "Network",
     "Partition",
     "Process",
     "Record",
@@ -99,15 +105,18 @@ _HOMES = {
     "HostFaults": "_inject",
     "ImageFileSystem": "_image",
     "Injected": "_inject",
+    "Host": "network",
     "Injection": "_faults",
     "Kernel": "_kernel",
     "KernelClosed": "_errors",
     "KernelDied": "_errors",
     "KernelPanic": "_errors",
     "LiblinuxError": "_errors",
+    "Link": "network",
     "Mapping": "_mmap",
     "Mount": "_mount",
     "MountError": "_errors",
+    "Network": "network",
     "Partition": "_disk",
     "Process": "_process",
     "Record": "_dmesg",

@@ -424,6 +424,31 @@ static PyObject *native_kernel_log(PyObject *self, PyObject *unused)
 	return log;
 }
 
+static PyObject *native_kernel_captured(PyObject *self, PyObject *unused)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+	struct native_crossing crossing;
+	PyObject *result;
+	u64 bytes, lost;
+	void *blocks;
+
+	(void)unused;
+	if (!native_check_open(kernel))
+		return NULL;
+	if (kernel->side != &host_direct) {
+		PyErr_SetString(PyExc_NotImplementedError,
+				"an isolated kernel has no captures");
+		return NULL;
+	}
+	native_enter(kernel, &crossing);
+	bytes = host_kernel_captured(kernel->host, &blocks, &lost);
+	native_leave(kernel, &crossing);
+	result = Py_BuildValue("(y#K)", blocks ? blocks : "", (Py_ssize_t)bytes,
+			       (unsigned long long)lost);
+	free(blocks);
+	return result;
+}
+
 static PyObject *native_kernel_now(PyObject *self, PyObject *unused)
 {
 	struct native_kernel *kernel = (struct native_kernel *)self;
@@ -576,6 +601,8 @@ static PyMethodDef native_kernel_methods[] = {
 	  "allocate(length, /)\n--\n\nThe address of memory that an isolated kernel shares." },
 	{ "free", native_kernel_free_memory, METH_O,
 	  "free(address, /)\n--\n\nGive it back." },
+	{ "captured", native_kernel_captured, METH_NOARGS,
+	  "captured()\n--\n\nTake captured frames: blocks of pcapng, and how many are lost." },
 	{ "log", native_kernel_log, METH_NOARGS,
 	  "log()\n--\n\nTake what the kernel has logged." },
 	{ "now", native_kernel_now, METH_NOARGS,

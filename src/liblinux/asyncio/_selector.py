@@ -6,6 +6,7 @@ import math
 import select
 import selectors
 import struct
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ __all__ = ["KernelSelector"]
 _ADD, _DELETE, _MODIFY = 1, 2, 3  # of epoll_ctl(2)
 # struct epoll_event, which is packed on x86-64.
 _EVENT = struct.Struct("<IQ")
-_TIMESPEC = struct.Struct("=qq")
+_TIMER = struct.Struct("=qqqq")
+_TFD_CLOEXEC = 0o2000000
+_ONCE_EACH_TIME = select.EPOLLIN | select.EPOLLET
 _AT_ONCE = 256
 _SECOND_NS = 10**9
 _NO_WRITING = ~select.EPOLLOUT
@@ -36,6 +39,9 @@ class KernelSelector(selectors._BaseSelectorImpl):  # what those of the standard
         self._closing = actor.os.close
         self._epoll = actor.syscall("epoll_create1", select.EPOLL_CLOEXEC)
         self._events = bytearray(_EVENT.size * _AT_ONCE)
+        # The timeout of epoll_wait(2) may be late by a thousandth of itself; a timer is not.
+        self._timer = actor.syscall("timerfd_create", time.CLOCK_MONOTONIC, _TFD_CLOEXEC)
+        self._syscall("epoll_ctl", self._epoll, _ADD, self._timer, _EVENT.pack(_ONCE_EACH_TIME, self._timer))
 
     def fileno(self) -> int:
         """The kernel's descriptor."""
@@ -78,14 +84,12 @@ class KernelSelector(selectors._BaseSelectorImpl):  # what those of the standard
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """What is ready; waits for `timeout` seconds of the kernel's clock, for ever for None."""
-        if timeout is None:
-            count = self._syscall("epoll_wait", self._epoll, self._events, _AT_ONCE, -1)
-        elif timeout <= 0:
-            count = self._syscall("epoll_wait", self._epoll, self._events, _AT_ONCE, 0)
-        else:
-            # Up, so that a timer is due when the time is over.
-            wait = _TIMESPEC.pack(*divmod(math.ceil(timeout * _SECOND_NS), _SECOND_NS))
-            count = self._syscall("epoll_pwait2", self._epoll, self._events, _AT_ONCE, wait, None, 0)
+        at_once = timeout is not None and timeout <= 0
+        if not at_once:
+            # Up, so that what waits for it is due; 0 is no timer.
+            wait = 0 if timeout is None else math.ceil(timeout * _SECOND_NS)
+            self._syscall("timerfd_settime", self._timer, 0, _TIMER.pack(0, 0, *divmod(wait, _SECOND_NS)), None)
+        count = self._syscall("epoll_wait", self._epoll, self._events, _AT_ONCE, 0 if at_once else -1)
         ready = []
         keys = self._fd_to_key
         for event, fd in _EVENT.iter_unpack(memoryview(self._events)[: count * _EVENT.size]):
@@ -102,6 +106,7 @@ class KernelSelector(selectors._BaseSelectorImpl):  # what those of the standard
         if self._epoll >= 0:
             fd, self._epoll = self._epoll, -1
             self._closing(fd)
+            self._closing(self._timer)
         super().close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, MutableMapping, Sequence
 from contextvars import copy_context
 from typing import TypeVar
@@ -13,11 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextvars import Context
 
+    from pyroute2 import IPRoute
+
     from liblinux._os import Os
     from liblinux._process import Process
     from liblinux._sockets.module import SocketModule
     from liblinux._sysctl import Sysctl
     from liblinux.network._network import Network
+    from liblinux.network._ping import Ping
     from liblinux.network._topology import Interface, Node
 
 __all__ = ["Host"]
@@ -39,6 +43,8 @@ class Host:
         self.name = node.name
         self._node = node
         self._process: Process | None = None
+        self._ip: Any = None
+        self._netlinks: list[Any] = []
 
     def __repr__(self) -> str:
         return f"<liblinux.Host {self.name}>"
@@ -73,6 +79,30 @@ class Host:
             module.hosts = _Names(self)
         return module
 
+    @property
+    def ip(self) -> IPRoute:
+        """A pyroute2 `IPRoute` of this host: links, addresses, routes, rules, queueing disciplines, as of ip(8)."""
+        if self._ip is None:
+            import pyroute2  # noqa: PLC0415 - slow, and many networks do without
+
+            self._ip = self.netlink(pyroute2.IPRoute, socket.NETLINK_ROUTE)
+        return self._ip
+
+    def netlink(self, kind: type[_T], family: int, **options: Any) -> _T:
+        """Any of pyroute2's netlink classes on this host: netlink(pyroute2.WireGuard, NETLINK_GENERIC).
+
+        It is closed with the network.
+        """
+        from liblinux.network._netlink import open_netlink  # noqa: PLC0415 - imports asyncio
+
+        opened: _T = open_netlink(self, kind, family, **options)
+        self._netlinks.append(opened)
+        return opened
+
+    def ping(self, target: Host | str, **options: Any) -> Ping:
+        """Send ICMP echo requests; see :meth:`Network.ping`."""
+        return self.network.ping(self, target, **options)
+
     def create_task(self, coro: Coroutine[Any, Any, _T], *, name: str | None = None) -> asyncio.Task[_T]:
         """Start a task of asyncio that acts as this host, as does all that it starts.
 
@@ -86,6 +116,19 @@ class Host:
     def run(self, main: Coroutine[Any, Any, _T]) -> _T:
         """Run a coroutine as this host until it is done, and all hosts with it; returns its result."""
         return self.network.run(main, host=self)
+
+    def _close_netlinks(self) -> None:
+        if not self._netlinks:
+            return
+        import asyncio  # noqa: PLC0415 - slow, and many networks do without
+
+        netlinks, self._netlinks, self._ip = self._netlinks, [], None
+        for opened in netlinks:
+            opened.close()
+            # pyroute2 leaves a loop alone that it was given; its transports want one more round.
+            loop = opened.asyncore.event_loop
+            loop.run_until_complete(asyncio.sleep(0))
+            loop.close()
 
     def _context(self) -> Context:
         """A context in which everything acts as this host."""

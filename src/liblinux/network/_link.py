@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from liblinux._typing import TYPE_CHECKING, Any
 from liblinux.network import _units
-from liblinux.network._rtnetlink import Line, change_cable, put_up
+from liblinux.network._rtnetlink import Line, change_cable, new_address, put_up
 
 if TYPE_CHECKING:
     from liblinux.network._host import Host
@@ -85,8 +85,10 @@ class Link:
         self._put(up=False)
 
     def up(self) -> None:
-        """Put the cable in again; addresses are there, and routes are set anew."""
+        """Put the cable in again; addresses and routes are set anew, for the kernel drops those of a lost device."""
         self._put(up=True)
+        for host, end in zip((self.a, self.b), self.ends, strict=True):
+            self.network._send(host, [new_address(end.index, address) for address in end.addresses()])
         for host in (self.a, self.b):
             self.network._set_routes(host)
 

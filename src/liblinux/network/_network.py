@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import os
 from ipaddress import IPv4Network, IPv6Network
 from typing import TypeVar
 
@@ -9,6 +11,7 @@ from liblinux import _process as processes
 from liblinux._kernel import Kernel
 from liblinux._typing import TYPE_CHECKING, Any, Literal
 from liblinux.network import _rtnetlink as rtnetlink
+from liblinux.network import _units
 from liblinux.network._host import Host
 from liblinux.network._link import Link, parse_lines
 from liblinux.network._routing import Route, find_routes
@@ -18,6 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
     from types import TracebackType
     from typing import Self
+
+    from liblinux.network._capture import Capture, Captures
+    from liblinux.network._iperf import Throughput
+    from liblinux.network._ping import Ping
 
 __all__ = ["Network"]
 
@@ -35,6 +42,16 @@ _KERNEL_BYTES = 64 << 20
 _HOST_BYTES = 1 << 20
 # Devices of tunnels in every namespace double what a host costs; they can be made when wanted.
 _COMMAND_LINE = "fb_tunnels=none"
+_WITHOUT_IPV6 = "ipv6.disable_ipv6=1"
+_SETTINGS: dict[str, str | int] = {
+    # The queue of a link is what waits at it, in the order of arrival.
+    "net.core.default_qdisc": "pfifo",
+    # All hosts start with what is set here. Addresses are ours to give, and so are theirs at once: looking for
+    # duplicates takes seconds, during which routers do not forward.
+    "net.core.devconf_inherit_init_net": 1,
+    "net.ipv6.conf.all.accept_dad": 0,
+    "net.ipv6.conf.default.accept_dad": 0,
+}
 _FORWARDING = {4: "/proc/sys/net/ipv4/ip_forward", 6: "/proc/sys/net/ipv6/conf/all/forwarding"}
 
 
@@ -65,7 +82,7 @@ class Network:
     ) -> None:
         self._options: dict[str, Any] = {"clock": clock, "seed": seed, "version": version}
         self._memory = memory
-        self._command_line = f"{_COMMAND_LINE} {command_line}"
+        self._command_line = f"{_COMMAND_LINE} {'' if ipv6 else _WITHOUT_IPV6} {command_line}"
         self._subnets = Subnets(IPv4Network(subnets), IPv6Network(ipv6) if ipv6 else None)
         self._kernel: Kernel | None = None
         self._hosts: dict[str, Host] = {}
@@ -76,6 +93,7 @@ class Network:
         self._assigned = False
         self._is_up = False
         self._closed = False
+        self._captures: Captures | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -188,7 +206,7 @@ class Network:
         """Addresses for everything that is declared."""
         if not self._assigned:
             nodes = [host._node for host in self._hosts.values()]
-            self._segments = find_segments(nodes)
+            self._segments = find_segments(end for link in self.links for end in link.ends)
             self._subnets.assign(self._segments)
             self._routes = find_routes(nodes, self._segments, self._subnets)
             self._assigned = True
@@ -214,8 +232,8 @@ class Network:
         if self._kernel is None:
             memory = self._memory or _KERNEL_BYTES + _HOST_BYTES * len(self._hosts)
             self._kernel = Kernel(memory, command_line=self._command_line, **self._options)
-            # A queue of a link is what waits at it, in the order of arrival.
-            self._kernel.sysctl["net.core.default_qdisc"] = "pfifo"
+            for name, value in _SETTINGS.items():
+                self._kernel.sysctl[name] = value
         return self._kernel
 
     def up(self) -> None:
@@ -278,6 +296,78 @@ class Network:
             error.filename = host.name
             raise
 
+    # ---- looking -----------------------------------------------------------
+
+    def ping(
+        self,
+        source: Host | str,
+        target: Host | str,
+        *,
+        count: int = 1,
+        size: int = 56,
+        interval: float = 1.0,
+        timeout: float = 1.0,
+    ) -> Ping:
+        """Send ICMP echo requests from one host to another, or to an address; returns a :class:`Ping`.
+
+        `size` of the payload in bytes, `interval` and `timeout` in seconds of the
+        kernel's clock. Source: RFC 792, RFC 4443.
+        """
+        from liblinux.network._ping import ping  # noqa: PLC0415 - for those who do
+
+        host = self._find(source)
+        return ping(host, self._address(target, host), count=count, size=size, interval=interval, timeout=timeout)
+
+    def iperf(
+        self,
+        client: Host | str,
+        server: Host | str,
+        *,
+        seconds: float = 10.0,
+        protocol: Literal["tcp", "udp"] = "tcp",
+        rate: Any = None,
+        congestion: str | None = None,
+    ) -> Throughput:
+        """Measure what the path from `client` to `server` carries; returns a :class:`Throughput`.
+
+        One TCP stream, by the congestion control `congestion` ("bbr"), or UDP at
+        `rate`. `seconds` are of the kernel's clock.
+        """
+        from liblinux.network._iperf import iperf  # noqa: PLC0415 - imports selectors
+
+        hosts = self._find(client), self._find(server)
+        address = self._address(hosts[1], hosts[0])
+        return iperf(*hosts, address, seconds=seconds, protocol=protocol, rate=_units.rate(rate), congestion=congestion)
+
+    def capture(self, path: str | os.PathLike[str], host: Host | str | None = None) -> Capture:
+        """Write what passes the cables into a pcapng file; returns a :class:`Capture`, which ends it.
+
+        What every host sends, so that each frame is there once, also one that is
+        lost on its way; of one host, all that it sends and receives. The same
+        seed gives the same file under the virtual clock. OSError when the file
+        cannot be written. What has not been written yet is when the network is
+        closed.
+        """
+        from liblinux.network._capture import Captures  # noqa: PLC0415 - for those who do
+
+        self.up()
+        if self._captures is None:
+            self._captures = Captures(self)
+        return self._captures.start(path, self._find(host) if host is not None else None)
+
+    @property
+    def kernel_is_alive(self) -> bool:
+        """Whether the kernel is there and did not die."""
+        return self._kernel is not None and not self._kernel.closed and self._kernel.dead is None
+
+    def _address(self, target: Host | str, near: Host) -> str:
+        if isinstance(target, str) and target not in self._hosts:
+            return str(ipaddress.ip_address(target))
+        addresses = self.resolve(self._find(target).name, near)
+        if not addresses:
+            raise ValueError(f"{target!r} has no address: it has no link")
+        return addresses[0]
+
     # ---- asyncio -----------------------------------------------------------
 
     def run(self, main: Coroutine[Any, Any, _T], *, host: Host | None = None) -> _T:
@@ -302,10 +392,19 @@ class Network:
 
     def close(self) -> None:
         """End all hosts and their kernel. Twice does nothing."""
-        self._closed = True
-        kernel, self._kernel = self._kernel, None
-        if kernel is not None:
-            kernel.close()
+        if self._closed:
+            return
+        try:
+            if self._captures is not None:
+                self._captures.end_all()
+            if self.kernel_is_alive:
+                for host in self._hosts.values():
+                    host._close_netlinks()
+        finally:
+            self._closed = True
+            kernel, self._kernel = self._kernel, None
+            if kernel is not None:
+                kernel.close()
 
     def _check_open(self) -> None:
         if self._closed:

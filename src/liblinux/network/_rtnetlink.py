@@ -16,12 +16,22 @@ from liblinux._typing import TYPE_CHECKING, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+    from ipaddress import IPv4Interface, IPv6Interface
 
     from liblinux._process import Process
     from liblinux.network._topology import Interface
 
-__all__ = ["Batch", "Line", "change_cable", "new_address", "new_bridge", "new_cable", "new_route", "put_up"]
+__all__ = [
+    "Batch",
+    "Line",
+    "capture_cable",
+    "change_cable",
+    "new_address",
+    "new_bridge",
+    "new_cable",
+    "pack_route",
+    "put_up",
+]
 
 # linux/netlink.h, linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h
 _RTM_NEWLINK, _RTM_NEWADDR, _RTM_NEWROUTE = 16, 20, 24
@@ -37,6 +47,7 @@ _RT_TABLE_MAIN, _RTPROT_STATIC, _RT_SCOPE_UNIVERSE, _RTN_UNICAST = 254, 4, 0, 1
 _IFF_UP = 1
 # Of kernel/arch/lib/drivers/cable.c.
 _CABLE_PEER, _CABLE_RATE, _CABLE_DELAY, _CABLE_JITTER, _CABLE_LOSS, _CABLE_DUPLICATE, _CABLE_REORDER = range(1, 8)
+_CABLE_CAPTURE_IN, _CABLE_CAPTURE_OUT = 8, 9
 _ALWAYS = 0xFFFFFFFF
 
 _HEADER = struct.Struct("=IHHII")
@@ -119,6 +130,13 @@ def change_cable(index: int, line: Line) -> bytes:
     return _message(_RTM_NEWLINK, 0, _LINK.pack(0, 0, index, 0, 0), _attribute(_IFLA_LINKINFO, info))
 
 
+def capture_cable(index: int, arriving: int, sent: int) -> bytes:
+    """Let the host hear the end `index`, by these numbers; 0 ends that."""
+    data = _u32(_CABLE_CAPTURE_IN, arriving) + _u32(_CABLE_CAPTURE_OUT, sent)
+    info = _attribute(_IFLA_INFO_KIND, b"cable") + _attribute(_IFLA_INFO_DATA, data)
+    return _message(_RTM_NEWLINK, 0, _LINK.pack(0, 0, index, 0, 0), _attribute(_IFLA_LINKINFO, info))
+
+
 def new_bridge(index: int, name: str, address: bytes) -> bytes:
     """A bridge; it forwards as soon as it is up, for nobody waits for spanning trees."""
     return _new_link(index, name, address, "bridge", b"")
@@ -144,13 +162,8 @@ def new_address(index: int, interface: IPv4Interface | IPv6Interface) -> bytes:
     )
 
 
-def new_route(network: IPv4Network | IPv6Network, gateway: IPv4Address | IPv6Address) -> bytes:
-    """A route through a neighbour; an earlier one to the same network is replaced."""
-    return pack_route(network.version, network.prefixlen, network.network_address.packed, gateway.packed)
-
-
 def pack_route(version: int, prefix: int, network: bytes, gateway: bytes) -> bytes:
-    """The same of packed addresses."""
+    """A route through a neighbour, of packed addresses; an earlier one to the same network is replaced."""
     family = socket.AF_INET if version == 4 else socket.AF_INET6
     head = _ROUTE.pack(
         family, prefix, 0, 0, _RT_TABLE_MAIN, _RTPROT_STATIC, _RT_SCOPE_UNIVERSE, _RTN_UNICAST, 0

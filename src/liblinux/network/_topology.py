@@ -90,16 +90,15 @@ def parse_interface(text: str) -> IPv4Interface | IPv6Interface:
     return interface
 
 
-def find_segments(nodes: Iterable[Node]) -> list[Segment]:
+def find_segments(interfaces: Iterable[Interface]) -> list[Segment]:
     """The segments, in the order of their first interface."""
     seen: set[Interface] = set()
     segments = []
-    for node in nodes:
-        for interface in node.interfaces:
-            if not node.switches and interface not in seen:
-                members = list(_reach(interface))
-                seen.update(members)
-                segments.append(Segment(members))
+    for interface in interfaces:
+        if not interface.node.switches and interface not in seen:
+            members = list(_reach(interface))
+            seen.update(members)
+            segments.append(Segment(members))
     return segments
 
 

@@ -29,6 +29,7 @@
 #include <net/net_namespace.h>
 #include <net/rtnetlink.h>
 #include <net/sch_generic.h>
+#include <asm/lib.h>
 
 /* Attributes inside IFLA_INFO_DATA; src/liblinux/_network knows them too. */
 enum {
@@ -40,6 +41,8 @@ enum {
 	CABLE_LOSS, /* u32: chance, 2^32 - 1 for always */
 	CABLE_DUPLICATE, /* u32 */
 	CABLE_REORDER, /* u32: chance to arrive without delay */
+	CABLE_CAPTURE_IN, /* u32: tell the host of frames that arrive, by this number - 1; 0: no more */
+	CABLE_CAPTURE_OUT, /* u32: of frames that are sent */
 	CABLE_PAD,
 	CABLE_END,
 };
@@ -47,10 +50,10 @@ enum {
 #define CABLE_MAX (CABLE_END - 1)
 #define CABLE_MAX_NS (1000ULL * NSEC_PER_SEC)
 #define CABLE_QUEUE_FRAMES 100
-#define CABLE_OFFLOADS                                             \
-	(NETIF_F_SG | NETIF_F_FRAGLIST | NETIF_F_HW_CSUM |         \
-	 NETIF_F_RXCSUM | NETIF_F_SCTP_CRC | NETIF_F_HIGHDMA |     \
-	 NETIF_F_GSO_SOFTWARE | NETIF_F_GSO_ENCAP_ALL)
+#define CABLE_OFFLOADS                                                      \
+	(NETIF_F_SG | NETIF_F_FRAGLIST | NETIF_F_HW_CSUM | NETIF_F_RXCSUM | \
+	 NETIF_F_SCTP_CRC | NETIF_F_HIGHDMA | NETIF_F_GSO_SOFTWARE |        \
+	 NETIF_F_GSO_ENCAP_ALL)
 
 struct cable_line {
 	u64 rate;
@@ -66,6 +69,7 @@ struct cable_end {
 	struct net_device __rcu *peer;
 	struct cable_line line;
 	bool was_up;
+	u32 capture_in, capture_out;
 	spinlock_t lock;
 	/* What is being sent, and what is on its way. */
 	struct sk_buff *sending;
@@ -97,8 +101,41 @@ static bool cable_emulates(const struct cable_end *end)
 
 static bool cable_happens(struct cable_end *end, u32 chance)
 {
-	return chance && (chance == U32_MAX ||
-			  prandom_u32_state(&end->chance) < chance);
+	return chance &&
+	       (chance == U32_MAX || prandom_u32_state(&end->chance) < chance);
+}
+
+/* Tell the host of a frame, as it is on the line. */
+static void cable_tell(struct sk_buff *skb, u32 number, u32 direction)
+{
+	struct ll_iovec segments[1 + MAX_SKB_FRAGS];
+	struct sk_buff *linear = NULL;
+	struct ll_frame frame = {
+		.interface = number - 1,
+		.direction = direction,
+		.time = ktime_get_real_ns(),
+		.segments = segments,
+		.nr_segments = 1,
+		.bytes = skb->len,
+	};
+	int i;
+
+	if (skb_has_frag_list(skb)) {
+		linear = skb_copy(skb, GFP_ATOMIC);
+		if (!linear)
+			return;
+		skb = linear;
+	}
+	segments[0].base = skb->data;
+	segments[0].bytes = skb_headlen(skb);
+	for (i = 0; i < skb_shinfo(skb)->nr_frags; i++) {
+		const skb_frag_t *frag = &skb_shinfo(skb)->frags[i];
+
+		segments[frame.nr_segments].base = skb_frag_address(frag);
+		segments[frame.nr_segments++].bytes = skb_frag_size(frag);
+	}
+	lib_cpu.ops->frame(lib_cpu.host, &frame);
+	kfree_skb(linear);
 }
 
 /* Hand a frame to the device at the other end. */
@@ -115,6 +152,8 @@ static void cable_deliver(struct cable_end *end, struct sk_buff *skb)
 		goto out;
 	}
 	peer = netdev_priv(dev);
+	if (unlikely(peer->capture_in))
+		cable_tell(skb, peer->capture_in, LL_FRAME_IN);
 	if (__dev_forward_skb(dev, skb) == NET_RX_SUCCESS &&
 	    __netif_rx(skb) == NET_RX_SUCCESS) {
 		peer->rx_packets++;
@@ -225,6 +264,8 @@ static netdev_tx_t cable_xmit(struct sk_buff *skb, struct net_device *dev)
 	end->tx_packets++;
 	end->tx_bytes += length;
 	skb_tx_timestamp(skb);
+	if (unlikely(end->capture_out))
+		cable_tell(skb, end->capture_out, LL_FRAME_OUT);
 	if (!cable_emulates(end)) {
 		cable_deliver(end, skb);
 		return NETDEV_TX_OK;
@@ -402,6 +443,8 @@ static const struct nla_policy cable_policy[CABLE_MAX + 1] = {
 	[CABLE_LOSS] = { .type = NLA_U32 },
 	[CABLE_DUPLICATE] = { .type = NLA_U32 },
 	[CABLE_REORDER] = { .type = NLA_U32 },
+	[CABLE_CAPTURE_IN] = { .type = NLA_U32 },
+	[CABLE_CAPTURE_OUT] = { .type = NLA_U32 },
 };
 
 static const struct nla_policy cable_peer_policy[IFLA_MAX + 1] = {
@@ -552,6 +595,10 @@ static int cable_changelink(struct net_device *dev, struct nlattr *tb[],
 	if (error)
 		return error;
 	spin_lock_bh(&end->lock);
+	if (data && data[CABLE_CAPTURE_IN])
+		end->capture_in = nla_get_u32(data[CABLE_CAPTURE_IN]);
+	if (data && data[CABLE_CAPTURE_OUT])
+		end->capture_out = nla_get_u32(data[CABLE_CAPTURE_OUT]);
 	end->line = line;
 	spin_unlock_bh(&end->lock);
 	netdev_update_features(dev);
