@@ -59,7 +59,7 @@ def test_unknown_name_of_the_module() -> None:
 
 
 def test_kernel() -> None:
-    actor = {"close", "mapping", "mmap", "open", "pid", "socket"}
+    actor = {"close", "mapping", "mmap", "open", "pid", "select", "socket", "ssl"}
     assert public(Actor) == actor  # os, syscall and sysctl belong to the instance
     assert public(liblinux.Kernel) == actor | {
         "abort",

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from liblinux import _native
     from liblinux._os_base import PathOrFd
     from liblinux._sockets.module import SocketModule
+    from liblinux._sockets.select import SelectModule
+    from liblinux._sockets.tls import SslModule
 
 __all__ = ["Actor"]
 
@@ -50,6 +52,7 @@ class Actor:
         self.syscall = syscaller(native, numbers)
         self.sysctl = Sysctl(self.os)
         self._socket: SocketModule | None = None
+        self._select: SelectModule | None = None
         self._writers: weakref.WeakSet[IO[Any]] = weakref.WeakSet()
         self._mappings: weakref.WeakSet[MemoryMapping] = weakref.WeakSet()
         # Not a WeakSet: a view that can be written has no hash.
@@ -77,6 +80,22 @@ class Actor:
             self._socket = SocketModule(self.os)
             self._raise_loopback(self._socket)
         return self._socket
+
+    @property
+    def select(self) -> SelectModule:
+        """The `select`-shaped namespace of this process; see :class:`SelectModule`."""
+        if self._select is None:
+            from liblinux._sockets.select import SelectModule  # noqa: PLC0415 - as above
+
+            self._select = SelectModule(self.os)
+        return self._select
+
+    @property
+    def ssl(self) -> SslModule:
+        """The standard library's `ssl`, for sockets of a kernel; see :class:`SslModule`."""
+        from liblinux._sockets.tls import SslModule  # noqa: PLC0415 - brings in OpenSSL
+
+        return SslModule()
 
     def close(self) -> None:
         """End it."""

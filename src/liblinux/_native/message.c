@@ -61,7 +61,7 @@ static void native_message_free_block(struct native_message *message,
 
 /* The buffers of a sequence; false with an exception. */
 static bool native_message_buffers(struct native_message *message,
-				   PyObject *sequence, int flags,
+				   PyObject *sequence, bool writable,
 				   const char *complaint)
 {
 	Py_ssize_t count;
@@ -86,10 +86,12 @@ static bool native_message_buffers(struct native_message *message,
 	while (message->nr_buffers < count) {
 		int at = message->nr_buffers;
 		Py_buffer *buffer = &message->buffers[at];
+		PyObject *one = PySequence_Fast_GET_ITEM(message->sequence, at);
 
-		if (PyObject_GetBuffer(
-			    PySequence_Fast_GET_ITEM(message->sequence, at),
-			    buffer, flags) < 0)
+		if (writable ? !native_socket_buffer("recvmsg_into", one,
+						     buffer) :
+			       PyObject_GetBuffer(one, buffer, PyBUF_SIMPLE) <
+				       0)
 			return false;
 		message->nr_buffers++;
 		message->vector[at] = (struct iovec){ buffer->buf,
@@ -230,7 +232,7 @@ static bool native_message_fill(struct native_message *message,
 {
 	Py_buffer name;
 
-	if (!native_message_buffers(message, args[0], PyBUF_SIMPLE,
+	if (!native_message_buffers(message, args[0], false,
 				    "sendmsg() argument 1 must be iterable") ||
 	    !native_message_control(message, PyBytes_AS_STRING(args[1]),
 				    (size_t)PyBytes_GET_SIZE(args[1])))
@@ -428,7 +430,7 @@ PyObject *native_socket_recvmsg_into(PyObject *self, PyObject *const *args,
 	if (!native_int(args[2], &flags))
 		return NULL;
 	if (native_message_buffers(
-		    &message, args[0], PyBUF_WRITABLE,
+		    &message, args[0], true,
 		    "recvmsg_into() argument 1 must be an iterable") &&
 	    native_message_ancillary(&message, "recvmsg_into", args[1]))
 		result = native_message_receive(sock, &message, flags, NULL);

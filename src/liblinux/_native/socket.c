@@ -292,6 +292,21 @@ static PyObject *native_socket_recvfrom(PyObject *self, PyObject *const *args,
 		       NULL;
 }
 
+/* The same exception as the standard library's for what cannot be written. */
+bool native_socket_buffer(const char *function, PyObject *object,
+			  Py_buffer *buffer)
+{
+	if (PyObject_GetBuffer(object, buffer, PyBUF_WRITABLE) == 0)
+		return true;
+	if (PyErr_ExceptionMatches(PyExc_BufferError) ||
+	    PyErr_ExceptionMatches(PyExc_TypeError))
+		PyErr_Format(
+			PyExc_TypeError,
+			"%s() needs a read-write bytes-like object, not %.100s",
+			function, Py_TYPE(object)->tp_name);
+	return false;
+}
+
 static bool native_socket_take_into(PyObject *self, const char *function,
 				    PyObject *const *args, Py_ssize_t count,
 				    PyObject *keywords,
@@ -313,7 +328,7 @@ static bool native_socket_take_into(PyObject *self, const char *function,
 		if (bytes == -1 && PyErr_Occurred())
 			return false;
 	}
-	if (PyObject_GetBuffer(slots[0], &buffer, PyBUF_WRITABLE) < 0)
+	if (!native_socket_buffer(function, slots[0], &buffer))
 		return false;
 	if (bytes < 0)
 		PyErr_Format(PyExc_ValueError, "negative buffersize in %s",
@@ -367,7 +382,7 @@ static PyObject *native_socket_accept(PyObject *self, PyObject *unused)
 	struct native_peer peer = { .length = sizeof(peer.address) };
 	u64 args[6] = { 0, (u64)peer.address, (u64)&peer.length, SOCK_CLOEXEC };
 	const u32 both = HOST_SPAN_IN | HOST_SPAN_OUT;
-	const struct host_spans spans = {
+	struct host_spans spans = {
 		.count = 2,
 		.span = { { 1, both, sizeof(peer.address) },
 			  { 2, both, sizeof(peer.length) } },
@@ -375,6 +390,11 @@ static PyObject *native_socket_accept(PyObject *self, PyObject *unused)
 	s64 fd;
 
 	(void)unused;
+	if (sock->family == AF_ALG) { /* it has no addresses, and fails if asked */
+		args[1] = args[2] = 0;
+		spans.count = 0;
+		peer.length = 0;
+	}
 	if (!native_socket_call(sock, NATIVE_NR_accept4, args, &spans,
 				&deadline, &fd))
 		return NULL;

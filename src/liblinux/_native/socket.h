@@ -32,6 +32,10 @@ bool native_socket_call(struct native_socket *sock, s64 nr, u64 args[6],
 			const struct host_spans *spans,
 			struct native_deadline *deadline, s64 *value);
 
+/* A buffer to be written to; false with TypeError. */
+bool native_socket_buffer(const char *function, PyObject *object,
+			  Py_buffer *buffer);
+
 PyObject *native_socket_sendmsg(PyObject *self, PyObject *const *args,
 				Py_ssize_t count);
 PyObject *native_socket_recvmsg(PyObject *self, PyObject *const *args,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import socket
+import stat
 from socket import SocketIO
 
 from liblinux._typing import IO, TYPE_CHECKING, Any
@@ -76,25 +77,30 @@ class Sending:
         `file` is opened in binary mode, by `kernel.open` or by anybody; its
         position is behind what was sent afterwards.
         """
+        try:
+            return self._sendfile_use_sendfile(file, offset, count)
+        except GiveUpOnSendfile:
+            return self._sendfile_use_send(file, offset, count)
+
+    # Named as in the standard library, whose tests look at each by itself.
+
+    def _sendfile_use_sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        """By sendfile(2), which takes what there is room for."""
         _check_sendfile(self, file, offset, count)
         fd = kernel_descriptor(file)
-        if fd is None:
-            return self._send_by_reading(file, offset, count)
-        return self._send_inside(file, fd, offset, count)
-
-    def _send_inside(self, file: Any, fd: int, offset: int, count: int | None) -> int:
-        """By sendfile(2), which takes what there is room for."""
+        if fd is None or not stat.S_ISREG(self._module._os.fstat(fd).st_mode):
+            raise GiveUpOnSendfile("not a regular file of the kernel")
+        size = self._module._os.fstat(fd).st_size
+        if size == 0:
+            return 0
         total = 0
-        poll = self._module._wait_writable
         try:
             while count is None or total < count:
                 wanted = _SENDFILE_BYTES if count is None else min(count - total, _SENDFILE_BYTES)
                 try:
                     sent = self._module._os.sendfile(self._fd, fd, offset + total, wanted)
                 except BlockingIOError:
-                    if total == 0 and not self.gettimeout():
-                        raise
-                    poll(self._fd, self.gettimeout())
+                    self._module._wait_writable(self._fd, self.gettimeout())
                     continue
                 if sent == 0:
                     break
@@ -104,14 +110,16 @@ class Sending:
                 file.seek(offset + total)
         return total
 
-    def _send_by_reading(self, file: Any, offset: int, count: int | None) -> int:
+    def _sendfile_use_send(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        """By reading and sending."""
+        _check_sendfile(self, file, offset, count)
         if offset:
             file.seek(offset)
-        block = _BLOCK_BYTES if count is None else min(count, _BLOCK_BYTES)
         total = 0
         try:
             while count is None or total < count:
-                data = memoryview(file.read(block if count is None else min(count - total, block)))
+                wanted = _BLOCK_BYTES if count is None else min(count - total, _BLOCK_BYTES)
+                data = memoryview(file.read(wanted))
                 if not data:
                     break
                 while data:
@@ -122,6 +130,10 @@ class Sending:
             if total > 0 and hasattr(file, "seek"):
                 file.seek(offset + total)
         return total
+
+
+class GiveUpOnSendfile(Exception):
+    """sendfile(2) is not for this file."""
 
 
 def _check_sendfile(sock: Sending, file: Any, offset: int, count: int | None) -> None:

@@ -55,6 +55,8 @@ class InterfaceFunctions:
 
     def if_nametoindex(self, if_name: str | bytes, /) -> int:
         """The number of an interface; OSError when there is none of that name."""
+        if not isinstance(if_name, str | bytes):
+            raise TypeError(f"an interface's name is str or bytes, not {type(if_name).__name__}")
         try:
             request = self._interface_request(_SIOCGIFINDEX, if_name)
         except OSError:

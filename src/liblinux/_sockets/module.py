@@ -10,6 +10,7 @@ import sys
 import weakref
 
 from liblinux._sockets.constants import constants
+from liblinux._sockets.files import GiveUpOnSendfile
 from liblinux._sockets.interfaces import InterfaceFunctions
 from liblinux._sockets.names import NameFunctions
 from liblinux._sockets.sock import Socket, _seconds
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["SocketModule"]
 
 _POLLOUT = 4
+_F_DUPFD_CLOEXEC = 1030
 _POLLFD = struct.Struct("=ihh")
 
 # Pure functions and tables, which are nobody's: CPython's and the C library's own.
@@ -81,6 +83,9 @@ class SocketModule(NameFunctions, InterfaceFunctions):
     device up, unlike Linux, where every machine's start scripts do.
     """
 
+    # Named as in the standard library, whose tests know it.
+    _GiveupOnSendfile = GiveUpOnSendfile
+
     def __init__(self, system: Os) -> None:
         self._os = system
         self._native = system._native
@@ -123,7 +128,7 @@ class SocketModule(NameFunctions, InterfaceFunctions):
 
     def fromfd(self, fd: int, family: int, type: int, proto: int = 0) -> Socket:
         """A socket from a copy of a descriptor of the kernel."""
-        return self.socket(family, type, proto, fileno=self._os.dup(fd))
+        return self.socket(family, type, proto, fileno=self.dup(fd))
 
     def create_connection(
         self,
@@ -215,7 +220,7 @@ class SocketModule(NameFunctions, InterfaceFunctions):
 
     def dup(self, fd: int) -> int:
         """Copy a descriptor of the kernel."""
-        return self._os.dup(fd)
+        return self._call("fcntl", fd, _F_DUPFD_CLOEXEC, 0)
 
     def send_fds(
         self, sock: Socket, buffers: Iterable[Buffer], fds: Iterable[int], flags: int = 0, address: Address = None

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import math
 import numbers
+import operator
 import os
 import socket
 import struct
@@ -197,7 +198,7 @@ class Socket(Sending, _native.Socket):
 
     def listen(self, backlog: int = min(socket.SOMAXCONN, 128), /) -> None:
         """Let others connect; so many may wait to be accepted."""
-        self._module._call("listen", self._fd, max(backlog, 0))
+        self._module._call("listen", self._fd, max(_c_int(backlog), 0))
 
     def accept(self) -> tuple[Self, Address]:
         """Wait for a connection; returns its socket and the address of the other end."""
@@ -228,7 +229,7 @@ class Socket(Sending, _native.Socket):
 
     def shutdown(self, how: int, /) -> None:
         """End one direction (SHUT_RD, SHUT_WR) or both (SHUT_RDWR)."""
-        self._module._call("shutdown", self._fd, how)
+        self._module._call("shutdown", self._fd, _c_int(how))
 
     def _name(self, call: str) -> Address:
         raw, length = bytearray(_LONGEST_ADDRESS), bytearray(_LONGEST_ADDRESS.to_bytes(4, "little"))
@@ -267,6 +268,28 @@ class Socket(Sending, _native.Socket):
         raw = None if address is None else self._encode(self._module, address, "sendmsg")
         return self._sendmsg(buffers, _pack_control(ancdata), flags, raw)
 
+    def sendmsg_afalg(
+        self,
+        msg: Iterable[Buffer] = (),
+        *,
+        op: int,
+        iv: Buffer | None = None,
+        assoclen: int = 0,
+        flags: int = 0,
+    ) -> int:
+        """Send something to be worked on to a socket of AF_ALG. Source: the kernel document crypto/userspace-if."""
+        if operator.index(op) < 0:
+            raise TypeError("invalid or missing argument 'op'")
+        if operator.index(assoclen) < 0:
+            raise TypeError("assoclen must be positive")
+        control = [(socket.SOL_ALG, socket.ALG_SET_OP, op.to_bytes(4, "little"))]
+        if iv is not None:
+            vector = bytes(iv)
+            control.append((socket.SOL_ALG, socket.ALG_SET_IV, len(vector).to_bytes(4, "little") + vector))
+        if assoclen:
+            control.append((socket.SOL_ALG, socket.ALG_SET_AEAD_ASSOCLEN, assoclen.to_bytes(4, "little")))
+        return self.sendmsg(msg, control, flags)
+
     def recvmsg(
         self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
     ) -> tuple[bytes, list[tuple[int, int, bytes]], int, Address]:
@@ -292,7 +315,9 @@ class Socket(Sending, _native.Socket):
             return
         if optlen is not None:
             raise TypeError("setsockopt() takes a length only with None as the value")
-        if isinstance(value, int):
+        if isinstance(value, int) and level == socket.AF_VSOCK:
+            data = value.to_bytes(8, "little")  # its options are wider than all others
+        elif isinstance(value, int):
             data = value.to_bytes(4, "little", signed=True) if value < 1 << 31 else _too_large(value)
         else:
             data = bytes(value)
@@ -302,7 +327,7 @@ class Socket(Sending, _native.Socket):
         """An option as a number, or as at most `buflen` bytes. Source: getsockopt(2)."""
         if not 0 <= buflen <= 1 << 20:
             raise OSError("getsockopt buflen out of range")
-        value = bytearray(buflen or 4)
+        value = bytearray(buflen or (8 if level == socket.AF_VSOCK else 4))
         length = bytearray(len(value).to_bytes(4, "little"))
         self._module._call("getsockopt", self._fd, level, optname, value, length)
         if not buflen:
@@ -323,7 +348,7 @@ class Socket(Sending, _native.Socket):
 
     def dup(self) -> Self:
         """A second socket object, and descriptor, of the same socket."""
-        sock = type(self)(self._family, self._type, self.proto, fileno=self._module._os.dup(self._fd))
+        sock = type(self)(self._family, self._type, self.proto, fileno=self._module.dup(self._fd))
         sock.settimeout(self.gettimeout())
         return sock
 
@@ -347,14 +372,21 @@ def _named(value: int, kind: Any) -> int:
 def _seconds(value: Any) -> float:
     if not isinstance(value, numbers.Real):
         raise TypeError(f"a timeout is a number of seconds or None, not {type(value).__name__}")
-    value = float(value)
-    if math.isnan(value):
+    seconds = float(value)
+    if math.isnan(seconds):
         raise ValueError("Invalid value NaN (not a number)")
-    if value < 0:
+    if seconds < 0:
         raise ValueError("Timeout value out of range")
-    if value >= _TIMEOUT_SECONDS_MAX:
+    if seconds >= _TIMEOUT_SECONDS_MAX:
         raise OverflowError("timeout doesn't fit into C timeval")
-    return value
+    return seconds
+
+
+def _c_int(value: Any) -> int:
+    number = operator.index(value)
+    if not -(1 << 31) <= number < 1 << 31:
+        raise OverflowError("Python int too large to convert to C int")
+    return number
 
 
 def _too_large(value: int) -> bytes:
@@ -390,7 +422,7 @@ def _pack_control(ancdata: Iterable[tuple[int, int, Buffer]]) -> bytes:
         except ValueError:
             raise TypeError("[sendmsg() ancillary data items] must be (level, type, data)") from None
         content = bytes(memoryview(data))
-        head = _CMSG.pack(_CMSG.size + len(content), level, kind)
+        head = _CMSG.pack(_CMSG.size + len(content), _c_int(level), _c_int(kind))
         parts.append(head + content + bytes(-len(content) % 8))
     return b"".join(parts)
 
