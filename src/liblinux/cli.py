@@ -30,6 +30,20 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "completion": ("Print a script that completes this command in a shell.", "liblinux.cli:completion_command"),
     "imagefuzz": ("Damage an image in many ways and mount it.", "liblinux.imagefuzz._command:imagefuzz_command"),
+    "du": ("Sum up the room that trees of an image take.", "liblinux.commands.du:du_command"),
+    "find": ("Find files of an image by names and metadata.", "liblinux.commands.find:find_command"),
+    "hexdump": ("Show bytes of a file, or where in the image they lie.", "liblinux.commands.hexdump:hexdump_command"),
+    "ls": ("List directories of an image.", "liblinux.commands.ls:ls_command"),
+    "stat": ("Show all metadata of files of an image.", "liblinux.commands.stat:stat_command"),
+    "tree": ("Draw a tree of an image.", "liblinux.commands.tree:tree_command"),
+    "chmod": ("Change modes of files of an image.", "liblinux.commands.chmod:chmod_command"),
+    "chown": ("Change owners of files of an image.", "liblinux.commands.chown:chown_command"),
+    "edit": ("Edit a file of an image.", "liblinux.commands.edit:edit_command"),
+    "ln": ("Make a link in an image.", "liblinux.commands.ln:ln_command"),
+    "mkdir": ("Make directories in an image.", "liblinux.commands.mkdir:mkdir_command"),
+    "mv": ("Rename and move inside of an image.", "liblinux.commands.mv:mv_command"),
+    "rm": ("Remove files and trees of an image.", "liblinux.commands.rm:rm_command"),
+    "touch": ("Set times of files of an image.", "liblinux.commands.touch:touch_command"),
 }
 
 
