@@ -79,15 +79,16 @@ def hexdump_command(target: Target, image_options: ImageOptions, **options: Any)
         descriptor = image.os.open(paths[0], os.O_RDONLY)
         try:
             if options["only_extents"]:
-                _show_extents(image, descriptor, as_json=options["as_json"])
+                _show_extents(image, descriptor, paths[0], as_json=options["as_json"])
             else:
-                print_lines(_lines(image, descriptor, options))
+                number = _Numbering(extents(image, descriptor, paths[0]) if options["image_offsets"] else None)
+                print_lines(_lines(image, descriptor, number, options))
         finally:
             image.os.close(descriptor)
 
 
-def _show_extents(image: ImageRoot, descriptor: int, *, as_json: bool) -> None:
-    found = extents(image, descriptor)
+def _show_extents(image: ImageRoot, descriptor: int, path: str, *, as_json: bool) -> None:
+    found = extents(image, descriptor, path)
     if as_json:
         print_json([extent.record() for extent in found])
         return
@@ -104,10 +105,9 @@ def _show_extents(image: ImageRoot, descriptor: int, *, as_json: bool) -> None:
     )
 
 
-def _lines(image: ImageRoot, descriptor: int, options: dict[str, Any]) -> Iterator[str]:
+def _lines(image: ImageRoot, descriptor: int, number: _Numbering, options: dict[str, Any]) -> Iterator[str]:
     """As `hexdump -C` has them."""
     begin, length = options["skip"], options["length"]
-    number = _Numbering(extents(image, descriptor) if options["image_offsets"] else None)
     before: bytes | None = None
     starred = False
     at = begin
