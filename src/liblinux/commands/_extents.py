@@ -170,7 +170,7 @@ def _fibmap(image: ImageRoot, descriptor: int) -> Iterator[tuple[int, int, int, 
     except OSError as error:
         if error.errno in _UNSUPPORTED:
             text = f"{image.mount.type} does not say where files are (neither FIEMAP nor FIBMAP)"
-            raise OSError(errno.EOPNOTSUPP, text) from error
+            raise OSError(errno.EOPNOTSUPP, text) from None
         raise
     if length:
         yield logical, physical, length, _LAST

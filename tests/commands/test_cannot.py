@@ -1,0 +1,106 @@
+"""Images that are full, that can only be read, or that are not there; and patterns that match nothing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from looking import write
+
+from conftest import MIB, Command, Images, e2fsck, run
+from liblinux._image_root import ImageRoot
+
+CHANGES = [
+    ["touch"],
+    ["mkdir"],
+    ["rm"],
+    ["chmod", "600"],
+    ["chown", "0"],
+    ["ln", "-s", "x"],
+    ["edit", "--editor", "true"],
+]
+
+
+def read_only(type: str, images: Images) -> Path:
+    content = images.directory / "content"
+    content.mkdir()
+    (content / "file").write_text("x")
+    path = images.directory / f"{type}.img"
+    if type == "squashfs":
+        run("mksquashfs", content, path, "-quiet", "-no-progress")
+    else:
+        run("xorriso", "-outdev", path, "-map", content, "/", environment={"PATH": "/usr/bin"})
+    return path
+
+
+@pytest.mark.parametrize("type", ["squashfs", "iso9660"])
+def test_file_systems_that_can_only_be_read(type: str, images: Images, command: Command) -> None:
+    path = read_only(type, images)
+    before = path.read_bytes()
+    for change in CHANGES:
+        result = command(*change, f"{path}:/file")
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"liblinux: {path}: this file system")
+        assert "can only be read" in result.stderr and "liblinux tar" in result.stderr
+        assert result.stderr.count("\n") == 1
+    assert path.read_bytes() == before
+
+
+def test_an_image_file_that_may_not_be_written(images: Images, command: Command, as_nobody: None) -> None:
+    path = "/etc/passwd"  # of root, and readable for all: it comes to no look at what is in it
+    for change in CHANGES:
+        result = command(*change, f"{path}:/file")
+        assert (result.exit_code, result.stderr) == (1, f"liblinux: {path}: Permission denied\n")
+
+
+@pytest.mark.parametrize("change", [["mkdir"], ["touch"], ["ln", "-s", "/" + "long/" * 20]])
+def test_a_full_image(change: list[str], images: Images, command: Command) -> None:
+    path = images.ext4(size=MIB, options=("-N", "16", "-m", "0"))
+    with ImageRoot(path, writable=True) as image:
+        for number in range(16):
+            try:
+                write(image, f"/file-{number}", b"x")
+            except OSError:
+                break
+        else:
+            raise AssertionError("16 inodes were enough for 16 files and what was there")
+    result = command(*change, f"{path}:/more")
+    assert result.exit_code == 1
+    assert re.fullmatch(
+        r"liblinux: .*/more: No space left on device: \d+(\.\d)?K? of \d+K are free, and 0 of 16 inodes\n",
+        result.stderr,
+    )
+    e2fsck(path)
+
+
+def test_patterns(images: Images, command: Command) -> None:
+    path = images.ext4()
+    with ImageRoot(path, writable=True) as image:
+        for name in ("/a.conf", "/.b.conf", "/[x].conf", "/sub/c.conf", "/sub/deep"):
+            image.os.mkdir(name) if name.endswith("deep") else write(image, name, name.encode())
+        write(image, "/sub/deep/d.conf", b"/sub/deep/d.conf")
+
+    def found(pattern: str) -> list[str]:
+        return [line for line in command("ls", "-d", f"{path}:{pattern}").stdout.splitlines() if line]
+
+    assert found("/*.conf") == ["/[x].conf", "/a.conf"]
+    assert found("/.*.conf") == ["/.b.conf"]
+    assert found("/[x].conf") == ["/[x].conf"]  # there is one of that very name
+    assert found("/[ab].conf") == ["/a.conf"]
+    assert found("/*/*.conf") == ["/sub/c.conf"]
+    assert found("/**/*.conf") == ["/[x].conf", "/a.conf", "/sub/c.conf", "/sub/deep/d.conf"]
+    assert found("/s?b/") == ["/sub/"]
+    assert found("/hello.txt/*") == []
+    assert command("cat", f"{path}:/sub/*/*.conf", f"{path}:/a*").stdout == "/sub/deep/d.conf/a.conf"
+    nothing = command("cat", f"{path}:/*.none")
+    assert (nothing.exit_code, nothing.stderr) == (1, "liblinux: /*.none: nothing in the image matches this pattern\n")
+
+
+@pytest.mark.parametrize("name", ["ls", "tree", "stat", "find", "du", "rm", "mkdir", "touch"])
+def test_no_image(name: str, images: Images, command: Command) -> None:
+    result = command(name, f"{images.directory}/none.img:/x")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"liblinux: {images.directory}/none.img: No such file or directory\n",
+    )
