@@ -64,6 +64,8 @@ TEST_PROGRAMS = {
     "genromfs": "genromfs",
     "mkfs.cramfs": "util-linux-extra",
     "xorriso": "xorriso",
+    "blkid": "util-linux",
+    "mkswap": "util-linux",
     "sfdisk": "fdisk",
     "setfattr": "attr",
     "setfacl": "acl",

@@ -63,7 +63,7 @@ class _Given:
 def open_image(
     source: Any,
     mode: Literal["r", "r+", "rw"] = "r",
-    partition: int | None = None,
+    partition: int | str | None = None,
     untrusted: bool = False,
     *,
     type: str | None = None,
@@ -128,7 +128,7 @@ class ImageFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspe
         self,
         fo: Any = None,
         mode: str = "r",
-        partition: int | None = None,
+        partition: int | str | None = None,
         untrusted: bool = False,
         *,
         image: Any = None,

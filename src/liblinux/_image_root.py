@@ -44,7 +44,7 @@ class ImageRoot:
         source: Any,
         *,
         writable: bool = False,
-        partition: int | None = None,
+        partition: int | str | None = None,
         untrusted: bool = False,
         type: str | None = None,
         options: str = "",

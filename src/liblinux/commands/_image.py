@@ -36,7 +36,7 @@ class ImageOptions(Value):
             image,
             writable=writable,
             overlay=overlay,
-            partition=_number(self.partition),
+            partition=self.partition,
             type=self.fs_type,
             options=self.mount_options,
             sector_size=self.sector_size,
@@ -46,16 +46,8 @@ class ImageOptions(Value):
         )
 
 
-def _number(partition: str | None) -> int | None:
-    if partition is None:
-        return None
-    if not partition.isdecimal():
-        raise click.UsageError(f"--partition {partition}: a number is wanted; 0 is the whole disk")
-    return int(partition)
-
-
 _OPTIONS = (
-    click.option("--partition", "-p", metavar="N", help="Partition to use; 0 is the whole disk."),
+    click.option("--partition", "-p", metavar="N|NAME", help="Partition: number, label or UUID; 0 is the whole disk."),
     click.option("--fs-type", metavar="TYPE", help="Type of the file system. [default: told by its content]"),
     click.option("--mount-options", default="", metavar="OPTIONS", help="As of mount(8), 'noatime,compress=zstd'."),
     click.option("--sector-size", type=int, default=512, show_default=True, metavar="BYTES", help="Of the disk."),
