@@ -67,6 +67,12 @@ TEST_PROGRAMS = {
     "blkid": "util-linux",
     "mkswap": "util-linux",
     "sfdisk": "fdisk",
+    "qemu-img": "qemu-utils",
+    "qemu-io": "qemu-utils",
+    "xz": "xz-utils",
+    "zstd": "zstd",
+    "bzip2": "bzip2",
+    "cryptsetup": "cryptsetup-bin",
     "setfattr": "attr",
     "setfacl": "acl",
 }

@@ -12,8 +12,10 @@ import struct
 
 from liblinux._typing import Value
 
-__all__ = ["PROBE_BYTES", "Content", "format_uuid", "identify"]
+__all__ = ["PROBE_BYTES", "VOLUME_TYPES", "Content", "format_uuid", "identify"]
 
+# What holds volumes rather than files.
+VOLUME_TYPES = ("crypto_LUKS", "LVM2_member", "linux_raid_member")
 # Reaches behind the last magic number, that of Btrfs at 64 KiB.
 PROBE_BYTES = 68 * 1024
 
