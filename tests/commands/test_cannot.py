@@ -104,3 +104,14 @@ def test_no_image(name: str, images: Images, command: Command) -> None:
         1,
         f"liblinux: {images.directory}/none.img: No such file or directory\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [([], "1000 bytes, is not a multiple of the sector size 512"), (["--memory", "much"], "memory")],
+)
+def test_no_disk(options: list[str], said: str, images: Images, command: Command) -> None:
+    path = images.empty(size=1000)
+    result = command("ls", *options, path)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"liblinux: {path}: ") and said in result.stderr

@@ -43,7 +43,7 @@ def edit_command(target: Target, editor: str | None, break_links: bool, image_op
       liblinux edit disk.img:/etc/fstab
       EDITOR='sed -i s/quiet//' liblinux edit disk.img:/etc/default/grub
     """
-    if os.path.exists(target.image) and not os.access(target.image, os.W_OK):
+    if os.path.exists(target.image) and not os.access(target.image, os.W_OK, effective_ids=True):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), target.image)
     with tempfile.TemporaryDirectory(prefix="liblinux-edit-") as directory:
         copy = Path(directory) / (os.path.basename(target.path) or "file")
