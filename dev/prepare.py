@@ -75,6 +75,10 @@ TEST_PROGRAMS = {
     "cryptsetup": "cryptsetup-bin",
     "setfattr": "attr",
     "setfacl": "acl",
+    "7z": "p7zip-full",
+    "strace": "strace",
+    "zsh": "zsh",
+    "fish": "fish",
 }
 
 
