@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import IO, Any
 
 import click
-from click.shell_completion import get_completion_class
 
 from liblinux._errors import LiblinuxError
 
@@ -136,13 +135,15 @@ def completion_command(shell: str) -> None:
       eval "$(liblinux completion zsh)"                    in ~/.zshrc
       liblinux completion fish | source                    in ~/.config/fish/config.fish
     """
-    kind = get_completion_class(shell)
-    assert kind is not None
-    click.echo(kind(cli, {}, "liblinux", "_LIBLINUX_COMPLETE").source())
+    from liblinux._shells import completion_script  # noqa: PLC0415 - only completion needs it
+
+    click.echo(completion_script(cli, shell))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the installed command."""
+    if "_LIBLINUX_COMPLETE" in os.environ:  # a shell asks: click looks for these classes then
+        import liblinux._shells  # noqa: F401, PLC0415
     cli(args=arguments, prog_name="liblinux")
 
 

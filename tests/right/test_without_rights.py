@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ENVIRONMENT, MIB, run
+from conftest import MIB, run
 from looking import liblinux
 
 NOBODY = 65534
@@ -71,8 +71,7 @@ def test_root_is_not_needed(world: Path, tmp_path: Path) -> None:
 def test_the_check_can_fail(tmp_path: Path) -> None:
     log = tmp_path / "strace.log"
     program = "import os\ntry: os.open('/dev/fuse', os.O_RDWR)\nexcept OSError: pass"
-    strace = ["strace", "-f", "-o", log, "-e", "trace=openat"]
-    subprocess.run([*strace, sys.executable, "-c", program], env=ENVIRONMENT, check=True)
+    run("strace", "-f", "-o", log, "-e", "trace=openat", sys.executable, "-c", program)
     assert devices(log) == {"/dev/fuse"}
 
 

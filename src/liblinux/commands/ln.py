@@ -11,7 +11,7 @@ from liblinux._typing import TYPE_CHECKING
 from liblinux.commands._change import Changing, one_image
 from liblinux.commands._entries import join
 from liblinux.commands._image import ImageOptions, image_options
-from liblinux.commands._target import Target, TargetType, parse_target
+from liblinux.commands._target import Target, TargetOrText, TargetType, parse_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ __all__ = ["ln_command"]
 
 
 @click.command("ln")
-@click.argument("source", metavar="SOURCE")
+@click.argument("source", metavar="SOURCE", type=TargetOrText())
 @click.argument("destination", metavar="DESTINATION", type=TargetType())
 @click.option("-s", "--symbolic", is_flag=True, help="A symbolic link, which says SOURCE as it is written.")
 @click.option("-f", "--force", is_flag=True, help="Replace a file that is there, in one step.")
