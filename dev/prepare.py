@@ -84,6 +84,7 @@ TEST_PROGRAMS = {
 
 # Programs that liblinux is measured against; the Python ones are the extra `bench`.
 BENCH_PROGRAMS = {
+    "7z": "p7zip-full",
     "debugfs": "e2fsprogs",
     "fuse2fs": "fuse2fs",
     "fusermount": "fuse",
