@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 import pytest
-from looking import write
 
 from conftest import MIB, Command, Images, e2fsck, run
 from liblinux._image_root import ImageRoot
+from looking import write
 
 CHANGES = [
     ["touch"],
@@ -93,6 +94,11 @@ def test_patterns(images: Images, command: Command) -> None:
     assert found("/s?b/") == ["/sub/"]
     assert found("/hello.txt/*") == []
     assert command("cat", f"{path}:/sub/*/*.conf", f"{path}:/a*").stdout == "/sub/deep/d.conf/a.conf"
+    several = command("hexdump", f"{path}:/*.conf")
+    assert several.exit_code == 1 and "2 files in the image match this pattern, from /[x].conf on" in several.stderr
+    assert command("ln", f"{path}:/a.c*", f"{path}:/linked").exit_code == 0
+    assert command("edit", "--editor", "sed -i s/conf/text/", f"{path}:/sub/c*").exit_code == 0
+    assert command("cat", f"{path}:/linked", f"{path}:/sub/c.conf").stdout == "/a.conf/sub/c.text"
     nothing = command("cat", f"{path}:/*.none")
     assert (nothing.exit_code, nothing.stderr) == (1, "liblinux: /*.none: nothing in the image matches this pattern\n")
 
@@ -115,3 +121,16 @@ def test_no_disk(options: list[str], said: str, images: Images, command: Command
     result = command("ls", *options, path)
     assert result.exit_code == 1
     assert result.stderr.startswith(f"liblinux: {path}: ") and said in result.stderr
+
+
+def test_what_would_wait_for_ever(images: Images, command: Command) -> None:
+    path = images.ext4()
+    with ImageRoot(path, writable=True) as image:
+        image.os.mkfifo("/pipe", 0o600)
+        image.os.mknod("/null", 0o20666, os.makedev(1, 3))
+    empty = command("cat", f"{path}:/pipe")
+    assert (empty.exit_code, empty.output) == (0, "")
+    assert command("hexdump", f"{path}:/pipe").stderr == "liblinux: /pipe: Illegal seek\n"
+    assert command("cat", f"{path}:/sub").stderr == "liblinux: /sub: Is a directory\n"
+    refused = command("cat", f"{path}:/null")
+    assert (refused.exit_code, refused.stderr) == (1, "liblinux: /null: Permission denied\n")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import run
+from liblinux.commands import _times
 from liblinux.commands._modes import parse_mode
 from liblinux.commands._times import iso_time, local_time, parse_time
 
@@ -69,6 +70,7 @@ def test_no_modes(text: str) -> None:
 def test_dates_as_date(text: str, zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", zone)
     time.tzset()
+    _times._calendar.cache_clear()
     try:
         environment = {**os.environ, "TZ": zone}
         seconds, nanoseconds = run("date", "-d", text, "+%s %N", environment=environment).split()
@@ -79,6 +81,7 @@ def test_dates_as_date(text: str, zone: str, monkeypatch: pytest.MonkeyPatch) ->
     finally:
         monkeypatch.undo()
         time.tzset()
+        _times._calendar.cache_clear()
 
 
 @pytest.mark.parametrize(

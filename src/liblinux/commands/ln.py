@@ -10,6 +10,7 @@ import click
 from liblinux._typing import TYPE_CHECKING
 from liblinux.commands._change import Changing, one_image
 from liblinux.commands._entries import join
+from liblinux.commands._glob import expand_one
 from liblinux.commands._image import ImageOptions, image_options
 from liblinux.commands._target import Target, TargetOrText, TargetType, parse_target
 
@@ -55,6 +56,8 @@ def ln_command(
         name = one_image((from_, destination), "a link leads to a place in its own image; copy with liblinux cp")
     said = source if from_ is None else from_.path
     with Changing(image_options, name) as image:
+        if from_ is not None and not symbolic:
+            said = expand_one(image, said)
         path = destination.path
         if image.os.path.isdir(path) and not no_target_directory:
             path = join(path, posixpath.basename(said.rstrip("/")))
