@@ -88,10 +88,16 @@ def describe(error: OSError | LiblinuxError) -> str:
     if not isinstance(error, OSError) or isinstance(error, LiblinuxError) or error.filename is None:
         text = str(error)
     else:
-        names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name is not None]
+        names = [_printable(name) for name in (error.filename, error.filename2) if name is not None]
         text = f"{' -> '.join(names)}: {error.strerror}"
     # What a container or a server had to say; the kernel knows only that it is an I/O error.
     return f"{text}\n  because of {describe(error.__cause__)}" if isinstance(error.__cause__, OSError) else text
+
+
+def _printable(name: str | bytes) -> str:
+    """A name in a message: one of an image could else write to the terminal whatever it likes."""
+    text = os.fsdecode(name)
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
 def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:

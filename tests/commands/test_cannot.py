@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 
+import pexpect
 import pytest
 
-from conftest import MIB, Command, Images, e2fsck, run
+from conftest import ENVIRONMENT, MIB, Command, Images, e2fsck, run
 from liblinux._image_root import ImageRoot
 from looking import write
 
@@ -134,3 +136,16 @@ def test_what_would_wait_for_ever(images: Images, command: Command) -> None:
     assert command("cat", f"{path}:/sub").stderr == "liblinux: /sub: Is a directory\n"
     refused = command("cat", f"{path}:/null")
     assert (refused.exit_code, refused.stderr) == (1, "liblinux: /null: Permission denied\n")
+
+
+def test_names_do_not_steer_the_terminal(images: Images, command: Command) -> None:
+    path = images.ext4()
+    result = command("cat", f"{path}:/\x1bred\n\udcff")
+    assert result.stderr == "liblinux: /\\x1bred\\n\\udcff: No such file or directory\n"
+    with ImageRoot(path, writable=True) as image:
+        write(image, "/\x1b[31mred")
+    # To a terminal, characters that would steer it are not written.
+    shell = f"{sys.executable} -c 'from liblinux.cli import main; main()' ls -l {path}"
+    shown = pexpect.run(shell, env=dict(ENVIRONMENT))
+    assert b"?[31mred" in shown and b"\x1b" not in shown
+    assert "\x1b[31mred" in command("ls", path).stdout

@@ -62,7 +62,8 @@ def hexdump_command(target: Target, image_options: ImageOptions, **options: Any)
 
     Offsets of extents count from the start of the image, partitions and the chunks
     of Btrfs reckoned in; "-" is for what lies in no one place. What is compressed or
-    encrypted ("encoded") is not there as the file has it.
+    encrypted ("encoded") is not there as the file has it. Of a qcow2 or a compressed
+    image it is the place on the disk that is in it.
 
     \b
     Examples:
