@@ -23,6 +23,7 @@ def test_module() -> None:
         "Deadlock",
         "Disk",
         "Faults",
+        "FormatError",
         "Frame",
         "Host",
         "HostFaults",
@@ -44,6 +45,7 @@ def test_module() -> None:
         "Record",
         "Snapshot",
         "Socket",
+        "VolumeError",
         "Waiter",
         "images",
         "open_image",
@@ -98,7 +100,8 @@ def test_disk() -> None:
         "resize",
         "size",
     }
-    assert public(liblinux.Partition) == {"label", "mountable", "number", "path", "size", "start", "type"}
+    plain = {"label", "mountable", "number", "path", "size", "start", "type"}
+    assert public(liblinux.Partition) == plain | {"fs_label", "fs_uuid", "part_label", "part_uuid"}
 
 
 def test_crash() -> None:

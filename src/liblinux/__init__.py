@@ -37,11 +37,13 @@ if TYPE_CHECKING:
     from liblinux._dmesg import Record as Record
     from liblinux._errors import BuildError as BuildError
     from liblinux._errors import Deadlock as Deadlock
+    from liblinux._errors import FormatError as FormatError
     from liblinux._errors import KernelClosed as KernelClosed
     from liblinux._errors import KernelDied as KernelDied
     from liblinux._errors import KernelPanic as KernelPanic
     from liblinux._errors import LiblinuxError as LiblinuxError
     from liblinux._errors import MountError as MountError
+    from liblinux._errors import VolumeError as VolumeError
     from liblinux._errors import Waiter as Waiter
     from liblinux._faults import Faults as Faults
     from liblinux._faults import Injection as Injection
@@ -66,6 +68,7 @@ __all__ = [
     "Deadlock",
     "Disk",
     "Faults",
+    "FormatError",
     "Frame",
     "Host",
     "HostFaults",
@@ -87,6 +90,7 @@ __all__ = [
     "Record",
     "Snapshot",
     "Socket",
+    "VolumeError",
     "Waiter",
     "images",
     "open_image",
@@ -101,6 +105,7 @@ _HOMES = {
     "Deadlock": "_errors",
     "Disk": "_disk",
     "Faults": "_faults",
+    "FormatError": "_errors",
     "Frame": "_symbols",
     "HostFaults": "_inject",
     "ImageFileSystem": "_image",
@@ -122,6 +127,7 @@ _HOMES = {
     "Record": "_dmesg",
     "Snapshot": "_snapshot",
     "Socket": "_sockets.sock",
+    "VolumeError": "_errors",
     "Waiter": "_errors",
     "images": "_library",
     "open_image": "_image",
