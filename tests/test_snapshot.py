@@ -168,6 +168,7 @@ def test_overlay_grows_and_is_trimmed_after_a_restore(kernel: liblinux.Kernel, i
     e2fsck(path)
 
 
+@pytest.mark.in_process("faults are planted in the memory of this process")
 def test_a_dead_kernel_lives_again(kernel: liblinux.Kernel) -> None:
     state = kernel.snapshot()
     for _ in range(3):
@@ -182,6 +183,7 @@ def test_a_dead_kernel_lives_again(kernel: liblinux.Kernel) -> None:
         assert kernel.os.stat("/dev").st_mode
 
 
+@pytest.mark.in_process("faults are planted in the memory of this process")
 def test_stacks_are_guarded_after_a_restore(kernel: liblinux.Kernel) -> None:
     state = kernel.snapshot()
     processes = [kernel.process() for _ in range(5)]

@@ -45,6 +45,13 @@ struct host_options {
 	const char *image; /* path of liblinux-<release>.so */
 	int image_fd; /* the same file, open; 0: open `image` */
 	u64 memory_bytes; /* of the arena */
+	/*
+	 * An empty memfd for pages that are shown at a second address, as long
+	 * as arena and image together, which is taken over; 0: one is made.
+	 */
+	int memory_fd;
+	/* Where the user window shall begin, at a 2 MiB boundary; 0: anywhere. */
+	u64 user;
 	bool virtual_clock;
 	u64 boot_realtime; /* ns since the epoch, virtual clock only */
 	const char *command_line;
@@ -186,13 +193,20 @@ void host_process_release(struct host_process *process);
 
 /*
  * One kernel at an earlier instant; see snapshot.c. Both -EBUSY while a thread
- * is inside or waits. Taking: -EROFS when a disk writes through. Putting back:
+ * is inside or waits. Taking: -EROFS when a disk writes through; into `file`, an
+ * empty memfd of a fixed size, which is taken over, or with NULL into one of its
+ * own; -ENOSPC when the given one is too small. Putting back:
  * -ENODEV when a disk of then is no longer attached; disks that came since
  * must be forgotten with host_disk_forget() and processes that came since have
  * no task any more (-ESRCH). Any other error leaves a dead kernel.
  */
 struct host_snapshot;
+struct host_file {
+	int fd;
+	u64 bytes;
+};
 int host_kernel_snapshot(struct host_kernel *kernel,
+			 const struct host_file *file,
 			 struct host_snapshot **taken);
 int host_kernel_restore(struct host_kernel *kernel,
 			struct host_snapshot *snapshot);

@@ -218,6 +218,10 @@ int host_kernel_open(const struct host_options *options,
 	if (code)
 		goto failed;
 	code = host_memory_init(kernel);
+	if (!code && options->memory_fd) {
+		kernel->memfd = options->memory_fd;
+		kernel->memfd_given = true;
+	}
 	if (!code)
 		code = host_log_init(&kernel->log);
 	if (!code && !kernel->command_line)

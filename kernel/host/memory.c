@@ -17,6 +17,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -94,12 +95,6 @@ static int host_memfd(struct host_kernel *kernel)
 	}
 	kernel->memfd = fd;
 	return 0;
-}
-
-/* Now, and not with the first alias: later the host may not let us. */
-int host_memory_prepare(struct host_kernel *kernel)
-{
-	return host_memfd(kernel);
 }
 
 bool host_page_is_zero(const u64 *page)
@@ -304,6 +299,15 @@ int host_memory_forget_aliases(struct host_kernel *kernel)
 		error = host_hide(kernel->user, kernel->user_bytes);
 	memset(kernel->granules, 0,
 	       (granules / GRANULE_BITS + 1) * sizeof(u64));
+	if (kernel->memfd_given) {
+		/* A granule that moves writes only what is not zero. */
+		if (fallocate(kernel->memfd,
+			      FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+			      (off_t)kernel->memory_bytes) &&
+		    !error)
+			error = -errno;
+		return error;
+	}
 	close(kernel->memfd);
 	kernel->memfd = -1;
 	return error;

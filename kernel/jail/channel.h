@@ -27,7 +27,7 @@
 #include "limits.h"
 
 #define CHANNEL_MAGIC 0x6c696a78756e696cULL /* "linuxjil" */
-#define CHANNEL_VERSION 1
+#define CHANNEL_VERSION 2
 
 /* ---- limits ---------------------------------------------------------- */
 
@@ -46,6 +46,10 @@
 #define CHANNEL_RELEASE_BYTES 128
 #define CHANNEL_SYSCALLS_BYTES (64 * KIB)
 #define CHANNEL_COMMAND_BYTES 4096
+/* That file: as long as the memory of any kernel with so large an arena. */
+#define CHANNEL_ARENA_BYTES(memory) ((memory) + IMAGE_MAX_BYTES)
+/* That one kernel can have at a time: each is a descriptor of the cell. */
+#define CHANNEL_SNAPSHOTS 512
 /* How long a side looks at the words before it sleeps. */
 #define CHANNEL_SPIN_NS 30000ULL
 
@@ -53,10 +57,11 @@
 
 enum channel_descriptor {
 	CHANNEL_FD_CONTROL = 3, /* a u32 for each slot that wants a thread */
-	CHANNEL_FD_PASSING, /* descriptors of disks, one for each ATTACH */
+	CHANNEL_FD_PASSING, /* one for each ATTACH and each SNAPSHOT */
 	CHANNEL_FD_MEMORY,
 	CHANNEL_FD_IMAGE,
 	CHANNEL_FD_PARENT, /* pidfd of this process */
+	CHANNEL_FD_ARENA, /* pages of the kernel that are shown elsewhere too */
 	CHANNEL_FD_END,
 };
 
@@ -90,6 +95,14 @@ enum channel_op {
 	CHANNEL_LOG, /* -> value: bytes in the area */
 	CHANNEL_FORGET, /* the thread that had this slot has ended */
 	CHANNEL_SWITCHES, /* handle: process; args[0] -> value, counts[0] */
+	CHANNEL_DISK_FORGET, /* args[5]: handle */
+	/* args[0]: bytes of the file that was passed -> value, counts[0]: handle */
+	CHANNEL_SNAPSHOT,
+	CHANNEL_RESTORE, /* args[5]: handle -> value */
+	CHANNEL_SNAPSHOT_DROP, /* args[5]: handle */
+	/* args[0]: begin; then a struct host_injection in the area -> value */
+	CHANNEL_INJECT,
+	CHANNEL_INJECTED, /* -> u64[HOST_INJECTIONS] in the area */
 };
 
 enum channel_backing {

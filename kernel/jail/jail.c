@@ -104,6 +104,7 @@ static struct jail *jail_new(const struct host_options *options)
 	jail->generation = jail_generation;
 	jail->embedding = options->embedding;
 	jail->virtual_clock = options->virtual_clock;
+	jail->memory_bytes = options->memory_bytes;
 	jail->data_bytes = options->memory_bytes + JAIL_DATA_BYTES;
 	jail->file_bytes = jail->data_bytes;
 	jail->pidfd = jail->control = jail->passing = -1;
@@ -111,6 +112,7 @@ static struct jail *jail_new(const struct host_options *options)
 	jail->init.jail = jail;
 	jail->init.pid = 1;
 	pthread_mutex_init(&jail->lock, NULL);
+	pthread_mutex_init(&jail->pass_lock, NULL);
 	jail_link(jail);
 	return jail;
 }
@@ -157,7 +159,9 @@ static int jail_close(struct host_kernel *kernel)
 			munmap(jail->channel, sizeof(struct channel));
 	}
 	jail_disks_exit(jail);
+	jail_snapshots_exit(jail);
 	jail_heap_exit(jail);
+	pthread_mutex_destroy(&jail->pass_lock);
 	pthread_mutex_destroy(&jail->lock);
 	free(jail->syscalls);
 	free(jail);
@@ -229,8 +233,9 @@ static u64 jail_now(struct host_kernel *kernel)
 	struct jail *jail = jail_of(kernel);
 	s64 now;
 
-	/* The real clock is the same for all processes of the host. */
-	if (!jail->virtual_clock)
+	/* The real clock is the same for all, unless it was made to jump. */
+	if (!jail->virtual_clock &&
+	    !__atomic_load_n(&jail->clock_jumps, __ATOMIC_RELAXED))
 		return channel_now();
 	now = jail_ask(jail, CHANNEL_NOW, NULL);
 	return now < 0 ? 0 : (u64)now;
@@ -408,4 +413,11 @@ const struct host_side jail_side = {
 	.bytes = jail_disk_bytes,
 	.changes = jail_disk_changes,
 	.resize = jail_resize,
+	.forget = jail_forget,
+	.snapshot = jail_snapshot,
+	.restore = jail_restore,
+	.drop = jail_drop,
+	.snapshot_bytes = jail_snapshot_bytes,
+	.inject = jail_inject,
+	.injected = jail_injected,
 };

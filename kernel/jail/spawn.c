@@ -66,21 +66,15 @@ static int jail_map(struct jail *jail, int fd)
 	return -ENOMEM;
 }
 
-/* The memory that both share; neither can make it smaller. */
+/* The memory that both share. */
 static int jail_memory(struct jail *jail)
 {
-	int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
-	int fd = memfd_create("liblinux-channel",
-			      MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	int code = 0;
+	int fd = jail_file("liblinux-channel", sizeof(struct channel));
+	int code;
 
 	if (fd < 0)
-		return -errno;
-	if (ftruncate(fd, sizeof(struct channel)) ||
-	    fcntl(fd, F_ADD_SEALS, seals))
-		code = -errno;
-	if (!code)
-		code = jail_map(jail, fd);
+		return fd;
+	code = jail_map(jail, fd);
 	if (!code)
 		return fd;
 	close(fd);
@@ -187,6 +181,10 @@ static int jail_gather(struct jail *jail, const struct host_options *options,
 	if (code < 0)
 		return jail_fail(error, code, "its shared memory");
 	descriptors[CHANNEL_FD_MEMORY] = jail_lift(code);
+	code = jail_file("liblinux-arena", CHANNEL_ARENA_BYTES(jail->memory_bytes));
+	if (code < 0)
+		return jail_fail(error, code, "the file of its shared pages");
+	descriptors[CHANNEL_FD_ARENA] = jail_lift(code);
 	code = jail_describe(jail, options);
 	if (code)
 		return jail_fail(error, code, "the command line");

@@ -107,7 +107,7 @@ static struct cell_disk *cell_disk(void)
 							   NULL;
 }
 
-static int cell_receive(void)
+int cell_receive(void)
 {
 	char byte, control[CMSG_SPACE(sizeof(int))];
 	struct iovec vector = { &byte, 1 };
@@ -123,8 +123,9 @@ static int cell_receive(void)
 	if (recvmsg(CHANNEL_FD_PASSING, &message, MSG_DONTWAIT) != 1)
 		return -EBADF;
 	header = CMSG_FIRSTHDR(&message);
+	/* It came, and there was no room in the table of descriptors. */
 	if (!header || header->cmsg_type != SCM_RIGHTS)
-		return -EBADF;
+		return -EMFILE;
 	memcpy(&fd, CMSG_DATA(header), sizeof(fd));
 	return fd;
 }
@@ -181,6 +182,19 @@ void cell_detach(void)
 	else if (before.fd >= 0)
 		close(before.fd);
 	cell_slot->value = code;
+}
+
+/* The kernel was put back to an instant before it was attached. */
+void cell_forget_disk(void)
+{
+	struct cell_disk *disk = cell_disk();
+
+	if (!disk)
+		return;
+	host_disk_forget(disk->host);
+	disk->host = NULL;
+	if (disk->fd >= 0)
+		close(disk->fd);
 }
 
 void cell_resize(void)
