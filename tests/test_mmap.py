@@ -19,11 +19,14 @@ import pytest
 import liblinux
 from conftest import Images, e2fsck
 
-pytestmark = pytest.mark.in_process("files as memory of this process")
-
 PAGE = 4096
 MARK = b"a mark that is nowhere else in the image"
 BAD_ADDRESS = 8
+
+
+@pytest.fixture
+def kernel(either: liblinux.Kernel) -> liblinux.Kernel:
+    return either
 
 
 @pytest.fixture

@@ -39,6 +39,14 @@ struct host_embedding {
 	 */
 	void *(*release)(void *context);
 	void (*acquire)(void *context, void *token);
+	/*
+	 * The memory unit shows and hides pages of the user window (ops->alias
+	 * and ops->unalias), which others see as well. Called by the runner, on
+	 * a fiber; 0 or -errno. May be NULL.
+	 */
+	int (*show)(void *context, u64 address, u64 offset, u64 bytes,
+		    u32 protection);
+	int (*hide)(void *context, u64 address, u64 bytes);
 };
 
 struct host_options {
@@ -247,6 +255,12 @@ u32 host_disk_index(struct host_disk *disk);
 /* Bytes that an overlay holds. */
 u64 host_disk_changes(struct host_disk *disk);
 int host_disk_resize(struct host_disk *disk, u64 bytes);
+
+/*
+ * Make a page of the user window present, as if it had been touched there by
+ * host code: 0, or -errno.
+ */
+int host_kernel_touch(struct host_kernel *kernel, u64 address, bool is_write);
 
 /*
  * The process-wide handler of faults is installed with the first

@@ -263,6 +263,10 @@ int host_memory_alias(void *host, u64 address, u64 offset, u64 bytes,
 		 kernel->memfd, offset) == MAP_FAILED)
 		return -errno;
 	kernel->statistics.aliases++;
+	if (kernel->embedding.show && address >= kernel->user)
+		return kernel->embedding.show(kernel->embedding.context,
+					      address, offset, bytes,
+					      protection);
 	return 0;
 }
 
@@ -275,6 +279,17 @@ static int host_hide(u64 start, u64 bytes)
 		       0;
 }
 
+/* From us, and from whoever else sees the user window. */
+static int host_hide_from_all(struct host_kernel *kernel, u64 start, u64 bytes)
+{
+	int error = host_hide(start, bytes);
+
+	if (!error && kernel->embedding.hide && start >= kernel->user)
+		error = kernel->embedding.hide(kernel->embedding.context, start,
+					       bytes);
+	return error;
+}
+
 /* ops->unalias */
 int host_memory_unalias(void *host, u64 address, u64 bytes)
 {
@@ -284,7 +299,7 @@ int host_memory_unalias(void *host, u64 address, u64 bytes)
 
 	if (!host_in_window(kernel, address, bytes))
 		return -EINVAL;
-	error = host_hide(address, bytes);
+	error = host_hide_from_all(kernel, address, bytes);
 	if (!error)
 		kernel->statistics.unaliases++;
 	return error;
@@ -296,7 +311,8 @@ int host_memory_forget_aliases(struct host_kernel *kernel)
 	int error = host_hide(kernel->vmalloc, kernel->vmalloc_bytes);
 
 	if (!error)
-		error = host_hide(kernel->user, kernel->user_bytes);
+		error = host_hide_from_all(kernel, kernel->user,
+					   kernel->user_bytes);
 	memset(kernel->granules, 0,
 	       (granules / GRANULE_BITS + 1) * sizeof(u64));
 	if (kernel->memfd_given) {

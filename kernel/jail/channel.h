@@ -2,15 +2,16 @@
 /*
  * The channel between this process (jail_) and the process that holds an
  * isolated kernel (cell_): one piece of shared memory, at the same address in
- * both, so that an address in it means the same to both.
+ * both, so that an address in it means the same to both. Before it is the user
+ * window of the kernel (mmap), at the same address in both as well.
  *
- *	header | slots | areas, one for each slot | heap
+ *	user window | header | slots | areas, one for each slot | heap
  *
  * A thread of this process has a slot, and the cell has a thread for each slot
  * that was ever used. The thread writes a request into its slot and counts
  * `request` up; the cell's thread does it and sets `finished` to that number.
- * Meanwhile it may post something (`posted`, a request to serve a disk) that
- * the waiting thread serves (`served`), or send and take pieces of a long
+ * Meanwhile it may post something (`posted`: a request to serve a disk, or to
+ * show memory) that the waiting thread serves (`served`), or send and take pieces of a long
  * transfer (`produced`, `consumed`). Who waits looks at these words for a while
  * and then sleeps on its bell, which the other rings after every change.
  *
@@ -103,11 +104,19 @@ enum channel_op {
 	/* args[0]: begin; then a struct host_injection in the area -> value */
 	CHANNEL_INJECT,
 	CHANNEL_INJECTED, /* -> u64[HOST_INJECTIONS] in the area */
+	CHANNEL_FAULT, /* args: address, is a write -> value: 0 when it is shown */
 };
 
 enum channel_backing {
 	CHANNEL_BACKING_FD,
 	CHANNEL_BACKING_SERVED, /* by this process */
+};
+
+/* What the kernel's memory unit has done in the user window is to be done there. */
+enum channel_post {
+	/* flags: LL_PROT_*; offset in the arena's file */
+	CHANNEL_SHOW = 64,
+	CHANNEL_HIDE,
 };
 
 enum channel_flags {
@@ -149,10 +158,11 @@ struct channel_slot {
 	s64 value;
 	u64 counts[3];
 	u32 piece_bytes[CHANNEL_PIECES];
-	/* What is posted: an LL_IO_* for a disk, data in the area. */
-	u64 disk;
-	u32 disk_op, disk_flags;
-	u64 disk_offset, disk_bytes;
+	/* What is posted. */
+	u64 post_at; /* the name of a disk, or an address of the window */
+	u32 post_op; /* LL_IO_*, data in the area, or enum channel_post */
+	u32 post_flags;
+	u64 post_offset, post_bytes;
 
 	struct channel_waiter parent __attribute__((aligned(64)));
 	struct channel_waiter cell __attribute__((aligned(64)));
@@ -172,6 +182,7 @@ struct channel_header {
 	u32 version;
 	u32 boundary_version;
 	u64 address; /* of this header */
+	u64 user; /* of the user window */
 	u64 memory_bytes;
 	u64 boot_realtime;
 	u64 data_bytes; /* RLIMIT_DATA */

@@ -62,12 +62,12 @@ static int jail_disk_io(struct jail *jail, struct jail_slot *slot,
 	struct channel_slot *shared = slot->shared;
 	struct ll_iovec segment = {
 		.base = slot->area + CHANNEL_CALL_BYTES,
-		.bytes = channel_once(shared->disk_bytes),
+		.bytes = channel_once(shared->post_bytes),
 	};
 	struct ll_io io = {
-		.op = channel_once(shared->disk_op),
-		.flags = channel_once(shared->disk_flags) & LL_IO_FUA,
-		.offset = channel_once(shared->disk_offset),
+		.op = channel_once(shared->post_op),
+		.flags = channel_once(shared->post_flags) & LL_IO_FUA,
+		.offset = channel_once(shared->post_offset),
 		.bytes = segment.bytes,
 		.segments = &segment,
 		.nr_segments = 1,
@@ -87,9 +87,9 @@ static int jail_disk_io(struct jail *jail, struct jail_slot *slot,
 	return result;
 }
 
-void jail_serve(struct jail *jail, struct jail_slot *slot)
+static int jail_serve_disk(struct jail *jail, struct jail_slot *slot)
 {
-	u64 name = channel_once(slot->shared->disk);
+	u64 name = channel_once(slot->shared->post_at);
 	struct jail_disk *disk = NULL;
 	int result = -EIO;
 
@@ -105,7 +105,17 @@ void jail_serve(struct jail *jail, struct jail_slot *slot)
 		disk->users--;
 		pthread_mutex_unlock(&jail->lock);
 	}
-	slot->shared->served_result = result;
+	return result;
+}
+
+void jail_serve(struct jail *jail, struct jail_slot *slot)
+{
+	u32 op = channel_once(slot->shared->post_op);
+
+	slot->shared->served_result =
+		op == CHANNEL_SHOW || op == CHANNEL_HIDE ?
+			jail_window_serve(jail, slot, op) :
+			jail_serve_disk(jail, slot);
 	channel_store(&slot->shared->served, ++slot->served);
 	channel_ring(&slot->shared->cell);
 }

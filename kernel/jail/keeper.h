@@ -7,6 +7,7 @@
  * slot.c    threads, requests, waiting    heap.c   memory of the channel
  * call.c    system calls                  batch.c  directories and trees
  * pass.c    descriptors                   state.c  snapshots, misbehaviour
+ * window.c  mapped memory
  *
  * `lock` is held for some instructions only; a slot belongs to one thread.
  * What comes out of the channel is read once and checked: see channel.h.
@@ -18,6 +19,7 @@
 #include <string.h>
 #include <sys/types.h>
 #include "channel.h"
+#include "internal.h"
 #include "jail.h"
 
 /* How often a thread that waits looks whether the cell is alive. */
@@ -71,6 +73,10 @@ struct jail {
 	struct host_embedding embedding;
 	pid_t pid;
 	int pidfd, control, passing;
+	int arena; /* the file of pages that are shown in the window */
+	u64 window; /* address, or 0 */
+	u32 users; /* faults under way; see jail_find() */
+	struct jail_wanted *wanted; /* pages that they are about; see window.c */
 
 	pthread_mutex_t pass_lock; /* see pass.c; before `lock` */
 	pthread_mutex_t lock;
@@ -108,6 +114,9 @@ static inline struct jail *jail_of(struct host_kernel *kernel)
 void jail_each(void (*function)(struct jail *jail, u64 value), u64 value);
 /* False in a child of fork(). */
 bool jail_is_ours(const struct jail *jail);
+/* The one whose window that is: it is kept until it is let go. NULL: none. */
+struct jail *jail_find(u64 address);
+void jail_let_go_of(struct jail *jail);
 
 /* spawn.c */
 int jail_spawn(struct jail *jail, const struct host_options *options,
@@ -124,7 +133,19 @@ void jail_kernel_died(struct jail *jail);
 void jail_kill(struct jail *jail, const char *because);
 void jail_reap(struct jail *jail);
 
+/* window.c */
+int jail_window_init(struct jail *jail);
+void jail_window_exit(struct jail *jail);
+void jail_window_forked(struct jail *jail);
+/* CHANNEL_SHOW or CHANNEL_HIDE is posted: 0 or -errno. */
+int jail_window_serve(struct jail *jail, struct jail_slot *slot, u32 op);
+
 /* slot.c */
+/*
+ * This thread asks in the middle of code that knows nothing of it: no question
+ * whether it was interrupted, and the embedding's lock given up while it sleeps.
+ */
+extern __thread const struct host_embedding *jail_faulting;
 /* The slot of this thread; NULL with the error in *result. */
 struct jail_slot *jail_enter(struct jail *jail, struct host_result *result);
 struct jail_slot *jail_enter_dead(struct jail *jail,

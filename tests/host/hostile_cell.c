@@ -73,10 +73,10 @@ static void pieces(struct channel_slot *slot, u32 bytes, int count)
 static void post(struct channel_slot *slot, u64 disk, u32 op, u64 offset,
 		 u64 bytes)
 {
-	slot->disk = disk;
-	slot->disk_op = op;
-	slot->disk_offset = offset;
-	slot->disk_bytes = bytes;
+	slot->post_at = disk;
+	slot->post_op = op;
+	slot->post_offset = offset;
+	slot->post_bytes = bytes;
 	channel_store(&slot->posted, slot->posted + 1);
 	channel_ring(&slot->parent);
 	while (channel_load(&slot->served) != slot->posted)

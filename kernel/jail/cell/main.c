@@ -212,6 +212,7 @@ static void cell_boot(void)
 		.image_fd = CHANNEL_FD_IMAGE,
 		.memory_bytes = header->memory_bytes,
 		.memory_fd = CHANNEL_FD_ARENA,
+		.user = header->user,
 		.virtual_clock = header->virtual_clock,
 		.boot_realtime = header->boot_realtime,
 		.command_line = header->command_line,

@@ -177,6 +177,7 @@ static void (*const cell_table[])(void) = {
 	[CHANNEL_SNAPSHOT_DROP] = cell_snapshot_drop,
 	[CHANNEL_INJECT] = cell_inject,
 	[CHANNEL_INJECTED] = cell_injected,
+	[CHANNEL_FAULT] = cell_fault,
 };
 
 void cell_serve(void)
