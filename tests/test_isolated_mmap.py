@@ -154,8 +154,10 @@ def test_nothing_is_lost_when_pages_are_written_back(images: Images) -> None:
 
         def clean() -> None:
             fd = kernel.os.open("/mnt/file", os.O_RDWR)
-            while kernel.statistics()["unaliases"] < hidden:
+            for _ in range(5000):
                 kernel.os.fsync(fd)
+                if kernel.statistics()["unaliases"] >= hidden:
+                    break
             cleaned.set()
 
         def unmap() -> None:

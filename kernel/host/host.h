@@ -49,15 +49,20 @@ struct host_embedding {
 	int (*hide)(void *context, u64 address, u64 bytes);
 };
 
+struct host_file {
+	int fd;
+	u64 bytes;
+};
+
 struct host_options {
 	const char *image; /* path of liblinux-<release>.so */
 	int image_fd; /* the same file, open; 0: open `image` */
 	u64 memory_bytes; /* of the arena */
 	/*
 	 * An empty memfd for pages that are shown at a second address, as long
-	 * as arena and image together, which is taken over; 0: one is made.
+	 * as arena and image together, which is taken over; fd 0: one is made.
 	 */
-	int memory_fd;
+	struct host_file memory_file;
 	/* Where the user window shall begin, at a 2 MiB boundary; 0: anywhere. */
 	u64 user;
 	bool virtual_clock;
@@ -209,10 +214,6 @@ void host_process_release(struct host_process *process);
  * no task any more (-ESRCH). Any other error leaves a dead kernel.
  */
 struct host_snapshot;
-struct host_file {
-	int fd;
-	u64 bytes;
-};
 int host_kernel_snapshot(struct host_kernel *kernel,
 			 const struct host_file *file,
 			 struct host_snapshot **taken);

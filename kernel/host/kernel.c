@@ -218,9 +218,11 @@ int host_kernel_open(const struct host_options *options,
 	if (code)
 		goto failed;
 	code = host_memory_init(kernel);
-	if (!code && options->memory_fd) {
-		kernel->memfd = options->memory_fd;
+	if (!code && options->memory_file.fd) {
+		kernel->memfd = options->memory_file.fd;
 		kernel->memfd_given = true;
+		if (options->memory_file.bytes < kernel->memory_bytes)
+			code = -EFBIG;
 	}
 	if (!code)
 		code = host_log_init(&kernel->log);

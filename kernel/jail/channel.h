@@ -47,8 +47,10 @@
 #define CHANNEL_RELEASE_BYTES 128
 #define CHANNEL_SYSCALLS_BYTES (64 * KIB)
 #define CHANNEL_COMMAND_BYTES 4096
-/* That file: as long as the memory of any kernel with so large an arena. */
-#define CHANNEL_ARENA_BYTES(memory) ((memory) + IMAGE_MAX_BYTES)
+/* What an image may have of data and bss, which are memory of the kernel too. */
+#define CHANNEL_IMAGE_BYTES (128 * MIB)
+/* The file of pages that are shown elsewhere too: all pages that there are. */
+#define CHANNEL_ARENA_BYTES(memory) ((memory) + CHANNEL_IMAGE_BYTES)
 /* That one kernel can have at a time: each is a descriptor of the cell. */
 #define CHANNEL_SNAPSHOTS 512
 /* How long a side looks at the words before it sleeps. */

@@ -23,10 +23,10 @@
 #include <unistd.h>
 #include "keeper.h"
 
-#define ADDRESS_FIRST 0x100000000000ULL
-#define ADDRESS_LAST 0x400000000000ULL
+#define ADDRESS_FIRST 0x020000000000ULL
+#define ADDRESS_LAST 0x500000000000ULL
 #define ADDRESS_STEP (1 * GIB)
-#define ADDRESS_TRIES 16
+#define ADDRESS_TRIES 256
 /* Out of the way of the descriptors that the cell is given. */
 #define DESCRIPTOR_FIRST 32
 

@@ -27,7 +27,7 @@ struct jail_snapshot {
 /* The most that the cell can have to save. */
 static u64 jail_state_bytes(struct jail *jail)
 {
-	u64 bytes = jail->memory_bytes + IMAGE_MAX_BYTES;
+	u64 bytes = CHANNEL_ARENA_BYTES(jail->memory_bytes);
 	u32 name;
 
 	pthread_mutex_lock(&jail->lock);
