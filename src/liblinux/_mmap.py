@@ -32,7 +32,8 @@ class Mapping:
     `view` is the memory itself. Closing it makes the view unusable and unmaps;
     so does the end of a `with` block. Touching a page behind the end of the file,
     as one that truncate() took away, ends the program with SIGSEGV (elsewhere in
-    Linux it would be SIGBUS); given to a system call it is EFAULT.
+    Linux it would be SIGBUS); given to a system call it is EFAULT. Of an isolated
+    kernel it ends that kernel instead: the page is empty, and calls raise KernelDied.
     """
 
     def __init__(self, system: Os, process: _native.Process, address: int, length: int, writable: bool) -> None:
