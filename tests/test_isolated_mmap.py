@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import io
+import mmap
 import os
 import signal
 import threading
@@ -63,6 +64,20 @@ def test_threads_that_never_made_a_call(place: str) -> None:
             thread.start()
             thread.join()
         assert wrong == []
+
+
+def test_nothing_becomes_executable(isolated: liblinux.Kernel) -> None:
+    """What is mapped as code can be read, here and there."""
+    put(isolated, "/tmp/file", b"code" * PAGE)
+    fd = isolated.os.open("/tmp/file", os.O_RDONLY)
+    address = isolated.syscall("mmap", None, 4 * PAGE, mmap.PROT_READ | mmap.PROT_EXEC, mmap.MAP_PRIVATE, fd, 0)
+    assert ctypes.string_at(address, 8) == b"codecode"
+    assert isolated.syscall("write", isolated.os.pipe()[1], address + PAGE, 4) == 4
+    for place in ("self", str(only_cell())):
+        lines = Path(f"/proc/{place}/maps").read_text().splitlines()
+        shown = [line.split()[1] for line in lines if "liblinux-arena" in line]
+        assert shown
+        assert not any("x" in rights for rights in shown)
 
 
 def test_a_cell_that_is_killed(isolated: liblinux.Kernel) -> None:

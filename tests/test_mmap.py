@@ -201,6 +201,21 @@ def test_direct_io_into_anonymous_memory(kernel: liblinux.Kernel, file: BinaryIO
     kernel.os.close(fd)
 
 
+def test_direct_io_into_some_of_it(kernel: liblinux.Kernel, file: BinaryIO) -> None:
+    """Addresses inside of an argument, one after the other; between them memory of Python's own."""
+    kernel.os.fsync(file.raw.fd)  # type: ignore[attr-defined]  # our raw file
+    window, own = kernel.mmap(None, 3 * PAGE), bytearray(100)
+    window[0] = window[PAGE] = window[2 * PAGE] = 9
+    fd = kernel.os.open("/mnt/file", os.O_RDONLY | os.O_DIRECT)
+    assert kernel.os.preadv(fd, [window[2 * PAGE :], window[:PAGE]], PAGE) == 2 * PAGE
+    assert (window[2 * PAGE], window[0], window[PAGE]) == (1, 2, 9)
+    kernel.os.close(fd)
+    fd = kernel.os.open("/mnt/file", os.O_RDONLY)
+    assert kernel.os.preadv(fd, [window[:PAGE], own, window[PAGE : PAGE + 10]], 2 * PAGE) == PAGE + 110
+    assert (window[0], own, window[PAGE], window[PAGE + 10]) == (2, bytearray([3] * 100), 3, 0)
+    kernel.os.close(fd)
+
+
 def test_mapping_object(kernel: liblinux.Kernel, file: BinaryIO) -> None:
     mapping = kernel.mapping(file)
     assert len(mapping) == 4 * PAGE

@@ -257,7 +257,8 @@ int host_memory_alias(void *host, u64 address, u64 offset, u64 bytes,
 		flags |= PROT_READ;
 	if (protection & LL_PROT_WRITE)
 		flags |= PROT_WRITE;
-	if (protection & LL_PROT_EXEC)
+	/* Who else sees it must not execute it, nor need we. */
+	if ((protection & LL_PROT_EXEC) && !kernel->embedding.show)
 		flags |= PROT_EXEC;
 	if (mmap((void *)address, bytes, flags, MAP_SHARED | MAP_FIXED,
 		 kernel->memfd, offset) == MAP_FAILED)

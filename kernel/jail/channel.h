@@ -11,9 +11,10 @@
  * that was ever used. The thread writes a request into its slot and counts
  * `request` up; the cell's thread does it and sets `finished` to that number.
  * Meanwhile it may post something (`posted`: a request to serve a disk, or to
- * show memory) that the waiting thread serves (`served`), or send and take pieces of a long
- * transfer (`produced`, `consumed`). Who waits looks at these words for a while
- * and then sleeps on its bell, which the other rings after every change.
+ * show memory) that the waiting thread serves (`served`), or send and take
+ * pieces of a long transfer (`produced`, `consumed`). Who waits looks at these
+ * words for a while and then sleeps on its bell, which the other rings after
+ * every change.
  *
  * Trust. The cell may be in the hands of whoever made the image. So this
  * process reads every word of the cell once, into memory of its own, and checks
@@ -114,7 +115,7 @@ enum channel_backing {
 	CHANNEL_BACKING_SERVED, /* by this process */
 };
 
-/* What the kernel's memory unit has done in the user window is to be done there. */
+/* What the memory unit has done in the user window is to be done there too. */
 enum channel_post {
 	/* flags: LL_PROT_*; offset in the arena's file */
 	CHANNEL_SHOW = 64,

@@ -2,9 +2,9 @@
 /*
  * Descriptors for the cell: memory files, whose size nobody can change, so that
  * the cell neither fills the host's memory nor takes pages from under us; and
- * how descriptors get there when the cell runs already. They go through a socket of their own,
- * and the cell takes one when it comes to a request that belongs to one: so
- * nobody may send another before that request has ended.
+ * how descriptors get there when the cell runs already. They go through a socket
+ * of their own, and the cell takes one when it comes to a request that belongs
+ * to one: so nobody may send another before that request has ended.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -194,14 +194,16 @@ static int jail_gather(struct jail *jail, const struct host_options *options,
 	if (code < 0)
 		return jail_fail(error, code, "its shared memory");
 	descriptors[CHANNEL_FD_MEMORY] = jail_lift(code);
-	code = jail_file("liblinux-arena", CHANNEL_ARENA_BYTES(jail->memory_bytes));
+	code = jail_file("liblinux-arena",
+			 CHANNEL_ARENA_BYTES(jail->memory_bytes));
 	if (code < 0)
 		return jail_fail(error, code, "the file of its shared pages");
 	jail->arena = jail_lift(code);
 	descriptors[CHANNEL_FD_ARENA] =
 		fcntl(jail->arena, F_DUPFD_CLOEXEC, DESCRIPTOR_FIRST);
 	if (descriptors[CHANNEL_FD_ARENA] < 0)
-		return jail_fail(error, -EMFILE, "the file of its shared pages");
+		return jail_fail(error, -EMFILE,
+				 "the file of its shared pages");
 	code = jail_describe(jail, options);
 	if (code)
 		return jail_fail(error, code, "the command line");

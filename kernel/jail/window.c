@@ -39,7 +39,8 @@ static bool jail_in_window(const struct jail *jail, u64 address, u64 bytes)
 	u64 offset = address - jail->window;
 
 	return bytes && !(address % PAGE_BYTES) && !(bytes % PAGE_BYTES) &&
-	       offset < USER_WINDOW_BYTES && bytes <= USER_WINDOW_BYTES - offset;
+	       offset < USER_WINDOW_BYTES &&
+	       bytes <= USER_WINDOW_BYTES - offset;
 }
 
 /* ---- what the cell asks for ------------------------------------------ */
