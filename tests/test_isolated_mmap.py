@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import io
 import mmap
 import os
@@ -153,6 +154,37 @@ def test_pages_of_a_disk_that_python_serves(isolated: liblinux.Kernel, images: I
             view = isolated.mmap(opened, shared=False)
         assert bytes(view) == bytes(range(256)) * 256
         view.release()
+
+
+def test_a_disk_that_touches_what_its_kernel_maps(isolated: liblinux.Kernel, images: Images) -> None:
+    """There is nobody to ask for the page: the end of that kernel, and no deadlock."""
+    data = images.ext4().read_bytes()
+    views: list[memoryview] = []
+    seen: list[int] = []
+
+    class Device:
+        size = len(data)
+
+        def pread(self, offset: int, buffer: bytearray) -> None:
+            buffer[:] = data[offset : offset + len(buffer)]
+            seen.extend(view[PAGE] for view in views)
+
+        def pwrite(self, offset: int, data: bytes, stable: bool) -> None:
+            raise OSError(errno.EROFS, "read-only")
+
+        def flush(self) -> None:
+            pass
+
+        def discard(self, offset: int, length: int) -> None:
+            raise OSError(errno.EOPNOTSUPP, "read-only")
+
+    isolated.mount(isolated.attach(Device(), readonly=True), "/mnt", options="noload")
+    put(isolated, "/tmp/file", b"x" * 2 * PAGE)
+    views.append(isolated.mmap(isolated.os.open("/tmp/file", os.O_RDONLY), shared=False))
+    with pytest.raises(liblinux.KernelDied, match="by the code of its disks"):
+        isolated.os.listdir("/mnt/sub")
+    assert seen[0] == 0
+    views.pop().release()
 
 
 def test_nothing_is_lost_when_pages_are_written_back(images: Images) -> None:

@@ -266,7 +266,8 @@ def test_a_bad_pointer_is_efault(kernel: liblinux.Kernel, call: str) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after", "both", "disabled", "never"])
-def test_faulthandler(when: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("isolated", [False, True], ids=["here", "isolated"])
+def test_faulthandler(when: str, isolated: bool) -> None:
     """A bad pointer, and the first touch of a mapped page, with Python's own fault handler."""
     before = "faulthandler.enable()" if when in ("before", "both") else ""
     after = {"after": "faulthandler.enable()", "both": "faulthandler.enable()", "disabled": "faulthandler.disable()"}
@@ -274,7 +275,7 @@ def test_faulthandler(when: str, tmp_path: Path) -> None:
         import faulthandler, os
         {before}
         import liblinux
-        with liblinux.Kernel() as kernel:
+        with liblinux.Kernel(isolated={isolated}) as kernel:
             {after.get(when, "")}
             try:
                 kernel.syscall("mkdir", {BAD_ADDRESS}, 0)
