@@ -132,6 +132,8 @@ class Kernel(Actor):
         self._disks: list[Disk] = []
         self._processes: set[Process] = set()
         self._version: str | None = None
+        # Threads of the extension that are inside, until they are stopped.
+        self._pumps: list[_native.Pump] = []
         self.syscalls: Mapping[str, int] = MappingProxyType(self._native.syscalls)
         self._log = KernelLog(self._native)
         super().__init__(self._native, self._native.init, self._native.syscalls)
@@ -376,6 +378,8 @@ class Kernel(Actor):
         if self.closed:
             return
         problems: list[OSError] = []
+        for pump in self._pumps:
+            pump.stop()
         try:
             if self.dead is None:
                 problems = self._shut_down()

@@ -107,6 +107,38 @@ class Snapshot:
     @property
     def bytes(self) -> int: ...
 
+# The process, or None for this machine; descriptor, eventfd to stop by, kind of framing.
+_PumpEnd = tuple[Process | None, int, int, int]
+_PumpLast = tuple[Process | None, int, int, bytes]
+
+@final
+class Pump:
+    def __init__(self, source: _PumpEnd, target: _PumpEnd, last: _PumpLast, /) -> None: ...
+    def stop(self) -> None: ...
+    def statistics(self) -> tuple[int, int, int, int]: ...
+
+@final
+class Slirp:
+    def __init__(
+        self,
+        fd: int,
+        mtu: int,
+        network: bytes,
+        mask: bytes,
+        host: bytes,
+        name_server: bytes,
+        network6: bytes,
+        prefix6: int,
+        host6: bytes,
+        name_server6: bytes,
+        loopback: bool,
+        /,
+    ) -> None: ...
+    def forward(
+        self, udp: bool, host_address: bytes, host_port: int, guest_address: bytes, guest_port: int, /
+    ) -> None: ...
+    def stop(self) -> None: ...
+
 @final
 class Listing:
     def __len__(self) -> int: ...

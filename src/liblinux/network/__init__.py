@@ -7,12 +7,20 @@ segments, addresses    before a kernel is there             _topology.py
 shortest paths         as few routes as they need           _routing.py
 rtnetlink              messages in numbers                  _rtnetlink.py
 the device "cable"     kernel/arch/lib/drivers/cable.c
+what is outside        the end of a cable that leads out  _outside.py
+  Device               what it leads to                   _device.py
+  Tap, HostInterface, FrameSocket                         _devices.py
+  Internet             without any rights                 _internet.py
+  pumps                threads that carry frames          kernel/host/pump.c
 """
 
 from __future__ import annotations
 
+from liblinux.network._device import Device, Traffic
+from liblinux.network._devices import FrameSocket, HostInterface, Tap
 from liblinux.network._host import Host
+from liblinux.network._internet import Internet
 from liblinux.network._link import Link
 from liblinux.network._network import Network
 
-__all__ = ["Host", "Link", "Network"]
+__all__ = ["Device", "FrameSocket", "Host", "HostInterface", "Internet", "Link", "Network", "Tap", "Traffic"]

@@ -8,6 +8,7 @@ from contextvars import copy_context
 from typing import TypeVar
 
 from liblinux._typing import TYPE_CHECKING, Any
+from liblinux.network import _rtnetlink as rtnetlink
 
 if TYPE_CHECKING:
     import asyncio
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Host"]
 
 _T = TypeVar("_T")
+_BRIDGE = ("br0", 2)  # a switch's own interface, and its index
+_LOOPBACK = 1
 
 
 class Host:
@@ -116,6 +119,29 @@ class Host:
     def run(self, main: Coroutine[Any, Any, _T]) -> _T:
         """Run a coroutine as this host until it is done, and all hosts with it; returns its result."""
         return self.network.run(main, host=self)
+
+    # ---- coming up -----------------------------------------------------------
+
+    def _prepare(self) -> None:
+        """The process is there, and nothing else."""
+
+    def _first_messages(self) -> list[bytes]:
+        """What it starts with: its loopback, and a switch its bridge."""
+        messages = [rtnetlink.put_up(_LOOPBACK)]
+        if self._node.switches:
+            name, index = _BRIDGE
+            mac = b"\x02\x01" + self._node.number.to_bytes(4, "big")
+            messages += [rtnetlink.new_bridge(index, name, mac), rtnetlink.put_up(index)]
+        return messages
+
+    def _up_messages(self, end: Interface) -> list[bytes]:
+        """What brings an interface up."""
+        master = _BRIDGE[1] if self._node.switches else 0
+        # The addresses first: with one of its own an interface need not find out about itself.
+        return [
+            *(rtnetlink.new_address(end.index, address) for address in end.addresses()),
+            rtnetlink.put_up(end.index, master),
+        ]
 
     def _close_netlinks(self) -> None:
         if not self._netlinks:

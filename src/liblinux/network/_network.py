@@ -12,6 +12,7 @@ from liblinux._kernel import Kernel
 from liblinux._typing import TYPE_CHECKING, Any, Literal
 from liblinux.network import _rtnetlink as rtnetlink
 from liblinux.network import _units
+from liblinux.network._device import Device
 from liblinux.network._host import Host
 from liblinux.network._link import Link, parse_lines
 from liblinux.network._routing import Route, find_routes
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from liblinux.network._capture import Capture, Captures
     from liblinux.network._iperf import Throughput
+    from liblinux.network._outside import Outside
     from liblinux.network._ping import Ping
 
 __all__ = ["Network"]
@@ -31,11 +33,11 @@ __all__ = ["Network"]
 _T = TypeVar("_T")
 _BASE_4 = "10.0.0.0/8"
 _BASE_6 = "fd00::/16"
-_BRIDGE = ("br0", 2)  # a switch's own interface, and its index
-_LOOPBACK = 1
 _QUEUE_FRAMES = 100
 _MTU = 1500
 _SMALLEST_MTU, _LARGEST_MTU = 68, 65535
+# Numbers of nodes, of which MAC addresses are made, for what is no host.
+_OUTSIDE_NUMBERS = 0xF000
 _NAME_BYTES = 64
 _INTERFACE_BYTES = 15
 _KERNEL_BYTES = 64 << 20
@@ -94,6 +96,8 @@ class Network:
         self._is_up = False
         self._closed = False
         self._captures: Captures | None = None
+        # Where links lead to devices: beside the hosts, but not among them.
+        self._outsides: list[Outside] = []
 
     def __enter__(self) -> Self:
         return self
@@ -129,7 +133,7 @@ class Network:
     def link(
         self,
         a: Host | str,
-        b: Host | str,
+        b: Host | str | Device,
         *,
         rate: Any = None,
         delay: Any = 0,
@@ -138,26 +142,30 @@ class Network:
         duplicate: Any = 0,
         reorder: Any = 0,
         queue: int = _QUEUE_FRAMES,
-        mtu: int = _MTU,
+        mtu: int | None = None,
         addresses: tuple[str | Iterable[str] | None, str | Iterable[str] | None] = (None, None),
         names: tuple[str | None, str | None] = (None, None),
     ) -> Link:
-        """Join two hosts by a cable; returns a :class:`Link`.
+        """Join two hosts, or a host and a device of this machine, by a cable; returns a :class:`Link`.
 
         `rate` in bits per second or as "10Mbit"; `delay` and `jitter` (evenly to
         both sides) in seconds or as "20ms"; `loss`, `duplicate` and `reorder` (a
         frame arrives without delay) as chances or "1%". Each may be a pair, of
         what `a` sends and what `b` sends. `queue` is how many frames wait at each
-        end while one is being sent, `mtu` in bytes. `addresses` with the length
+        end while one is being sent, `mtu` in bytes (None: 1500, or what the device
+        says). `addresses` with the length
         of their prefix for both ends, "10.0.0.1/24", one or several; assigned
         where none are given. `names` of the interfaces, by default eth0, eth1, ...
 
         Raises KeyError for a host that there is not, ValueError for what is out
-        of range or overlaps, TypeError for hosts of another network.
+        of range or overlaps, TypeError for hosts of another network. What a
+        device raises is raised when the network comes up.
         """
-        hosts = (self._find(a), self._find(b))
+        hosts = (self._find(a), self._lead_outside(b) if isinstance(b, Device) else self._find(b))
         if hosts[0] is hosts[1]:
             raise ValueError(f"a link joins two hosts, and {hosts[0].name} is one; its loopback is there by itself")
+        if mtu is None:
+            mtu = b.mtu if isinstance(b, Device) else _MTU
         if not _SMALLEST_MTU <= mtu <= _LARGEST_MTU:
             raise ValueError(f"an MTU of {mtu} bytes is out of range: {_SMALLEST_MTU} to {_LARGEST_MTU}")
         if queue < 1:
@@ -176,8 +184,22 @@ class Network:
         first.peer, second.peer = second, first
         link = Link(self, hosts, (first, second), lines, mtu, queue)
         self.links.append(link)
+        if isinstance(b, Device):
+            self._outsides.append(hosts[1])  # type: ignore[arg-type]  # _lead_outside() made it
         self._assigned = self._is_up = False
         return link
+
+    def _lead_outside(self, device: Device) -> Outside:
+        from liblinux.network._outside import Outside  # noqa: PLC0415 - for those who do
+
+        self._check_open()
+        if self._options["clock"] == "virtual":
+            raise ValueError(
+                f"{device!r} lives in real time, and a virtual clock jumps ahead of it; make the network with clock='real'"
+            )
+        if device._outside is not None:
+            raise ValueError(f"{device!r} has a link already; make another one")
+        return Outside(self, device, _OUTSIDE_NUMBERS + len(self._outsides))
 
     def _add(self, name: str, **kind: bool) -> Host:
         self._check_open()
@@ -242,22 +264,34 @@ class Network:
             return
         self._assign()
         kernel = self.kernel
-        fresh = [host for host in self._hosts.values() if host._process is None]
+        fresh = [host for host in (*self._hosts.values(), *self._outsides) if host._process is None]
         for host in fresh:
             self._boot(kernel, host)
         links = [link for link in self.links if not link._made]
         self._lay(links)
-        messages: dict[Host, list[bytes]] = {host: _setup(host) for host in fresh}
+        messages: dict[Host, list[bytes]] = {host: host._first_messages() for host in fresh}
         for link in links:
             for host, end in zip((link.a, link.b), link.ends, strict=True):
-                messages.setdefault(host, []).extend(_up(host, end))
+                messages.setdefault(host, []).extend(host._up_messages(end))
         for host, batch in messages.items():
             self._send(host, batch)
         for host in self._hosts.values():
             self._set_routes(host)
         for link in links:
             link._made = True
+            self._connect(link)
         self._is_up = True
+
+    def _connect(self, link: Link) -> None:
+        """Let a link lead to its device, if it does."""
+        if link.b in self._outsides:
+            outside = self._outsides[self._outsides.index(link.b)]  # type: ignore[arg-type]  # it is there
+            outside.connect(link.ends[1], link._mtu)
+            routes = outside.device.routes(link.ends[0])
+            self._send(link.a, [rtnetlink.pack_route(*route) for route in routes])
+            # It is up as far as a device needs it.
+            self._is_up = True
+            outside.device.greet(link.a)
 
     def _boot(self, kernel: Kernel, host: Host) -> None:
         # The files of all hosts are in one table, so that one epoll can wait for them all.
@@ -270,6 +304,7 @@ class Network:
                 if version == 4 or self._subnets.base6:
                     _write(process, file, b"1")
         self._batches[host] = rtnetlink.Batch(process)
+        host._prepare()
 
     def _lay(self, links: Iterable[Link]) -> None:
         """Make the cables, those of one host in one go."""
@@ -395,6 +430,8 @@ class Network:
         if self._closed:
             return
         try:
+            for outside in self._outsides:
+                outside.disconnect()
             if self._captures is not None:
                 self._captures.end_all()
             if self.kernel_is_alive:
@@ -428,25 +465,6 @@ def _check_interface(host: Host, name: str | None) -> None:
         raise ValueError(f"{name!r} is no name of an interface: it has up to {_INTERFACE_BYTES} letters, and no '/'")
     if name in (interface.name for interface in host._node.interfaces):
         raise ValueError(f"{host.name} has an interface {name!r} already")
-
-
-def _setup(host: Host) -> list[bytes]:
-    """What a host starts with: its loopback, and a switch its bridge."""
-    messages = [rtnetlink.put_up(_LOOPBACK)]
-    if host._node.switches:
-        name, index = _BRIDGE
-        mac = b"\x02\x01" + host._node.number.to_bytes(4, "big")
-        messages += [rtnetlink.new_bridge(index, name, mac), rtnetlink.put_up(index)]
-    return messages
-
-
-def _up(host: Host, end: Interface) -> list[bytes]:
-    master = _BRIDGE[1] if host._node.switches else 0
-    # The addresses first: with one of its own an interface need not find out about itself.
-    return [
-        *(rtnetlink.new_address(end.index, address) for address in end.addresses()),
-        rtnetlink.put_up(end.index, master),
-    ]
 
 
 def _write(process: Any, path: str, data: bytes) -> None:
