@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from liblinux._mount import Mount
     from liblinux._process import Process
     from liblinux._snapshot import Snapshot
+    from liblinux.network._device import Carrier
 
 __all__ = ["Kernel"]
 
@@ -133,7 +134,7 @@ class Kernel(Actor):
         self._processes: set[Process] = set()
         self._version: str | None = None
         # Threads of the extension that are inside, until they are stopped.
-        self._pumps: list[_native.Pump] = []
+        self._pumps: list[Carrier] = []
         self.syscalls: Mapping[str, int] = MappingProxyType(self._native.syscalls)
         self._log = KernelLog(self._native)
         super().__init__(self._native, self._native.init, self._native.syscalls)

@@ -3,7 +3,8 @@
  * Slirp: a thread that runs libslirp, which speaks for a network of its own to
  * the Internet and to this machine, by ordinary sockets and with no rights.
  *
- * Ethernet frames come and go on a socket of packets, whose other end a pump has.
+ * Frames for the network go straight into its TAP device; those from it come on a
+ * socket of packets, into which a pump writes, since this thread waits for sockets.
  * All functions of an instance are called on its thread, or before it begins;
  * what others want of it is put down under `lock`, and it is roused.
  */
@@ -40,9 +41,12 @@ struct native_forward {
 struct native_slirp {
 	PyObject_HEAD struct slirp_library library;
 	void *slirp;
+	struct native_process *process; /* that has the TAP device */
+	int tap;
+	uint64_t frames, bytes, dropped;
 	pthread_t thread;
 	bool running, stopping;
-	int fd; /* of frames; ours */
+	int fd; /* where frames come from; ours */
 	int event; /* rouses the thread */
 	unsigned char *frame;
 	struct pollfd *fds;
@@ -60,8 +64,13 @@ static ssize_t slirp_send(const void *frame, size_t bytes, void *opaque)
 {
 	struct native_slirp *slirp = opaque;
 
-	/* The pump at the other end always reads, until the socket is shut. */
-	return send(slirp->fd, frame, bytes, MSG_NOSIGNAL);
+	if (host_pump_put(slirp->process->host, slirp->tap, frame, bytes)) {
+		__atomic_fetch_add(&slirp->dropped, 1, __ATOMIC_RELAXED);
+		return -1;
+	}
+	__atomic_fetch_add(&slirp->frames, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&slirp->bytes, bytes, __ATOMIC_RELAXED);
+	return bytes;
 }
 
 /* What the network sends may be wrong; nothing follows from it. */
@@ -351,6 +360,11 @@ static int slirp_begin(struct native_slirp *slirp)
 	int error;
 
 	sigfillset(&all);
+	/* But for those that say that the thread itself has done something. */
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGFPE);
+	sigdelset(&all, SIGILL);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	error = pthread_create(&slirp->thread, NULL, slirp_main, slirp);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -362,7 +376,7 @@ static int native_slirp_init(PyObject *self, PyObject *args, PyObject *keywords)
 {
 	struct native_slirp *slirp = (struct native_slirp *)self;
 	struct slirp_config config = { 0 };
-	int fd, error = ENOMEM;
+	int fd, error = ENOMEM; /* which is all that may be missing */
 
 	if (slirp->room || (keywords && PyDict_GET_SIZE(keywords))) {
 		PyErr_SetString(PyExc_TypeError,
@@ -383,12 +397,46 @@ static int native_slirp_init(PyObject *self, PyObject *args, PyObject *keywords)
 		slirp->slirp = slirp->library.create(&config, &slirp_callbacks,
 						     slirp);
 	if (slirp->slirp)
-		error = slirp_begin(slirp);
-	if (!error)
 		return 0;
 	errno = error;
 	PyErr_SetFromErrno(PyExc_OSError);
 	return -1;
+}
+
+static PyObject *native_slirp_start(PyObject *self, PyObject *args)
+{
+	struct native_slirp *slirp = (struct native_slirp *)self;
+	struct native_process *process;
+	int error;
+
+	if (!PyArg_ParseTuple(args, "O!i:start",
+			      native_module_of(self)->process_type, &process,
+			      &slirp->tap))
+		return NULL;
+	if (slirp->process) {
+		PyErr_SetString(PyExc_RuntimeError, "it has been started");
+		return NULL;
+	}
+	if (!native_check_process(process))
+		return NULL;
+	slirp->process =
+		(struct native_process *)Py_NewRef((PyObject *)process);
+	error = slirp_begin(slirp);
+	if (!native_check_code(NULL, -error))
+		return NULL;
+	Py_RETURN_NONE;
+}
+
+static PyObject *native_slirp_statistics(PyObject *self, PyObject *unused)
+{
+	struct native_slirp *slirp = (struct native_slirp *)self;
+
+	(void)unused;
+	return Py_BuildValue("KKKi",
+			     __atomic_load_n(&slirp->frames, __ATOMIC_RELAXED),
+			     __atomic_load_n(&slirp->bytes, __ATOMIC_RELAXED),
+			     __atomic_load_n(&slirp->dropped, __ATOMIC_RELAXED),
+			     0);
 }
 
 static void slirp_rouse(struct native_slirp *slirp)
@@ -410,8 +458,6 @@ static PyObject *native_slirp_stop(PyObject *self, PyObject *unused)
 		slirp->running = false;
 		__atomic_store_n(&slirp->stopping, true, __ATOMIC_RELEASE);
 		thread = PyEval_SaveThread();
-		/* It may be in a send() that nobody takes. */
-		shutdown(slirp->fd, SHUT_RDWR);
 		slirp_rouse(slirp);
 		pthread_join(slirp->thread, NULL);
 		PyEval_RestoreThread(thread);
@@ -469,6 +515,7 @@ static void native_slirp_free(PyObject *self)
 		close(slirp->fd);
 	if (slirp->room && slirp->event >= 0)
 		close(slirp->event);
+	Py_CLEAR(slirp->process);
 	/* The library stays: unloading code is trouble, and a second one wants it. */
 	free(slirp->fds);
 	free(slirp->frame);
@@ -478,12 +525,17 @@ static void native_slirp_free(PyObject *self)
 static int native_slirp_visit(PyObject *self, visitproc visit, void *arg)
 {
 	Py_VISIT(Py_TYPE(self));
+	Py_VISIT(((struct native_slirp *)self)->process);
 	return 0;
 }
 
 static PyMethodDef native_slirp_methods[] = {
 	{ "forward", native_slirp_forward, METH_VARARGS,
 	  "forward(udp, host_address, host_port, guest_address, guest_port, /)\n--\n\nLet a port of this machine lead to one of the network." },
+	{ "start", native_slirp_start, METH_VARARGS,
+	  "start(process, tap, /)\n--\n\nBegin, with a TAP device of a process." },
+	{ "statistics", native_slirp_statistics, METH_NOARGS,
+	  "statistics()\n--\n\nOf frames to the network, as of Pump." },
 	{ "stop", native_slirp_stop, METH_NOARGS,
 	  "stop()\n--\n\nEnd it and wait for its end. Twice does nothing." },
 	{ 0 },

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 
-from liblinux._typing import TYPE_CHECKING, Value
+from liblinux._typing import TYPE_CHECKING, Protocol, Value
 from liblinux.network._topology import Interface
 
 if TYPE_CHECKING:
+    from liblinux._process import Process
     from liblinux.network._host import Host
     from liblinux.network._outside import Outside
     from liblinux.network._routing import Route
@@ -44,6 +45,16 @@ class Traffic(Value):
     frames_in: int = 0
     bytes_in: int = 0
     dropped_in: int = 0
+
+
+class Carrier(Protocol):
+    """What carries frames in one direction."""
+
+    def statistics(self) -> tuple[int, int, int, int]:
+        """Frames, bytes, frames that were refused, the errno that it ended by or 0."""
+
+    def stop(self) -> None:
+        """End."""
 
 
 class Device:
@@ -85,6 +96,10 @@ class Device:
     def open(self, interface: Interface) -> End:
         """Begin; `interface` is the host's. What it returns is used until :meth:`close`."""
         raise NotImplementedError
+
+    def begin(self, process: Process, tap: int) -> Carrier | None:
+        """Deliver frames to the TAP device `tap` of a process oneself; None lets a pump do so."""
+        return None
 
     def close(self) -> None:
         """End; nobody uses the descriptor any more."""

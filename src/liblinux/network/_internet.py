@@ -10,6 +10,7 @@ from liblinux._typing import TYPE_CHECKING, Any
 from liblinux.network._device import PACKETS, Device, End
 
 if TYPE_CHECKING:
+    from liblinux._process import Process
     from liblinux.network._host import Host
     from liblinux.network._routing import Route
     from liblinux.network._topology import Interface
@@ -56,6 +57,12 @@ class Internet(Device):
                 raise
         self._socket = here
         return End(here.fileno(), PACKETS)
+
+    def begin(self, process: Process, tap: int) -> _native.Slirp:
+        """Begin to deliver frames; see :class:`Device`."""
+        assert self._slirp is not None, "open() makes it"
+        self._slirp.start(process._process, tap)
+        return self._slirp
 
     def _addresses(self, interface: Interface) -> tuple[bytes, bytes, bytes, bytes, bytes, int, bytes, bytes]:
         if interface.ipv4 is None:

@@ -185,7 +185,10 @@ class Network:
         link = Link(self, hosts, (first, second), lines, mtu, queue)
         self.links.append(link)
         if isinstance(b, Device):
-            self._outsides.append(hosts[1])  # type: ignore[arg-type]  # _lead_outside() made it
+            outside = b._outside
+            assert outside is not None, "_lead_outside() set it"
+            outside.link = link
+            self._outsides.append(outside)
         self._assigned = self._is_up = False
         return link
 
@@ -195,7 +198,7 @@ class Network:
         self._check_open()
         if self._options["clock"] == "virtual":
             raise ValueError(
-                f"{device!r} lives in real time, and a virtual clock jumps ahead of it; make the network with clock='real'"
+                f"{device!r} lives in real time, which a virtual clock jumps ahead of; take Network(clock='real')"
             )
         if device._outside is not None:
             raise ValueError(f"{device!r} has a link already; make another one")
@@ -279,19 +282,11 @@ class Network:
             self._set_routes(host)
         for link in links:
             link._made = True
-            self._connect(link)
+        for outside in self._outsides:
+            outside.connect()
         self._is_up = True
-
-    def _connect(self, link: Link) -> None:
-        """Let a link lead to its device, if it does."""
-        if link.b in self._outsides:
-            outside = self._outsides[self._outsides.index(link.b)]  # type: ignore[arg-type]  # it is there
-            outside.connect(link.ends[1], link._mtu)
-            routes = outside.device.routes(link.ends[0])
-            self._send(link.a, [rtnetlink.pack_route(*route) for route in routes])
-            # It is up as far as a device needs it.
-            self._is_up = True
-            outside.device.greet(link.a)
+        for outside in self._outsides:
+            outside.greet()
 
     def _boot(self, kernel: Kernel, host: Host) -> None:
         # The files of all hosts are in one table, so that one epoll can wait for them all.
@@ -320,7 +315,8 @@ class Network:
                 self._send(link.b, [rtnetlink.change_cable(link.ends[1].index, link._lines[1])])
 
     def _set_routes(self, host: Host) -> None:
-        routes = self._routes.get(host._node)
+        routes = [*self._routes.get(host._node, ())]
+        routes += [route for outside in self._outsides for route in outside.routes(host)]
         if routes:
             self._send(host, [rtnetlink.pack_route(*route) for route in routes])
 

@@ -23,8 +23,10 @@ from liblinux.network._topology import Node
 
 if TYPE_CHECKING:
     from liblinux._process import Process
-    from liblinux.network._device import Device, End
+    from liblinux.network._device import Carrier, Device, End
+    from liblinux.network._link import Link
     from liblinux.network._network import Network
+    from liblinux.network._routing import Route
     from liblinux.network._topology import Interface
 
 __all__ = ["Outside"]
@@ -46,8 +48,9 @@ class Outside(Host):
         # A node without addresses, whom no route leads through.
         super().__init__(network, Node(device.name, number, switches=True))
         self.device = device
-        self._pumps: tuple[_native.Pump, ...] = ()
+        self._pumps: tuple[Carrier, ...] = ()
         self._opened = False
+        self.link: Link
         device._outside = self
 
     def _prepare(self) -> None:
@@ -63,17 +66,28 @@ class Outside(Host):
     def _up_messages(self, end: Interface) -> list[bytes]:
         return [rtnetlink.put_up(end.index)]
 
-    def connect(self, interface: Interface, mtu: int) -> None:
-        """Begin to carry frames between the cable, whose end here is `interface`, and the device."""
+    def connect(self) -> None:
+        """Begin to carry frames between the cable and the device; what does already goes on."""
+        if self._pumps:
+            return
+        interface = self.link.ends[1]
         self._opened = True
         end = self.device.open(interface.peer)
         tap = self._make_tap(end)
         index = self._inside.socket.if_nametoindex(_TAP)
-        messages = [rtnetlink.set_mtu(index, mtu), rtnetlink.put_up(index)]
+        messages = [rtnetlink.set_mtu(index, self.link._mtu), rtnetlink.put_up(index)]
         for here, there in ((index, interface.index), (interface.index, index)):
             messages += rtnetlink.redirect(here, there)
         self.network._send(self, messages)
         self._start(tap, end, interface)
+
+    def routes(self, host: Host) -> list[Route]:
+        """The routes of a host that lead here."""
+        return self.device.routes(self.link.ends[0]) if host is self.link.a else []
+
+    def greet(self) -> None:
+        """The network is up."""
+        self.device.greet(self.link.a)
 
     @property
     def _inside(self) -> Process:
@@ -99,7 +113,8 @@ class Outside(Host):
         inner = (process._process, tap, stop, 0)
         outer = (None, end.fd, -1, end.kind)
         last = (process._process, control, _SIOCSIFFLAGS, down)
-        self._pumps = (_native.Pump(inner, outer, last), _native.Pump(outer, inner, last))
+        out = _native.Pump(inner, outer, last)
+        self._pumps = (out, self.device.begin(process, tap) or _native.Pump(outer, inner, last))
         self.network.kernel._pumps.extend(self._pumps)
 
     def traffic(self) -> Traffic:
@@ -110,7 +125,7 @@ class Outside(Host):
     def error(self) -> int:
         """The errno that a pump ended by, or 0."""
         for pump in self._pumps:
-            if (number := pump.statistics()[3]):
+            if number := pump.statistics()[3]:
                 return number
         return 0
 
