@@ -181,6 +181,21 @@ void host_kernel_statistics(struct host_kernel *kernel,
 u64 host_kernel_captured(struct host_kernel *kernel, void **blocks, u64 *lost);
 
 /*
+ * Kernels with one virtual clock; see group.c. The second joins the first, and
+ * those that are with it already. One thread uses all of them, the one that made
+ * the group: calls of others end with -EDEADLK. -EINVAL: a clock is real, or it
+ * has joined already; -ENOSPC: too many. No snapshots of members.
+ */
+int host_group_join(struct host_kernel *first, struct host_kernel *other);
+/*
+ * Write all that can be read from a descriptor of one to a descriptor of
+ * another, frame by frame; with `news` the first is an epoll, whose events are
+ * to be edges, and an eventfd is told.
+ */
+int host_group_wire(struct host_process *from, int from_fd, bool news,
+		    struct host_process *to, int to_fd);
+
+/*
  * Pumps: threads that carry frames from one descriptor to another; see pump.c.
  * An end with a process is a descriptor of that process, without blocking, and
  * `stop_fd` an eventfd of it; an end without is the host's. Both stay open

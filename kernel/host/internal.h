@@ -127,6 +127,7 @@ struct host_kernel {
 	bool aborting; /* see abort.c */
 	u32 sleeping; /* 1: the runner sleeps; a futex */
 	struct ll_cpu *cpu;
+	struct host_group *group; /* shares its virtual clock; or NULL */
 	void (*enter)(struct ll_cpu *cpu);
 	struct host_statistics statistics; /* `done` is not kept */
 

@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <time.h>
+#include "group.h"
 #include "runner.h"
 
 /* Is it time to ask, and does the embedding say so? No lock held. */
@@ -117,11 +118,21 @@ static bool host_is_stuck(struct host_kernel *kernel, struct host_wait *wait)
 	return stuck;
 }
 
-/* Move the virtual clock. False when that would not help. */
+/* Move the virtual clock, of which others may have their part. False when that would not help. */
 static bool host_move_clock(struct host_kernel *kernel)
 {
 	struct ll_cpu *cpu = kernel->cpu;
 
+	if (kernel->group) {
+		switch (host_group_idle(kernel)) {
+		case GROUP_ENTER:
+			return true;
+		case GROUP_STUCK:
+			return false;
+		case GROUP_MOVE:
+			break;
+		}
+	}
 	if (cpu->clock != LL_CLOCK_VIRTUAL || cpu->idle_until == LL_FOREVER)
 		return false;
 	if (cpu->virtual_now < cpu->idle_until)

@@ -7,8 +7,10 @@ segments, addresses    before a kernel is there             _topology.py
 shortest paths         as few routes as they need           _routing.py
 rtnetlink              messages in numbers                  _rtnetlink.py
 the device "cable"     kernel/arch/lib/drivers/cable.c
-what is outside        the end of a cable that leads out  _outside.py
-  Device               what it leads to                   _device.py
+what is beyond         cables that lead out of a kernel   _beyond.py
+  Crossing             into another kernel                _crossing.py
+  Outside              to a device of this machine        _outside.py
+  Device               what that is                       _device.py
   Tap, HostInterface, FrameSocket                         _devices.py
   Internet             without any rights                 _internet.py
   pumps                threads that carry frames          kernel/host/pump.c

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pyroute2 import IPRoute
 
+    from liblinux._kernel import Kernel
     from liblinux._os import Os
     from liblinux._process import Process
     from liblinux._sockets.module import SocketModule
@@ -41,10 +42,11 @@ class Host:
     them.
     """
 
-    def __init__(self, network: Network, node: Node) -> None:
+    def __init__(self, network: Network, node: Node, version: str | None = None) -> None:
         self.network = network
         self.name = node.name
         self._node = node
+        self._version = version  # of its kernel; None: the one of the network
         self._process: Process | None = None
         self._ip: Any = None
         self._netlinks: list[Any] = []
@@ -58,6 +60,11 @@ class Host:
         self.network.up()
         assert self._process is not None, "up() makes the processes of all hosts"
         return self._process
+
+    @property
+    def kernel(self) -> Kernel:
+        """The kernel that it is in."""
+        return self.network._kernel_of(self._version)
 
     @property
     def os(self) -> Os:

@@ -33,7 +33,7 @@ class _NestedLoop(EventLoop):
 
 def open_netlink(host: Host, kind: type[Any], family: int, **options: Any) -> Any:
     """An object of one of pyroute2's classes, `kind`, for a netlink family, in the namespace of `host`."""
-    kernel: Kernel = host.network.kernel
+    kernel: Kernel = host.kernel
     sock = host.socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, family)
     try:
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):

@@ -7,6 +7,7 @@ import os
 from ipaddress import IPv4Network, IPv6Network
 from typing import TypeVar
 
+from liblinux import _native
 from liblinux import _process as processes
 from liblinux._kernel import Kernel
 from liblinux._typing import TYPE_CHECKING, Any, Literal
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from liblinux.network._capture import Capture, Captures
+    from liblinux.network._beyond import Beyond
+    from liblinux.network._crossing import Crossing
     from liblinux.network._iperf import Throughput
     from liblinux.network._outside import Outside
     from liblinux.network._ping import Ping
@@ -37,7 +40,7 @@ _QUEUE_FRAMES = 100
 _MTU = 1500
 _SMALLEST_MTU, _LARGEST_MTU = 68, 65535
 # Numbers of nodes, of which MAC addresses are made, for what is no host.
-_OUTSIDE_NUMBERS = 0xF000
+_BEYOND_NUMBERS = 0xF000
 _NAME_BYTES = 64
 _INTERFACE_BYTES = 15
 _KERNEL_BYTES = 64 << 20
@@ -98,6 +101,8 @@ class Network:
         self._captures: Captures | None = None
         # Where links lead to devices: beside the hosts, but not among them.
         self._outsides: list[Outside] = []
+        self._crossings: list[Crossing] = []
+        self._other_kernels: dict[str, Kernel] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -118,17 +123,21 @@ class Network:
         """All hosts, routers and switches, by name."""
         return dict(self._hosts)
 
-    def host(self, name: str) -> Host:
-        """A new host; ValueError for a name that is taken or is no host name."""
-        return self._add(name)
+    def host(self, name: str, *, kernel: str | None = None) -> Host:
+        """A new host; ValueError for a name that is taken or is no host name.
 
-    def router(self, name: str) -> Host:
+        `kernel` puts it into a kernel of its own version ("6.1"), which it shares
+        with all hosts that say the same; "6.1:b" is another kernel of that version.
+        """
+        return self._add(name, kernel)
+
+    def router(self, name: str, *, kernel: str | None = None) -> Host:
         """A new host that forwards between its links, for IPv4 and IPv6."""
-        return self._add(name, forwards=True)
+        return self._add(name, kernel, forwards=True)
 
-    def switch(self, name: str) -> Host:
+    def switch(self, name: str, *, kernel: str | None = None) -> Host:
         """A new switch: a host with a bridge ("br0") over all its links, and no address."""
-        return self._add(name, switches=True)
+        return self._add(name, kernel, switches=True)
 
     def link(
         self,
@@ -161,7 +170,8 @@ class Network:
         of range or overlaps, TypeError for hosts of another network. What a
         device raises is raised when the network comes up.
         """
-        hosts = (self._find(a), self._lead_outside(b) if isinstance(b, Device) else self._find(b))
+        near = self._find(a)
+        hosts = (near, self._lead_outside(b, near) if isinstance(b, Device) else self._find(b))
         if hosts[0] is hosts[1]:
             raise ValueError(f"a link joins two hosts, and {hosts[0].name} is one; its loopback is there by itself")
         if mtu is None:
@@ -187,12 +197,14 @@ class Network:
         if isinstance(b, Device):
             outside = b._outside
             assert outside is not None, "_lead_outside() set it"
-            outside.link = link
+            outside.link, outside.near, outside.interface = link, first, second
             self._outsides.append(outside)
+        elif hosts[0]._version != hosts[1]._version:
+            self._cross(link)
         self._assigned = self._is_up = False
         return link
 
-    def _lead_outside(self, device: Device) -> Outside:
+    def _lead_outside(self, device: Device, near: Host) -> Outside:
         from liblinux.network._outside import Outside  # noqa: PLC0415 - for those who do
 
         self._check_open()
@@ -202,15 +214,26 @@ class Network:
             )
         if device._outside is not None:
             raise ValueError(f"{device!r} has a link already; make another one")
-        return Outside(self, device, _OUTSIDE_NUMBERS + len(self._outsides))
+        return Outside(self, device, self._next_beyond(), near._version)
 
-    def _add(self, name: str, **kind: bool) -> Host:
+    def _next_beyond(self) -> int:
+        """The next number for what is no host."""
+        return _BEYOND_NUMBERS + len(self._outsides) + 2 * len(self._crossings)
+
+    def _cross(self, link: Link) -> None:
+        from liblinux.network._crossing import Crossing  # noqa: PLC0415 - for those who do
+
+        crossing = Crossing(self, link, self._next_beyond())
+        link._beyond = crossing.sides
+        self._crossings.append(crossing)
+
+    def _add(self, name: str, version: str | None, **kind: bool) -> Host:
         self._check_open()
         if name in self._hosts:
             raise ValueError(f"there is a host {name!r} already")
         if not name or len(name.encode()) > _NAME_BYTES or not set(name.lower()) <= _NAME_LETTERS:
             raise ValueError(f"{name!r} is no host name: letters, digits, '-', '.' and '_' make one")
-        host = Host(self, Node(name, len(self._hosts) + 1, **kind))
+        host = Host(self, Node(name, len(self._hosts) + 1, **kind), version)
         self._hosts[name] = host
         self._assigned = self._is_up = False
         return host
@@ -252,43 +275,73 @@ class Network:
 
     @property
     def kernel(self) -> Kernel:
-        """The kernel that all hosts are in."""
+        """The kernel that all hosts are in that name none of their own."""
         self._check_open()
         if self._kernel is None:
-            memory = self._memory or _KERNEL_BYTES + _HOST_BYTES * len(self._hosts)
-            self._kernel = Kernel(memory, command_line=self._command_line, **self._options)
-            for name, value in _SETTINGS.items():
-                self._kernel.sysctl[name] = value
+            self._kernel = self._boot_kernel(**self._options)
         return self._kernel
+
+    @property
+    def kernels(self) -> list[Kernel]:
+        """All kernels that are there: that of the network, and those that hosts have named."""
+        return [*([self._kernel] if self._kernel else []), *self._other_kernels.values()]
+
+    def _boot_kernel(self, **options: Any) -> Kernel:
+        memory = self._memory or _KERNEL_BYTES + _HOST_BYTES * len(self._hosts)
+        kernel = Kernel(memory, command_line=self._command_line, **options)
+        for name, value in _SETTINGS.items():
+            kernel.sysctl[name] = value
+        return kernel
+
+    def _kernel_of(self, version: str | None) -> Kernel:
+        """The kernel that a host has named, or the network's."""
+        first = self.kernel
+        if version is None:
+            return first
+        kernel = self._other_kernels.get(version)
+        if kernel is None:
+            # Another seed for each, of which the first one's is the source.
+            seed = first.seed + version.encode()
+            kernel = self._boot_kernel(clock=first.clock, seed=seed, version=version.partition(":")[0])
+            if first.clock == "virtual":
+                _native.group_join(first._native, kernel._native)
+            self._other_kernels[version] = kernel
+        return kernel
 
     def up(self) -> None:
         """Bring everything up that has been declared; what is up already stays as it is."""
         if self._is_up:
             return
         self._assign()
-        kernel = self.kernel
-        fresh = [host for host in (*self._hosts.values(), *self._outsides) if host._process is None]
+        fresh = [host for host in (*self._hosts.values(), *self._beyond) if host._process is None]
         for host in fresh:
-            self._boot(kernel, host)
+            self._boot(host)
         links = [link for link in self.links if not link._made]
         self._lay(links)
         messages: dict[Host, list[bytes]] = {host: host._first_messages() for host in fresh}
         for link in links:
-            for host, end in zip((link.a, link.b), link.ends, strict=True):
-                messages.setdefault(host, []).extend(host._up_messages(end))
+            for cable in link._cables:
+                for host, end in zip(cable.hosts, cable.ends, strict=True):
+                    messages.setdefault(host, []).extend(host._up_messages(end))
         for host, batch in messages.items():
             self._send(host, batch)
         for host in self._hosts.values():
             self._set_routes(host)
         for link in links:
             link._made = True
-        for outside in self._outsides:
-            outside.connect()
+        for way in (*self._outsides, *self._crossings):
+            way.connect()
         self._is_up = True
         for outside in self._outsides:
             outside.greet()
 
-    def _boot(self, kernel: Kernel, host: Host) -> None:
+    @property
+    def _beyond(self) -> list[Beyond]:
+        """All that cables lead to out of their kernels."""
+        return [*self._outsides, *(side for crossing in self._crossings for side in crossing.sides)]
+
+    def _boot(self, host: Host) -> None:
+        kernel = host.kernel
         # The files of all hosts are in one table, so that one epoll can wait for them all.
         process = processes.start(kernel, namespaces=("net", "uts"), share_files=True)
         kernel._processes.add(process)
@@ -304,15 +357,17 @@ class Network:
     def _lay(self, links: Iterable[Link]) -> None:
         """Make the cables, those of one host in one go."""
         messages: dict[Host, list[bytes]] = {}
-        for link in links:
-            assert link.b._process is not None
-            message = rtnetlink.new_cable(link.ends, link.b._process.pid, link._lines[0], link._mtu, link._queue)
-            messages.setdefault(link.a, []).append(message)
+        cables = [(link, cable) for link in links for cable in link._cables]
+        for link, cable in cables:
+            near, far = cable.hosts
+            assert far._process is not None
+            message = rtnetlink.new_cable(cable.ends, far._process.pid, cable.lines[0], link._mtu, link._queue)
+            messages.setdefault(near, []).append(message)
         for host, batch in messages.items():
             self._send(host, batch)
-        for link in links:
-            if link._lines[0] != link._lines[1]:
-                self._send(link.b, [rtnetlink.change_cable(link.ends[1].index, link._lines[1])])
+        for _, cable in cables:
+            if cable.lines[0] != cable.lines[1]:
+                self._send(cable.hosts[1], [rtnetlink.change_cable(cable.ends[1].index, cable.lines[1])])
 
     def _set_routes(self, host: Host) -> None:
         routes = [*self._routes.get(host._node, ())]
@@ -435,9 +490,10 @@ class Network:
                     host._close_netlinks()
         finally:
             self._closed = True
-            kernel, self._kernel = self._kernel, None
-            if kernel is not None:
-                kernel.close()
+            kernels = self.kernels
+            self._kernel = None
+            self._other_kernels = {}
+            _close_all(kernels)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -461,6 +517,16 @@ def _check_interface(host: Host, name: str | None) -> None:
         raise ValueError(f"{name!r} is no name of an interface: it has up to {_INTERFACE_BYTES} letters, and no '/'")
     if name in (interface.name for interface in host._node.interfaces):
         raise ValueError(f"{host.name} has an interface {name!r} already")
+
+
+def _close_all(kernels: list[Kernel]) -> None:
+    """Close them, the last one first, and all of them."""
+    try:
+        if kernels:
+            kernels[-1].close()
+    finally:
+        if kernels:
+            _close_all(kernels[:-1])
 
 
 def _write(process: Any, path: str, data: bytes) -> None:
