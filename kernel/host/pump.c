@@ -35,15 +35,18 @@ static void host_pump_count(u64 *counter, u64 amount)
 /* One frame on. 0, or why there will never be another one. */
 static int host_pump_deliver(struct host_pump *pump, u32 bytes)
 {
-	int error = host_pump_write(pump, bytes);
+	int error;
 
+	/* Before it is there, or who has got it could find that nothing was sent. */
+	host_pump_count(&pump->frames, 1);
+	host_pump_count(&pump->bytes, bytes);
+	error = host_pump_write(pump, bytes);
+	if (!error)
+		return 0;
+	host_pump_count(&pump->frames, -1);
+	host_pump_count(&pump->bytes, -(u64)bytes);
 	if (error == -ESHUTDOWN)
 		return 0; /* told to stop, which the loop notices */
-	if (!error) {
-		host_pump_count(&pump->frames, 1);
-		host_pump_count(&pump->bytes, bytes);
-		return 0;
-	}
 	host_pump_count(&pump->dropped, 1);
 	return host_pump_is_over(error) ? error : 0;
 }

@@ -103,17 +103,16 @@ def test_the_two_directions_may_differ_and_change() -> None:
 
 
 def _captured(path: Path, seed: int) -> str:
-    with _network(seed=seed, rate="10Mbit", delay="3ms", jitter="1ms", loss=0.01) as net:
-        with net.capture(path):
-            a, b = net.hosts["a"], net.hosts["b"]
-            with b.socket.create_server(("", 80)) as server, a.socket.create_connection((b.address, 80)) as client:
-                accepted, _ = server.accept()
-                with accepted:
-                    for _ in range(20):
-                        client.sendall(bytes(3000))
-                        left = 3000
-                        while left:
-                            left -= len(accepted.recv(left))
+    with _network(seed=seed, rate="10Mbit", delay="3ms", jitter="1ms", loss=0.01) as net, net.capture(path):
+        a, b = net.hosts["a"], net.hosts["b"]
+        with b.socket.create_server(("", 80)) as server, a.socket.create_connection((b.address, 80)) as client:
+            accepted, _ = server.accept()
+            with accepted:
+                for _ in range(20):
+                    client.sendall(bytes(3000))
+                    left = 3000
+                    while left:
+                        left -= len(accepted.recv(left))
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

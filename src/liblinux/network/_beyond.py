@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Beyond"]
 
+_NAME_BYTES = 64
 _TAP = "tap0"
 # linux/if_tun.h
 _TUNSETIFF, _TUNSETOFFLOAD = 0x400454CA, 0x400454D0
@@ -40,6 +41,8 @@ class Beyond(Host):
     """
 
     def __init__(self, network: Network, name: str, number: int, version: str | None) -> None:
+        # Of a path the end says most; a name of a host has no room for all of it.
+        name = name.encode()[-_NAME_BYTES:].decode(errors="ignore")
         # A node without addresses, whom no route leads through.
         super().__init__(network, Node(name, number, switches=True), version)
         self.interface: Interface

@@ -24,9 +24,9 @@ class Crossing:
     def __init__(self, network: Network, link: Link, number: int) -> None:
         self.network = network
         self.link = link
-        self.sides = tuple(
-            Beyond(network, f"{host.name}:{end.name}", number + place, host._version)
-            for place, (host, end) in enumerate(zip((link.a, link.b), link.ends, strict=True))
+        self.sides = (
+            Beyond(network, f"{link.a.name}:{link.ends[0].name}", number, link.a._version),
+            Beyond(network, f"{link.b.name}:{link.ends[1].name}", number + 1, link.b._version),
         )
         for side, end in zip(self.sides, link.ends, strict=True):
             side.lead_to(end)
@@ -51,7 +51,8 @@ class Crossing:
 
     def _pump(self, taps: list[int]) -> None:
         ends = [(side._inside._process, tap, side.eventfd(), 0) for side, tap in zip(self.sides, taps, strict=True)]
-        pumps = [_native.Pump(*pair, (None, -1, 0, b"")) for pair in (ends, ends[::-1])]
+        last = (None, -1, 0, b"")
+        pumps = [_native.Pump(ends[0], ends[1], last), _native.Pump(ends[1], ends[0], last)]
         # Each is inside of both kernels, of which the first to be closed stops it.
         for side in self.sides:
             side.kernel._pumps.extend(pumps)

@@ -12,6 +12,8 @@ from liblinux._typing import TYPE_CHECKING, Protocol, Value
 from liblinux.network._topology import Interface
 
 if TYPE_CHECKING:
+    import asyncio
+
     from liblinux._process import Process
     from liblinux.network._host import Host
     from liblinux.network._outside import Outside
@@ -63,12 +65,14 @@ class Device:
     The interface of the host is an ordinary one, with the rate, delay and loss of
     its link, and captures show it. A device belongs to one link. Frames are carried
     by threads of their own, so they flow while no call is under way; which needs
-    clock="real". Not in a process that was forked.
+    clock="real", but for Functions and Replay. Not in a process that was forked.
 
     Attributes: `name`, in messages; `mtu` in bytes, when the link names none.
     """
 
     mtu = _MTU
+    #: Whether it has a meaning with a virtual clock.
+    virtual = False
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -100,6 +104,13 @@ class Device:
     def begin(self, process: Process, tap: int) -> Carrier | None:
         """Deliver frames to the TAP device `tap` of a process oneself; None lets a pump do so."""
         return None
+
+    def enter(self, process: Process, tap: int) -> None:
+        """Begin with a virtual clock: frames come and go on a TAP device of a process, without waiting."""
+        raise NotImplementedError
+
+    def serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        """With a virtual clock: an event loop runs from now on."""
 
     def close(self) -> None:
         """End; nobody uses the descriptor any more."""

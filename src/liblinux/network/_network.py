@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from liblinux.network._capture import Capture, Captures
     from liblinux.network._beyond import Beyond
+    from liblinux.network._capture import Capture, Captures
     from liblinux.network._crossing import Crossing
     from liblinux.network._iperf import Throughput
     from liblinux.network._outside import Outside
@@ -171,7 +171,7 @@ class Network:
         device raises is raised when the network comes up.
         """
         near = self._find(a)
-        hosts = (near, self._lead_outside(b, near) if isinstance(b, Device) else self._find(b))
+        hosts: tuple[Host, Host] = (near, self._lead_outside(b, near) if isinstance(b, Device) else self._find(b))
         if hosts[0] is hosts[1]:
             raise ValueError(f"a link joins two hosts, and {hosts[0].name} is one; its loopback is there by itself")
         if mtu is None:
@@ -208,7 +208,7 @@ class Network:
         from liblinux.network._outside import Outside  # noqa: PLC0415 - for those who do
 
         self._check_open()
-        if self._options["clock"] == "virtual":
+        if self._options["clock"] == "virtual" and not device.virtual:
             raise ValueError(
                 f"{device!r} lives in real time, which a virtual clock jumps ahead of; take Network(clock='real')"
             )
@@ -329,8 +329,10 @@ class Network:
             self._set_routes(host)
         for link in links:
             link._made = True
-        for way in (*self._outsides, *self._crossings):
-            way.connect()
+        for outside in self._outsides:
+            outside.connect()
+        for crossing in self._crossings:
+            crossing.connect()
         self._is_up = True
         for outside in self._outsides:
             outside.greet()
@@ -467,7 +469,16 @@ class Network:
         self.up()
         from liblinux.asyncio._run import run  # noqa: PLC0415 - imports asyncio
 
+        if self._outsides and self.kernel.clock == "virtual":
+            main = self._serve(main)
         return run(self.kernel, main, host._context() if host else None)
+
+    async def _serve(self, main: Coroutine[Any, Any, _T]) -> _T:
+        import asyncio  # noqa: PLC0415 - slow, and many networks do without
+
+        for outside in self._outsides:
+            outside.device.serve(asyncio.get_running_loop())
+        return await main
 
     # ---- the end -----------------------------------------------------------
 

@@ -40,6 +40,10 @@ class Outside(Beyond):
         if self._pumps:
             return
         self._opened = True
+        if self.network.kernel.clock == "virtual":
+            if self._tap < 0:
+                self.device.enter(self._inside, self.make_tap(self.link._mtu, header=False, wait=False))
+            return
         end = self.device.open(self.near)
         self._start(self.make_tap(self.link._mtu, header=end.header, wait=False), end)
 
