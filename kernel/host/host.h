@@ -206,12 +206,14 @@ enum host_pump_kind {
 	HOST_PUMP_DATAGRAMS, /* a read is a frame; an empty one is none */
 	HOST_PUMP_PACKETS, /* the same, but an empty one is the end */
 	HOST_PUMP_STREAM, /* frames have their length in front */
+	/* An epoll of a process with events that are edges: each is 8 bytes, a 1. */
+	HOST_PUMP_NEWS,
 };
 struct host_pump_end {
 	struct host_process *process;
 	int fd;
 	int stop_fd; /* of the end that is read from */
-	int kind; /* enum host_pump_kind, of the host's */
+	int kind; /* enum host_pump_kind */
 };
 /* An ioctl(2) that it makes when it ends by itself, as to put a device down. */
 struct host_pump_last {

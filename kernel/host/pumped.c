@@ -222,10 +222,29 @@ int host_pump_wait(struct host_pump *pump)
 	return host_pump_wait_outside(pump, pump->from.fd, POLLIN);
 }
 
+/* What is to be written to an eventfd when an epoll has something. */
+static int host_pump_read_news(struct host_pump *pump)
+{
+	char *data = host_pump_data(pump);
+	u64 one = 1, args[6] = { pump->from.fd, (u64)data, 1, 0 };
+	struct host_result result;
+
+	host_call(pump->from.process->kernel, pump->task_from, SYS_epoll_wait,
+		  args, HOST_CALL_UNINTERRUPTED, &result);
+	if (result.value <= 0)
+		return result.dead	? -EOWNERDEAD :
+		       !result.value ? -EAGAIN :
+					       result.value;
+	memcpy(data, &one, sizeof(one));
+	return sizeof(one);
+}
+
 int host_pump_read(struct host_pump *pump)
 {
 	ssize_t got;
 
+	if (pump->from.kind == HOST_PUMP_NEWS)
+		return host_pump_read_news(pump);
 	if (pump->from.process)
 		return host_pump_call(&pump->from, pump->task_from, SYS_read,
 				      pump->from.fd, (u64)host_pump_data(pump),

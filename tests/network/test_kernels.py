@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import socket
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -120,6 +122,45 @@ def test_the_same_seed_gives_the_same_capture(tmp_path: Path) -> None:
     first, again, other = (_captured(tmp_path / f"{number}.pcapng", seed) for number, seed in enumerate((1, 1, 2)))
     assert first == again
     assert first != other
+
+
+async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write((await reader.read(100)).upper())
+    await writer.drain()
+    writer.close()
+
+
+async def _ask(host: str) -> tuple[bytes, float]:
+    start = time.monotonic()
+    reader, writer = await asyncio.open_connection(host, 8080)
+    writer.write(b"hello")
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer, time.monotonic() - start
+
+
+@pytest.mark.parametrize("clock", ["virtual", "real"])
+def test_asyncio_runs_as_hosts_of_all_kernels(clock: str) -> None:
+    with _network(clock, delay="20ms") as net:
+        for client, server in (("a", "b"), ("b", "a")):
+
+            async def main(client: str = client, server: str = server) -> tuple[bytes, float]:
+                listening = await net.hosts[server].create_task(asyncio.start_server(_echo, "", 8080))
+                async with listening:
+                    return await net.hosts[client].create_task(_ask(server))
+
+            answer, seconds = net.run(main())
+            assert answer == b"HELLO"
+            if clock == "virtual":
+                # Neighbour discovery for the first, handshake, request.
+                assert seconds == pytest.approx(0.120 if client == "a" else 0.080, abs=2e-3)
+
+
+def test_iperf_between_kernels() -> None:
+    with _network(rate="10Mbit", delay="5ms") as net:
+        assert net.iperf("a", "b", seconds=3).bits_per_second == pytest.approx(10e6 * 1448 / 1514, rel=0.03)
+        assert net.iperf("b", "a", seconds=3).bits_per_second == pytest.approx(10e6 * 1448 / 1514, rel=0.03)
 
 
 def test_routes_lead_through_other_kernels() -> None:

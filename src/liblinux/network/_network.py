@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from liblinux.asyncio._kernels import Bell
+    from liblinux.asyncio._selector import KernelSelector
     from liblinux.network._beyond import Beyond
     from liblinux.network._capture import Capture, Captures
     from liblinux.network._crossing import Crossing
@@ -103,6 +105,7 @@ class Network:
         self._outsides: list[Outside] = []
         self._crossings: list[Crossing] = []
         self._other_kernels: dict[str, Kernel] = {}
+        self._bells: list[Bell] = []
 
     def __enter__(self) -> Self:
         return self
@@ -300,9 +303,12 @@ class Network:
             return first
         kernel = self._other_kernels.get(version)
         if kernel is None:
+            from liblinux.asyncio._kernels import shift_descriptors  # noqa: PLC0415 - imports asyncio
+
             # Another seed for each, of which the first one's is the source.
             seed = first.seed + version.encode()
             kernel = self._boot_kernel(clock=first.clock, seed=seed, version=version.partition(":")[0])
+            shift_descriptors(kernel, len(self._other_kernels) + 1)
             if first.clock == "virtual":
                 _native.group_join(first._native, kernel._native)
             self._other_kernels[version] = kernel
@@ -471,7 +477,19 @@ class Network:
 
         if self._outsides and self.kernel.clock == "virtual":
             main = self._serve(main)
-        return run(self.kernel, main, host._context() if host else None)
+        return run(self.kernel, main, host._context() if host else None, self.selector())
+
+    def selector(self) -> KernelSelector:
+        """A new selector, as of `selectors`, for descriptors of all hosts, by the network's clock."""
+        from liblinux.asyncio._kernels import Bell, KernelsSelector  # noqa: PLC0415 - imports asyncio
+        from liblinux.asyncio._selector import KernelSelector  # noqa: PLC0415 - as above
+
+        self.up()
+        if not self._other_kernels:
+            return KernelSelector(self.kernel)
+        first, *others = self.kernels
+        self._bells += [Bell(first, kernel) for kernel in others[len(self._bells) :]]
+        return KernelsSelector(first, self._bells)
 
     async def _serve(self, main: Coroutine[Any, Any, _T]) -> _T:
         import asyncio  # noqa: PLC0415 - slow, and many networks do without
