@@ -227,9 +227,6 @@ struct host_pump_statistics {
 	u64 dropped; /* frames that the receiving side refused */
 	int error; /* why it ended by itself, as -errno */
 };
-/* One frame of the calling thread's own, into a descriptor of a process: 0 or -errno. */
-int host_pump_put(struct host_process *process, int fd, const void *frame,
-		  u32 bytes);
 int host_pump_start(const struct host_pump_end *from,
 		    const struct host_pump_end *to,
 		    const struct host_pump_last *last, struct host_pump **pump);

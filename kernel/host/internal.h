@@ -269,15 +269,6 @@ int host_spawn_task(struct host_kernel *kernel, struct host_task *executor,
 		    struct host_result *result);
 struct host_task *host_find_task(struct host_process *process,
 				 struct host_result *result);
-/* The same without a search; NULL when the thread has not been here lately. */
-static inline struct host_task *host_known_task(struct host_process *process)
-{
-	int entry = process->id % TASK_CACHE_ENTRIES;
-
-	return host_self.cache[entry].process == process->id ?
-		       host_self.cache[entry].task :
-		       NULL;
-}
 struct host_task *host_make_task(struct host_process *process,
 				 struct host_result *result);
 int host_make_spare(struct host_process *process, struct host_result *result);

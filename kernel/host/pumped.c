@@ -43,9 +43,7 @@ static int host_pump_task(const struct host_pump_end *end,
 
 	if (!end->process)
 		return 0;
-	*task = host_known_task(end->process);
-	if (!*task)
-		*task = host_find_task(end->process, &result);
+	*task = host_find_task(end->process, &result);
 	if (*task)
 		return 0;
 	return result.value < 0 ? result.value : -ESRCH;
@@ -68,20 +66,6 @@ static s64 host_pump_call(const struct host_pump_end *end,
 	host_call(end->process->kernel, task, nr, args,
 		  HOST_CALL_UNINTERRUPTED, &result);
 	return result.dead ? -EOWNERDEAD : result.value;
-}
-
-int host_pump_put(struct host_process *process, int fd, const void *frame,
-		  u32 bytes)
-{
-	struct host_pump_end end = { .process = process };
-	struct host_task *task = NULL;
-	int error = host_pump_task(&end, &task);
-	s64 written;
-
-	if (error)
-		return error;
-	written = host_pump_call(&end, task, SYS_write, fd, (u64)frame, bytes);
-	return written < 0 ? written : 0;
 }
 
 static int host_pump_wait_inside(struct host_pump *pump)

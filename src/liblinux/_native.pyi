@@ -118,30 +118,6 @@ class Pump:
     def statistics(self) -> tuple[int, int, int, int]: ...
 
 @final
-class Slirp:
-    def __init__(
-        self,
-        fd: int,
-        mtu: int,
-        network: bytes,
-        mask: bytes,
-        host: bytes,
-        name_server: bytes,
-        network6: bytes,
-        prefix6: int,
-        host6: bytes,
-        name_server6: bytes,
-        loopback: bool,
-        /,
-    ) -> None: ...
-    def start(self, process: Process, tap: int, /) -> None: ...
-    def statistics(self) -> tuple[int, int, int, int]: ...
-    def forward(
-        self, udp: bool, host_address: bytes, host_port: int, guest_address: bytes, guest_port: int, /
-    ) -> None: ...
-    def stop(self) -> None: ...
-
-@final
 class Listing:
     def __len__(self) -> int: ...
     def __getitem__(self, index: int, /) -> tuple[bytes, _Stat]: ...

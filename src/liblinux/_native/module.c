@@ -197,8 +197,7 @@ static int native_execute(PyObject *module)
 	    !native_add_type(module, &native_snapshot_spec,
 			     &state->snapshot_type) ||
 	    !native_add_type(module, &native_socket_spec, &state->socket_type) ||
-	    !native_add_type(module, &native_pump_spec, &state->pump_type) ||
-	    !native_add_type(module, &native_slirp_spec, &state->slirp_type))
+	    !native_add_type(module, &native_pump_spec, &state->pump_type))
 		return -1;
 	return PyModule_AddIntConstant(module, "BOUNDARY_VERSION",
 				       LL_BOUNDARY_VERSION);
@@ -216,7 +215,6 @@ static int native_visit(PyObject *module, visitproc visit, void *arg)
 	Py_VISIT(state->snapshot_type);
 	Py_VISIT(state->socket_type);
 	Py_VISIT(state->pump_type);
-	Py_VISIT(state->slirp_type);
 	return 0;
 }
 
@@ -232,7 +230,6 @@ static int native_clear(PyObject *module)
 	Py_CLEAR(state->snapshot_type);
 	Py_CLEAR(state->socket_type);
 	Py_CLEAR(state->pump_type);
-	Py_CLEAR(state->slirp_type);
 	return 0;
 }
 

@@ -30,7 +30,6 @@
  * report.c   exceptions of a kernel that died  listing.c    what walk.c found
  * snapshot.c a kernel at an instant         socket.c     Socket: its quick calls
  * message.c  sendmsg and recvmsg           pump.c       Pump: frames in and out
- * slirp.c    Slirp: the way to the Internet
  */
 #ifndef LIBLINUX_NATIVE_H
 #define LIBLINUX_NATIVE_H
@@ -52,7 +51,6 @@ struct native_module {
 	PyTypeObject *snapshot_type;
 	PyTypeObject *socket_type;
 	PyTypeObject *pump_type;
-	PyTypeObject *slirp_type;
 };
 
 struct native_kernel {
@@ -95,7 +93,6 @@ extern PyType_Spec native_listing_spec;
 extern PyType_Spec native_snapshot_spec;
 extern PyType_Spec native_socket_spec;
 extern PyType_Spec native_pump_spec;
-extern PyType_Spec native_slirp_spec;
 
 /* The state of the module that `self`, of one of our types, belongs to. */
 struct native_module *native_module_of(PyObject *self);

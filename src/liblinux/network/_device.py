@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from liblinux._typing import TYPE_CHECKING, Protocol, Value
+from liblinux._typing import TYPE_CHECKING, Value
 from liblinux.network._topology import Interface
 
 if TYPE_CHECKING:
@@ -47,16 +47,6 @@ class Traffic(Value):
     frames_in: int = 0
     bytes_in: int = 0
     dropped_in: int = 0
-
-
-class Carrier(Protocol):
-    """What carries frames in one direction."""
-
-    def statistics(self) -> tuple[int, int, int, int]:
-        """Frames, bytes, frames that were refused, the errno that it ended by or 0."""
-
-    def stop(self) -> None:
-        """End."""
 
 
 class Device:
@@ -100,10 +90,6 @@ class Device:
     def open(self, interface: Interface) -> End:
         """Begin; `interface` is the host's. What it returns is used until :meth:`close`."""
         raise NotImplementedError
-
-    def begin(self, process: Process, tap: int) -> Carrier | None:
-        """Deliver frames to the TAP device `tap` of a process oneself; None lets a pump do so."""
-        return None
 
     def enter(self, process: Process, tap: int) -> None:
         """Begin with a virtual clock: frames come and go on a TAP device of a process, without waiting."""

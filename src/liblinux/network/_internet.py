@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
+import os
 import socket
+import subprocess
 
-from liblinux import _native
+from liblinux._library import find_slirp
 from liblinux._typing import TYPE_CHECKING, Any
 from liblinux.network._device import PACKETS, Device, End
 
 if TYPE_CHECKING:
-    from liblinux._process import Process
     from liblinux.network._host import Host
     from liblinux.network._routing import Route
     from liblinux.network._topology import Interface
@@ -20,6 +22,7 @@ __all__ = ["Internet"]
 # Large frames: what an ordinary network would have sent in forty is one.
 _MTU = 65520
 _BUFFER_BYTES = 4 << 20
+_TEXT_BYTES = 512
 
 
 class Internet(Device):
@@ -29,7 +32,8 @@ class Internet(Device):
     that server as `host.socket.nameservers`. Its TCP connections, UDP datagrams and
     pings become those of this process; `gateway` is this machine itself, whose
     loopback is reached there (unless `loopback=False`). Nobody comes in, but for
-    ports that :meth:`forward` opens.
+    ports that :meth:`forward` opens. libslirp is in a process of its own, which ends
+    with the network: should it die of what the host sends, that is an `error`.
 
     Attributes: `gateway` and `gateway6`, addresses of this machine as the host sees
     it; `name_server`. FileNotFoundError without libslirp.
@@ -40,45 +44,46 @@ class Internet(Device):
     def __init__(self, *, loopback: bool = True) -> None:
         super().__init__("internet")
         self._loopback = loopback
-        self._slirp: _native.Slirp | None = None
-        self._socket: socket.socket | None = None
-        self._mine: Any = None
+        self._program: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._frames: socket.socket | None = None
 
     def open(self, interface: Interface) -> End:
         """Begin; see :class:`Device`."""
-        here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with there:
-            for sock in (here, there):
+        arguments = self._addresses(interface)
+        self._frames, frames = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with frames, control:
+            for sock in (self._frames, frames):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
-            try:
-                self._slirp = _native.Slirp(there.fileno(), self.mtu, *self._addresses(interface), self._loopback)
-            except BaseException:
-                here.close()
-                raise
-        self._socket = here
-        return End(here.fileno(), PACKETS)
+            fds = (frames.fileno(), control.fileno())
+            numbers = [str(number) for number in (*fds, self.mtu, int(self._loopback))]
+            self._program = subprocess.Popen(
+                [find_slirp(), *numbers, *arguments], pass_fds=fds, stdin=subprocess.DEVNULL, env={}
+            )
+        answer = self._control.recv(_TEXT_BYTES).decode(errors="replace")
+        if answer != "ready":
+            self.close()
+            raise FileNotFoundError(
+                errno.ENOENT,
+                f"the way to the Internet is libslirp ({answer or 'its program ended'}); apt-get install libslirp0",
+            )
+        return End(self._frames.fileno(), PACKETS)
 
-    def begin(self, process: Process, tap: int) -> _native.Slirp:
-        """Begin to deliver frames; see :class:`Device`."""
-        assert self._slirp is not None, "open() makes it"
-        self._slirp.start(process._process, tap)
-        return self._slirp
-
-    def _addresses(self, interface: Interface) -> tuple[bytes, bytes, bytes, bytes, bytes, int, bytes, bytes]:
+    def _addresses(self, interface: Interface) -> list[str]:
+        """What the program is told of the network; and `gateway`, `name_server`."""
         if interface.ipv4 is None:
             raise ValueError(f"{interface.node.name} has no IPv4 address on its way to the Internet; give it one")
-        network = interface.ipv4.network
-        self._mine = interface.ipv4.ip
-        first, second = _others(interface.ipv4)
-        self.gateway, self.name_server = str(first), str(second)
+        self._mine = str(interface.ipv4.ip)
+        gateway, server = _others(interface.ipv4)
+        self.gateway, self.name_server = str(gateway), str(server)
         self.gateway6: str | None = None
-        four = (network.network_address.packed, network.netmask.packed, first.packed, second.packed)
-        if interface.ipv6 is None:
-            return (*four, b"", 0, b"", b"")
-        one, two = _others(interface.ipv6)
-        self.gateway6 = str(one)
-        network6 = interface.ipv6.network
-        return (*four, network6.network_address.packed, network6.prefixlen, one.packed, two.packed)
+        told = [f"{interface.ipv4.network},{gateway},{server}"]
+        if interface.ipv6 is not None:
+            gateway, server = _others(interface.ipv6)
+            self.gateway6 = str(gateway)
+            told.append(f"{interface.ipv6.network},{gateway},{server}")
+        return told
 
     def routes(self, interface: Interface) -> list[Route]:
         """Everything that is nowhere else is here."""
@@ -97,19 +102,26 @@ class Internet(Device):
 
         OSError when the port is in use, or needs rights.
         """
-        if self._slirp is None:
+        if self._control is None:
             raise ValueError("the network is not up yet: call Network.up() first")
-        packed = ipaddress.IPv4Address(address).packed
-        self._slirp.forward(udp, packed, port, self._mine.packed, port if to is None else to)
+        protocol, target = "udp" if udp else "tcp", port if to is None else to
+        packed = ipaddress.IPv4Address(address)
+        self._control.send(f"forward {protocol} {packed} {port} {self._mine} {target}".encode())
+        answer = self._control.recv(_TEXT_BYTES)
+        if not answer:
+            raise BrokenPipeError(errno.EPIPE, "the program that runs libslirp has ended")
+        if number := int(answer):
+            raise OSError(number, f"port {port} of {address} of this machine: {os.strerror(number)}")
 
     def close(self) -> None:
         """End; see :class:`Device`."""
-        if self._slirp is not None:
-            self._slirp.stop()
-            self._slirp = None
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        # The end of its socket is the end of the program.
+        for sock in (self._control, self._frames):
+            if sock is not None:
+                sock.close()
+        if self._program is not None:
+            self._program.wait()
+        self._program = self._control = self._frames = None
 
 
 def _others(interface: Any) -> tuple[Any, Any]:

@@ -70,7 +70,7 @@ class Network:
     :meth:`up`): then the kernel boots, addresses are assigned and routes set.
     More can be added afterwards.
 
-    Arguments: `clock`, `seed`, `version` and `memory` as of :class:`Kernel`
+    Arguments: `clock`, `seed`, `version`, `background` and `memory` as of :class:`Kernel`
     (`memory` None: what the number of hosts suggests); `subnets` that addresses
     are taken from, a /24 of it for each segment; `ipv6` what those of IPv6 are
     taken from, a /64 for each, or None for a network without.
@@ -86,8 +86,9 @@ class Network:
         subnets: str = _BASE_4,
         ipv6: str | None = _BASE_6,
         command_line: str = "",
+        background: bool = False,
     ) -> None:
-        self._options: dict[str, Any] = {"clock": clock, "seed": seed, "version": version}
+        self._options: dict[str, Any] = {"clock": clock, "seed": seed, "version": version, "background": background}
         self._memory = memory
         self._command_line = f"{_COMMAND_LINE} {'' if ipv6 else _WITHOUT_IPV6} {command_line}"
         self._subnets = Subnets(IPv4Network(subnets), IPv6Network(ipv6) if ipv6 else None)

@@ -12,7 +12,7 @@ from liblinux.network._beyond import Beyond
 from liblinux.network._device import Traffic
 
 if TYPE_CHECKING:
-    from liblinux.network._device import Carrier, Device, End
+    from liblinux.network._device import Device, End
     from liblinux.network._host import Host
     from liblinux.network._link import Link
     from liblinux.network._network import Network
@@ -31,7 +31,7 @@ class Outside(Beyond):
         super().__init__(network, device.name, number, version)
         self.device = device
         self.link: Link
-        self._pumps: tuple[Carrier, ...] = ()
+        self._pumps: tuple[_native.Pump, ...] = ()
         self._opened = False
         device._outside = self
 
@@ -64,8 +64,7 @@ class Outside(Beyond):
         inner = (process._process, tap, self.eventfd(), 0)
         outer = (None, end.fd, -1, end.kind)
         last = (process._process, control, _SIOCSIFFLAGS, down)
-        out = _native.Pump(inner, outer, last)
-        self._pumps = (out, self.device.begin(process, tap) or _native.Pump(outer, inner, last))
+        self._pumps = (_native.Pump(inner, outer, last), _native.Pump(outer, inner, last))
         self.kernel._pumps.extend(self._pumps)
 
     def traffic(self) -> Traffic:

@@ -7,8 +7,8 @@
  *
  * Source: libslirp.h of libslirp 4.7.0.
  */
-#ifndef LIBLINUX_NATIVE_SLIRP_H
-#define LIBLINUX_NATIVE_SLIRP_H
+#ifndef LIBLINUX_SLIRP_LIBRARY_H
+#define LIBLINUX_SLIRP_LIBRARY_H
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -63,7 +63,6 @@ struct slirp_library {
 	void *handle;
 	void *(*create)(const struct slirp_config *config,
 			const struct slirp_callbacks *callbacks, void *opaque);
-	void (*cleanup)(void *slirp);
 	void (*fill)(void *slirp, uint32_t *timeout,
 		     int (*add)(int fd, int events, void *opaque),
 		     void *opaque);
@@ -75,4 +74,4 @@ struct slirp_library {
 		       int guest_port);
 };
 
-#endif /* LIBLINUX_NATIVE_SLIRP_H */
+#endif /* LIBLINUX_SLIRP_LIBRARY_H */
