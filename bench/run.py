@@ -25,6 +25,7 @@ import calls
 import commands
 import copies
 import footprint
+import internet
 import isolation
 import reading
 import startup
@@ -48,6 +49,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "memory": footprint.measure,
     "isolation": isolation.measure,
     "copies": copies.measure,
+    "internet": internet.measure,
     "build": building.measure,
 }
 ROUNDS = 7

@@ -100,6 +100,26 @@ def test_the_internet_forwards_ports_and_answers_ping() -> None:
         assert internet.error is None
 
 
+def test_internet_for_every_host(web: int) -> None:
+    with Network(internet=True) as net:
+        a, b = net.host("a"), net.host("b")
+        net.link(a, b)
+        for host in (a, b):
+            gateway = host.ip.get_default_routes(family=socket.AF_INET)[0].get_attr("RTA_GATEWAY")
+            with host.socket.create_connection((gateway, web), timeout=5) as client:
+                client.sendall(b"GET /it HTTP/1.0\r\n\r\n")
+                assert b"200 OK" in client.recv(1000)
+        assert a.ping("b", timeout=5).received == 1
+
+
+def test_fragments_pass_at_the_mtu_of_the_link() -> None:
+    with Network() as net:
+        internet = Internet()
+        net.link(net.host("a"), internet, mtu=1500)
+        net.up()
+        assert net.ping("a", internet.gateway, size=4000, timeout=5).received == 1
+
+
 @contextlib.contextmanager
 def _joined(first: Device, second: Device, **options: object) -> Iterator[tuple[Network, Network]]:
     """Two networks of a host each, in one subnet, joined outside."""

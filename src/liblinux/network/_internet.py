@@ -50,6 +50,7 @@ class Internet(Device):
 
     def open(self, interface: Interface) -> End:
         """Begin; see :class:`Device`."""
+        assert self._outside is not None, "a link leads here"
         arguments = self._addresses(interface)
         self._frames, frames = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -57,7 +58,7 @@ class Internet(Device):
             for sock in (self._frames, frames):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
             fds = (frames.fileno(), control.fileno())
-            numbers = [str(number) for number in (*fds, self.mtu, int(self._loopback))]
+            numbers = [str(number) for number in (*fds, self._outside.link._mtu, int(self._loopback))]
             self._program = subprocess.Popen(
                 [find_slirp(), *numbers, *arguments], pass_fds=fds, stdin=subprocess.DEVNULL, env={}
             )

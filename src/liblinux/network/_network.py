@@ -73,7 +73,8 @@ class Network:
     Arguments: `clock`, `seed`, `version`, `background` and `memory` as of :class:`Kernel`
     (`memory` None: what the number of hosts suggests); `subnets` that addresses
     are taken from, a /24 of it for each segment; `ipv6` what those of IPv6 are
-    taken from, a /64 for each, or None for a network without.
+    taken from, a /64 for each, or None for a network without; `internet=True` gives
+    every host (but no router and no switch) a link of its own to :class:`Internet`.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Network:
         ipv6: str | None = _BASE_6,
         command_line: str = "",
         background: bool = False,
+        internet: bool = False,
     ) -> None:
         self._options: dict[str, Any] = {"clock": clock, "seed": seed, "version": version, "background": background}
         self._memory = memory
@@ -107,6 +109,7 @@ class Network:
         self._crossings: list[Crossing] = []
         self._other_kernels: dict[str, Kernel] = {}
         self._bells: list[Bell] = []
+        self._internet = internet
 
     def __enter__(self) -> Self:
         return self
@@ -133,7 +136,12 @@ class Network:
         `kernel` puts it into a kernel of its own version ("6.1"), which it shares
         with all hosts that say the same; "6.1:b" is another kernel of that version.
         """
-        return self._add(name, kernel)
+        host = self._add(name, kernel)
+        if self._internet:
+            from liblinux.network._internet import Internet  # noqa: PLC0415 - for those who do
+
+            self.link(host, Internet())
+        return host
 
     def router(self, name: str, *, kernel: str | None = None) -> Host:
         """A new host that forwards between its links, for IPv4 and IPv6."""
