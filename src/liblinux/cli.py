@@ -28,6 +28,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "completion": ("Print a script that completes this command in a shell.", "liblinux.cli:completion_command"),
     "imagefuzz": ("Damage an image in many ways and mount it.", "liblinux.imagefuzz._command:imagefuzz_command"),
+    "mount": ("Mount an image on a directory of the host, through FUSE.", "liblinux.commands.mount:mount_command"),
+    "umount": ("Unmount what `mount` has mounted.", "liblinux.commands.mount:umount_command"),
 }
 
 
