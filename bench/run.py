@@ -26,6 +26,7 @@ import copies
 import footprint
 import isolation
 import reading
+import serving
 import startup
 import switching
 import walking
@@ -42,6 +43,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "switch": switching.measure,
     "read": reading.measure,
     "walk": walking.measure,
+    "serve": serving.measure,
     "write": writing.measure,
     "memory": footprint.measure,
     "isolation": isolation.measure,

@@ -73,6 +73,7 @@ TEST_PROGRAMS = {
 # Programs that liblinux is measured against; the Python ones are the extra `bench`.
 BENCH_PROGRAMS = {
     "debugfs": "e2fsprogs",
+    "fio": "fio",
     "fuse2fs": "fuse2fs",
     "fusermount": "fuse",
     "mke2fs": "e2fsprogs",
