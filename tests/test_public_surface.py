@@ -23,6 +23,7 @@ def test_module() -> None:
         "Deadlock",
         "Disk",
         "Faults",
+        "FormatError",
         "Frame",
         "HostFaults",
         "ImageFileSystem",
@@ -40,6 +41,7 @@ def test_module() -> None:
         "Process",
         "Record",
         "Snapshot",
+        "VolumeError",
         "Waiter",
         "images",
         "open_image",
@@ -94,7 +96,8 @@ def test_disk() -> None:
         "resize",
         "size",
     }
-    assert public(liblinux.Partition) == {"label", "mountable", "number", "path", "size", "start", "type"}
+    plain = {"label", "mountable", "number", "path", "size", "start", "type"}
+    assert public(liblinux.Partition) == plain | {"fs_label", "fs_uuid", "part_label", "part_uuid"}
 
 
 def test_crash() -> None:

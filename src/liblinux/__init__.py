@@ -37,11 +37,13 @@ if TYPE_CHECKING:
     from liblinux._dmesg import Record as Record
     from liblinux._errors import BuildError as BuildError
     from liblinux._errors import Deadlock as Deadlock
+    from liblinux._errors import FormatError as FormatError
     from liblinux._errors import KernelClosed as KernelClosed
     from liblinux._errors import KernelDied as KernelDied
     from liblinux._errors import KernelPanic as KernelPanic
     from liblinux._errors import LiblinuxError as LiblinuxError
     from liblinux._errors import MountError as MountError
+    from liblinux._errors import VolumeError as VolumeError
     from liblinux._errors import Waiter as Waiter
     from liblinux._faults import Faults as Faults
     from liblinux._faults import Injection as Injection
@@ -62,6 +64,7 @@ __all__ = [
     "Deadlock",
     "Disk",
     "Faults",
+    "FormatError",
     "Frame",
     "HostFaults",
     "ImageFileSystem",
@@ -79,6 +82,7 @@ __all__ = [
     "Process",
     "Record",
     "Snapshot",
+    "VolumeError",
     "Waiter",
     "images",
     "open_image",
@@ -93,6 +97,7 @@ _HOMES = {
     "Deadlock": "_errors",
     "Disk": "_disk",
     "Faults": "_faults",
+    "FormatError": "_errors",
     "Frame": "_symbols",
     "HostFaults": "_inject",
     "ImageFileSystem": "_image",
@@ -110,6 +115,7 @@ _HOMES = {
     "Process": "_process",
     "Record": "_dmesg",
     "Snapshot": "_snapshot",
+    "VolumeError": "_errors",
     "Waiter": "_errors",
     "images": "_library",
     "open_image": "_image",

@@ -250,7 +250,7 @@ class Kernel(Actor):
         self,
         source: Disk | str | None,
         target: str,
-        partition: int | None = None,
+        partition: int | str | None = None,
         type: str | None = None,
         options: str = "",
         readonly: bool | None = None,
@@ -260,8 +260,10 @@ class Kernel(Actor):
         `source` is a disk, a device of the kernel ("/dev/lda1"), a directory for
         options="bind", or None for a virtual file system (type="tmpfs"). The
         directory `target` is created. `partition` counts from 1, 0 is the whole
-        disk; by default it is the only one that can be mounted, or the whole disk
-        when there is no partition table. Without `type` the one is taken that the
+        disk; or it is a label or UUID of the partition or of its file system, also
+        as "LABEL=root", "UUID=", "PARTLABEL=" or "PARTUUID="; by default it is the
+        only one that can be mounted, or the whole disk when there is no partition
+        table. Without `type` the one is taken that the
         content looks like; when that cannot be told, all that the kernel has are tried. `options` are those of
         mount(8). A read-only disk is mounted read-only.
 

@@ -69,9 +69,12 @@ class _LazyGroup(click.Group):
 def describe(error: OSError | LiblinuxError) -> str:
     """What a user is told of an error: what it is about first, as programs of Unix do."""
     if not isinstance(error, OSError) or isinstance(error, LiblinuxError) or error.filename is None:
-        return str(error)
-    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name is not None]
-    return f"{' -> '.join(names)}: {error.strerror}"
+        text = str(error)
+    else:
+        names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name is not None]
+        text = f"{' -> '.join(names)}: {error.strerror}"
+    # What a container or a server had to say; the kernel knows only that it is an I/O error.
+    return f"{text}\n  because of {describe(error.__cause__)}" if isinstance(error.__cause__, OSError) else text
 
 
 def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
