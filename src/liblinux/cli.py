@@ -16,7 +16,9 @@ from click.shell_completion import get_completion_class
 
 from liblinux._errors import LiblinuxError
 
-__all__ = ["COMMANDS", "describe", "main"]
+__all__ = ["COMMANDS", "EXIT_INTERRUPTED", "describe", "main"]
+
+EXIT_INTERRUPTED = 130  # as shells have it for Ctrl-C
 
 # Name of the command: its one-line help, and where it is.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -30,6 +32,20 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "imagefuzz": ("Damage an image in many ways and mount it.", "liblinux.imagefuzz._command:imagefuzz_command"),
     "mount": ("Mount an image on a directory of the host, through FUSE.", "liblinux.commands.mount:mount_command"),
     "umount": ("Unmount what `mount` has mounted.", "liblinux.commands.mount:umount_command"),
+    "du": ("Sum up the room that trees of an image take.", "liblinux.commands.du:du_command"),
+    "find": ("Find files of an image by names and metadata.", "liblinux.commands.find:find_command"),
+    "hexdump": ("Show bytes of a file, or where in the image they lie.", "liblinux.commands.hexdump:hexdump_command"),
+    "ls": ("List directories of an image.", "liblinux.commands.ls:ls_command"),
+    "stat": ("Show all metadata of files of an image.", "liblinux.commands.stat:stat_command"),
+    "tree": ("Draw a tree of an image.", "liblinux.commands.tree:tree_command"),
+    "chmod": ("Change modes of files of an image.", "liblinux.commands.chmod:chmod_command"),
+    "chown": ("Change owners of files of an image.", "liblinux.commands.chown:chown_command"),
+    "edit": ("Edit a file of an image.", "liblinux.commands.edit:edit_command"),
+    "ln": ("Make a link in an image.", "liblinux.commands.ln:ln_command"),
+    "mkdir": ("Make directories in an image.", "liblinux.commands.mkdir:mkdir_command"),
+    "mv": ("Rename and move inside of an image.", "liblinux.commands.mv:mv_command"),
+    "rm": ("Remove files and trees of an image.", "liblinux.commands.rm:rm_command"),
+    "touch": ("Set times of files of an image.", "liblinux.commands.touch:touch_command"),
 }
 
 
@@ -48,6 +64,10 @@ class _LazyGroup(click.Group):
             if isinstance(error, BrokenPipeError) and not error.filename:
                 raise  # whoever reads our output has had enough: click knows what to do
             raise _Failure(describe(error)) from error
+        except KeyboardInterrupt:
+            # What was open is closed by now, in order. click itself would end with 1.
+            click.echo("liblinux: interrupted", err=True)
+            raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
 
     def list_commands(self, context: click.Context) -> list[str]:
         return sorted(COMMANDS)

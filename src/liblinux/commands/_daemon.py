@@ -27,9 +27,9 @@ def into_background() -> Callable[[], None]:
         os.close(writing)
         _end_as(child, reading)
     os.close(reading)
-    os.setsid()
 
     def ready() -> None:
+        os.setsid()  # not before: until now a pass phrase may be asked for, and Ctrl-C is for both
         os.write(writing, b"\0")
         os.close(writing)
         nowhere = os.open(os.devnull, os.O_RDWR)
