@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "find": ("Find files of an image by names and metadata.", "liblinux.commands.find:find_command"),
     "hexdump": ("Show bytes of a file, or where in the image they lie.", "liblinux.commands.hexdump:hexdump_command"),
     "ls": ("List directories of an image.", "liblinux.commands.ls:ls_command"),
+    "shell": ("Run commands in an image, from a terminal or a script.", "liblinux.commands.shell:shell_command"),
     "stat": ("Show all metadata of files of an image.", "liblinux.commands.stat:stat_command"),
     "tree": ("Draw a tree of an image.", "liblinux.commands.tree:tree_command"),
     "chmod": ("Change modes of files of an image.", "liblinux.commands.chmod:chmod_command"),

@@ -7,6 +7,7 @@ import click
 from liblinux._image_format import FORMATS
 from liblinux._image_root import ImageRoot
 from liblinux._typing import TYPE_CHECKING, Value
+from liblinux.commands import _inside
 from liblinux.commands._asking import passphrase_from, unpacking
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class ImageOptions(Value):
 
     def open(self, image: str, *, writable: bool = False, overlay: bool | None = None) -> ImageRoot:
         """Open the image; raises what :class:`ImageRoot` raises."""
+        if _inside.current is not None and image == _inside.current.name:
+            return _inside.current.borrow(writable=writable)
         with unpacking(image) as progress:
             return ImageRoot(
                 image,
