@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import click
 from click.shell_completion import get_completion_class
@@ -30,6 +31,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "imagefuzz": ("Damage an image in many ways and mount it.", "liblinux.imagefuzz._command:imagefuzz_command"),
 }
 
+# As shells have it: 128 and the signal.
+_INTERRUPTED = 128 + signal.SIGINT
+_TERMINATED = 128 + signal.SIGTERM
+
 
 class _Failure(click.ClickException):
     """An operation that failed: one line, and exit code 1."""
@@ -46,6 +51,9 @@ class _LazyGroup(click.Group):
             if isinstance(error, BrokenPipeError) and not error.filename:
                 raise  # whoever reads our output has had enough: click knows what to do
             raise _Failure(describe(error)) from error
+        except KeyboardInterrupt:
+            click.echo("liblinux: interrupted", err=True)
+            raise SystemExit(_INTERRUPTED) from None
 
     def list_commands(self, context: click.Context) -> list[str]:
         return sorted(COMMANDS)
@@ -118,8 +126,14 @@ def completion_command(shell: str) -> None:
     click.echo(kind(cli, {}, "liblinux", "_LIBLINUX_COMPLETE").source())
 
 
+def _terminate(*_: object) -> NoReturn:
+    raise SystemExit(_TERMINATED)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the installed command."""
+    # An image that is written to must be unmounted, and what is half done taken away.
+    signal.signal(signal.SIGTERM, _terminate)
     cli(args=arguments, prog_name="liblinux")
 
 
