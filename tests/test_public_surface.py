@@ -20,6 +20,9 @@ def public(thing: object) -> set[str]:
 def test_module() -> None:
     assert set(liblinux.__all__) == {
         "BuildError",
+        "CopyFailed",
+        "CopyProblem",
+        "CopyReport",
         "Deadlock",
         "Disk",
         "Faults",
@@ -34,6 +37,7 @@ def test_module() -> None:
         "KernelDied",
         "KernelPanic",
         "LiblinuxError",
+        "Loss",
         "Mapping",
         "Mount",
         "MountError",
@@ -43,6 +47,7 @@ def test_module() -> None:
         "Snapshot",
         "VolumeError",
         "Waiter",
+        "copy_tree",
         "images",
         "open_image",
     }

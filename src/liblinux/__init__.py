@@ -58,9 +58,17 @@ if TYPE_CHECKING:
     from liblinux._process import Process as Process
     from liblinux._snapshot import Snapshot as Snapshot
     from liblinux._symbols import Frame as Frame
+    from liblinux.copying import CopyFailed as CopyFailed
+    from liblinux.copying import CopyProblem as CopyProblem
+    from liblinux.copying import CopyReport as CopyReport
+    from liblinux.copying import Loss as Loss
+    from liblinux.copying import copy_tree as copy_tree
 
 __all__ = [
     "BuildError",
+    "CopyFailed",
+    "CopyProblem",
+    "CopyReport",
     "Deadlock",
     "Disk",
     "Faults",
@@ -75,6 +83,7 @@ __all__ = [
     "KernelDied",
     "KernelPanic",
     "LiblinuxError",
+    "Loss",
     "Mapping",
     "Mount",
     "MountError",
@@ -84,6 +93,7 @@ __all__ = [
     "Snapshot",
     "VolumeError",
     "Waiter",
+    "copy_tree",
     "images",
     "open_image",
 ]
@@ -94,6 +104,9 @@ __version__ = "0.1.0"
 # kernel, runs before either exists, and the command line starts without them.
 _HOMES = {
     "BuildError": "_errors",
+    "CopyFailed": "copying",
+    "CopyProblem": "copying",
+    "CopyReport": "copying",
     "Deadlock": "_errors",
     "Disk": "_disk",
     "Faults": "_faults",
@@ -108,6 +121,7 @@ _HOMES = {
     "KernelDied": "_errors",
     "KernelPanic": "_errors",
     "LiblinuxError": "_errors",
+    "Loss": "copying",
     "Mapping": "_mmap",
     "Mount": "_mount",
     "MountError": "_errors",
@@ -117,6 +131,7 @@ _HOMES = {
     "Snapshot": "_snapshot",
     "VolumeError": "_errors",
     "Waiter": "_errors",
+    "copy_tree": "copying",
     "images": "_library",
     "open_image": "_image",
 }

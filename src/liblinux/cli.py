@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import click
 from click.shell_completion import get_completion_class
@@ -49,6 +50,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "touch": ("Set times of files of an image.", "liblinux.commands.touch:touch_command"),
 }
 
+# As shells have it: 128 and the signal.
+_INTERRUPTED = 128 + signal.SIGINT
+_TERMINATED = 128 + signal.SIGTERM
+
 
 class _Failure(click.ClickException):
     """An operation that failed: one line, and exit code 1."""
@@ -66,9 +71,8 @@ class _LazyGroup(click.Group):
                 raise  # whoever reads our output has had enough: click knows what to do
             raise _Failure(describe(error)) from error
         except KeyboardInterrupt:
-            # What was open is closed by now, in order. click itself would end with 1.
             click.echo("liblinux: interrupted", err=True)
-            raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
+            raise SystemExit(_INTERRUPTED) from None
 
     def list_commands(self, context: click.Context) -> list[str]:
         return sorted(COMMANDS)
@@ -144,8 +148,14 @@ def completion_command(shell: str) -> None:
     click.echo(kind(cli, {}, "liblinux", "_LIBLINUX_COMPLETE").source())
 
 
+def _terminate(*_: object) -> NoReturn:
+    raise SystemExit(_TERMINATED)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the installed command."""
+    # An image that is written to must be unmounted, and what is half done taken away.
+    signal.signal(signal.SIGTERM, _terminate)
     cli(args=arguments, prog_name="liblinux")
 
 
