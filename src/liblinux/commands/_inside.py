@@ -37,7 +37,9 @@ class Inside:
 
     def absolute(self, text: str) -> str:
         """A path from the root; what was quoted stays literal."""
-        path = text if text.startswith("/") else self.directory.rstrip("/") + "/" + text
+        if text in {"", "."}:
+            return self.directory
+        path = text if text.startswith("/") else self.directory.rstrip("/") + "/" + text.removeprefix("./")
         return LiteralPath(path) if isinstance(text, LiteralPath) else path
 
     def borrow(self, *, writable: bool) -> ImageRoot:

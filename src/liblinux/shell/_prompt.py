@@ -117,16 +117,14 @@ def _names(system: object, directory: str) -> list[str]:
 
 
 def _word_start(text: str) -> int:
-    """Where the last word begins: the longest end of the text that is one word, finished or not."""
-    at = 0
-    for position in range(len(text)):
+    """Where the last word begins: the last place where one more letter would be a new word."""
+    for position in range(len(text), 0, -1):
         try:
-            complete = [*split(text[:position])]
+            if len([*split(text[:position] + "x")]) > len([*split(text[:position])]):
+                return position
         except LineError:
-            continue
-        if text[position - 1 : position].isspace() or (complete and text[position - 1] in "|;&<>"):
-            at = position
-    return at
+            continue  # inside of quotes
+    return 0
 
 
 def _last_word(text: str) -> tuple[list[str], str]:

@@ -129,7 +129,7 @@ def parse(text: str) -> list[Pipeline]:
                 continue  # the command may be on the next line
             if words or stages:
                 pipelines.append(Pipeline((*stages, _stage(words, item)), condition))
-            elif condition or item in {"&&", "||"}:
+            elif item != "\n":
                 raise LineError(f"a command is missing before {item!r}")
             stages, words = [], []
             condition = item if item in {"&&", "||"} else ""
