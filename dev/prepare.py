@@ -75,6 +75,10 @@ TEST_PROGRAMS = {
     "cryptsetup": "cryptsetup-bin",
     "setfattr": "attr",
     "setfacl": "acl",
+    "fusermount3": "fuse3",
+    "resize2fs": "e2fsprogs",
+    "resize.f2fs": "f2fs-tools",
+    "setpriv": "util-linux",
 }
 
 
@@ -83,7 +87,7 @@ BENCH_PROGRAMS = {
     "debugfs": "e2fsprogs",
     "fio": "fio",
     "fuse2fs": "fuse2fs",
-    "fusermount": "fuse",
+    "fusermount": "fuse3",
     "mke2fs": "e2fsprogs",
     "mount": "mount",
 }

@@ -83,7 +83,7 @@ def _check(options: ImageOptions, image: str, *, repair: bool, show: bool) -> tu
     with Device(options, image) as device:
         checker = _checker_of(device.type, repair)
         _replay(device)
-        in_place = device.is_whole_file and (repair or not device.changes())
+        in_place = device.is_whole_file and (repair or (checker.honest and not device.changes()))
         if not repair and not in_place and device.kernel.dead is None:
             return _run_on_copy(device, checker, repair=False, show=show)
     if in_place:

@@ -29,13 +29,15 @@ class Verdict(Value):
 class Checker(Value):
     """A checker: its Debian package, the commands to check and to repair ("" cannot), and how to judge.
 
-    `judge` gets the exit code, what was printed, and whether it was to repair.
+    `judge` gets the exit code, what was printed, and whether it was to repair. One
+    that is not `honest` writes to what it shall only look at.
     """
 
     package: str
     check: tuple[str, ...]
     repair: tuple[str, ...]
     judge: Callable[[int, str, bool], Verdict]
+    honest: bool = True
 
 
 def find_program(name: str, package: str) -> str:
@@ -134,7 +136,7 @@ CHECKERS = {
     "msdos": _FAT,
     "exfat": Checker("exfatprogs", ("fsck.exfat", "-n"), ("fsck.exfat", "-y"), _by_bits),
     "ntfs3": Checker("ntfs-3g", ("ntfsfix", "-n"), ("ntfsfix",), _by_success),
-    "jfs": Checker("jfsutils", ("fsck.jfs", "-n", "-f"), ("fsck.jfs", "-f", "-p"), _by_bits),
+    "jfs": Checker("jfsutils", ("fsck.jfs", "-n", "-f"), ("fsck.jfs", "-f", "-p"), _by_bits, honest=False),
     "minix": Checker("util-linux", ("fsck.minix", "-f"), ("fsck.minix", "-f", "-a"), _by_bits),
     "erofs": Checker("erofs-utils", ("fsck.erofs",), (), _by_success),
     "cramfs": Checker("util-linux-extra", ("fsck.cramfs",), (), _by_success),

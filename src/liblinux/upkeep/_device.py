@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Device"]
 
 _CHUNK_BYTES = 1 << 20
+_ZEROS = bytes(_CHUNK_BYTES)
 _PLACE = "/mnt"
 
 
@@ -106,7 +107,7 @@ class Device:
     def _copy_to(self, target: int) -> None:
         os.ftruncate(target, self.size)
         for offset, data in self._chunks():
-            if data.count(0) != len(data):
+            if not _ZEROS.startswith(data):
                 os.pwrite(target, data, offset)
 
     def _copy_changes_from(self, source: int) -> None:

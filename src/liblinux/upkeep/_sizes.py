@@ -121,4 +121,5 @@ def explain(error: OSError, type: str, size: int) -> None:
     if error.errno == errno.ENOSPC:
         error.strerror = f"what is in the {type} does not fit into {size:,} bytes"
     elif error.errno == errno.EINVAL:
-        error.strerror = f"{type} cannot have {size:,} bytes"
+        least = " (the kernel makes none smaller than 256 MiB)" if type == "btrfs" else ""
+        error.strerror = f"{type} cannot have {size:,} bytes{least}"

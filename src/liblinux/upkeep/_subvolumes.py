@@ -178,4 +178,5 @@ def _search(image: ImageRoot, type: int) -> Iterator[tuple[int, int, bytes]]:
             if found == type:
                 yield object, found_offset, bytes(answer[position : position + length])
             position += length
-            at, offset = object, found_offset + 1
+            # On behind the last key, which is an object, a type and an offset, in this order.
+            at, offset = (object + 1, 0) if found > type else (object, found_offset + 1 if found == type else 0)
