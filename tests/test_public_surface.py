@@ -22,6 +22,7 @@ def test_module() -> None:
         "BuildError",
         "CopyFailed",
         "CopyProblem",
+        "CopyProgress",
         "CopyReport",
         "Deadlock",
         "Disk",

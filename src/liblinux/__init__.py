@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from liblinux._symbols import Frame as Frame
     from liblinux.copying import CopyFailed as CopyFailed
     from liblinux.copying import CopyProblem as CopyProblem
+    from liblinux.copying import CopyProgress as CopyProgress
     from liblinux.copying import CopyReport as CopyReport
     from liblinux.copying import Loss as Loss
     from liblinux.copying import copy_tree as copy_tree
@@ -66,6 +67,7 @@ __all__ = [
     "BuildError",
     "CopyFailed",
     "CopyProblem",
+    "CopyProgress",
     "CopyReport",
     "Deadlock",
     "Disk",
@@ -102,6 +104,7 @@ _HOMES = {
     "BuildError": "_errors",
     "CopyFailed": "copying",
     "CopyProblem": "copying",
+    "CopyProgress": "copying",
     "CopyReport": "copying",
     "Deadlock": "_errors",
     "Disk": "_disk",

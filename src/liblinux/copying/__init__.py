@@ -14,7 +14,7 @@ one code copies in all directions.
 
 from __future__ import annotations
 
-from liblinux.copying._copy import PRESERVE_ALL, copy_tree
+from liblinux.copying._copy import PRESERVE_ALL, CopyProgress, copy_tree
 from liblinux.copying._report import CopyFailed, CopyProblem, CopyReport, Loss
 
-__all__ = ["PRESERVE_ALL", "CopyFailed", "CopyProblem", "CopyReport", "Loss", "copy_tree"]
+__all__ = ["PRESERVE_ALL", "CopyFailed", "CopyProblem", "CopyProgress", "CopyReport", "Loss", "copy_tree"]

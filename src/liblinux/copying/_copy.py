@@ -19,12 +19,12 @@ from liblinux._os_base import decode
 from liblinux._typing import TYPE_CHECKING, Any, Literal
 from liblinux.copying._place import Place
 from liblinux.copying._report import CopyFailed, CopyReport, Problems
-from liblinux.copying._survey import Survey
+from liblinux.copying._survey import DEV, INO, Survey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Collection, Sequence
 
-__all__ = ["PRESERVE_ALL", "Copy", "copy_tree"]
+__all__ = ["PRESERVE_ALL", "Copy", "CopyProgress", "copy_tree"]
 
 # enum host_copy_keep
 _KEEP = {"owner": 1, "mode": 2, "times": 4, "xattrs": 8, "flags": 16}
@@ -35,9 +35,23 @@ _SPARSE = {"auto": 0, "always": 1, "never": 2}
 _EXISTING = {"replace": 0, "skip": 1, "refuse": 2}
 _NOTE_BYTES = 8
 _NO_TIME = 2**63 - 1
-# Between two looks at what the caller wants to know.
-_SLICE = 2000
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class CopyProgress:
+    """How far a copy is; of several copies, one after the other, of all of them.
+
+    `total` are the bytes of all files, without holes, as far as they are known.
+    """
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.counter = array("Q", [0])
+
+    @property
+    def done(self) -> int:
+        """Bytes that were read."""
+        return self.counter[0]
 
 
 def copy_tree(
@@ -54,7 +68,7 @@ def copy_tree(
     follow_mounts: bool = True,
     by_name: bool = False,
     newest_ns: int | None = None,
-    progress: Callable[[int, int], object] | None = None,
+    progress: CopyProgress | None = None,
 ) -> CopyReport:
     """Copy a file or a tree to `target`, which is its new name, with all that belongs to it.
 
@@ -75,8 +89,8 @@ def copy_tree(
     rename), skipped or refused. `sparse` "always" also makes holes of zeros. With
     follow_mounts=False mounts below the source are left out. by_name=True copies in the
     order of names, so that equal trees give equal images; later times than
-    `newest_ns`, whole seconds, become it. `progress` is called with the bytes read so
-    far and the bytes of all files.
+    `newest_ns`, whole seconds, become it. `progress` may be looked at by another thread
+    while the copy runs.
 
     Returns a :class:`CopyReport`. What the target cannot hold is in its `losses`; with
     strict=True the first loss ends the copy. Raises OSError when nothing could be
@@ -99,6 +113,7 @@ def copy_tree(
     with Place(source_os, source) as start:
         survey = Survey(start, follow_mounts=follow_mounts)
         with _target(target_os, target, survey) as end:
+            _check_apart(start, end, survey)
             copy = Copy(survey, start, end, options, strict=strict, progress=progress)
             indices: Sequence[int] = range(len(survey))
             return copy.run(survey.by_name(indices) if by_name else indices)
@@ -118,6 +133,20 @@ def _target(system: Any, path: Any, survey: Survey) -> Place:
     return place
 
 
+def _check_apart(source: Place, target: Place, survey: Survey) -> None:
+    """Refuse to copy a file onto itself, or a directory into itself."""
+    if source.native is not target.native:
+        return
+    inodes, devices = survey.column(INO), survey.column(DEV)
+    found = target.status()
+    if found is not None and (found.st_ino, found.st_dev) == (inodes[0], devices[0]):
+        raise OSError(errno.EINVAL, "the source and the target are the same", decode(target.path))
+    above = {(inodes[index], devices[index]) for index in survey.directories()}
+    status = target.system.stat(target.dir)
+    if (status.st_ino, status.st_dev) in above:
+        raise OSError(errno.EINVAL, "a directory cannot be copied into itself", decode(target.path))
+
+
 class Copy:
     """A copy of the entries of a survey, from one place to another."""
 
@@ -129,27 +158,26 @@ class Copy:
         options: tuple[int, int, int, int, bool, int],
         *,
         strict: bool,
-        progress: Callable[[int, int], object] | None,
+        progress: CopyProgress | None = None,
     ) -> None:
         """`options`: keep, mode mask, sparse, existing, exact sizes only, newest time in seconds."""
         self.survey = survey
         self.source = source
         self.target = target
         self.problems = Problems(survey, source.path)
-        self.counter = array("Q", [0])
+        self.progress = progress or CopyProgress()
         self._options = options
         self._strict = strict
-        self._progress = progress
         self._notes = bytearray(_NOTE_BYTES * len(survey))
+        self._before = self.progress.done
         self._temporary = b".liblinux-%s.partial" % os.urandom(6).hex().encode()
-        self._total = 0
 
     def run(self, indices: Sequence[int]) -> CopyReport:
         """Copy those entries, every directory before its content; returns what has come of it."""
-        self._total = self.survey.data_bytes(indices)
+        self.progress.total += self.survey.data_bytes(indices)
         name = self.target.name
         is_tree = stat_modes.S_ISDIR(self.survey.modes[0])
-        fresh = is_tree and self.target.mode() is None
+        fresh = is_tree and self.target.status() is None
         if fresh:
             self.target.name = self._temporary
         try:
@@ -172,10 +200,7 @@ class Copy:
             self.source.enter()
             self.target.enter()
             made, links = made[1:], links[1:]
-        for at in range(0, len(made), _SLICE):
-            self._call(_MAKE, made[at : at + _SLICE], links[at : at + _SLICE])
-            if self._progress:
-                self._progress(self.counter[0], self._total)
+        self._call(_MAKE, made, links)
         modes = self.survey.modes
         self._call(_FINISH, array("q", [at for at in reversed(indices) if stat_modes.S_ISDIR(modes[at])]))
 
@@ -195,7 +220,7 @@ class Copy:
             self._notes,
             indices,
             links if links is not None else b"",
-            self.counter,
+            self.progress.counter,
             (step, keep, mask, sparse, existing, exact, newest, self._temporary),
         )
         if step == _REMOVE:
@@ -228,7 +253,9 @@ class Copy:
                 raise
 
     def _report(self, entries: int) -> CopyReport:
-        return CopyReport(entries, self.counter[0], tuple(self.problems.losses()), self.problems.errors)
+        return CopyReport(
+            entries, self.progress.done - self._before, tuple(self.problems.losses()), self.problems.errors
+        )
 
     def _finished(self, entries: int) -> CopyReport:
         report = self._report(entries)

@@ -74,17 +74,18 @@ class Place:
         """Open the tree itself, which is a directory."""
         self.top = int(self.system.open(self.name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=self.dir))
 
-    def mode(self) -> int | None:
-        """The mode of what is there under the name, or None."""
+    def status(self) -> os.stat_result | None:
+        """The status of what is there under the name, or None."""
         try:
-            return int(self.system.stat(self.name, dir_fd=self.dir, follow_symlinks=False).st_mode)
+            found: os.stat_result = self.system.stat(self.name, dir_fd=self.dir, follow_symlinks=False)
         except FileNotFoundError:
             return None
+        return found
 
     def is_directory(self) -> bool:
         """Whether a directory is there under the name."""
-        mode = self.mode()
-        return mode is not None and stat_modes.S_ISDIR(mode)
+        status = self.status()
+        return status is not None and stat_modes.S_ISDIR(status.st_mode)
 
     def rename(self, name: bytes) -> None:
         """Give what is there another name."""
