@@ -235,7 +235,8 @@ static bool copy_file_between(struct host_copy *copy, size_t index,
 	/* Btrfs takes "no copy on write" of empty files only. */
 	if (copy_chattr(copy, index, from) & HOST_CHATTR_NOCOW)
 		end_set_flags(&copy->to.end, to, HOST_CHATTR_NOCOW);
-	if (!copy_data(copy, index, status.size, status.blocks, from, to))
+	if (!(copy->keep & HOST_COPY_EMPTY) &&
+	    !copy_data(copy, index, status.size, status.blocks, from, to))
 		return false;
 	copy_belongings(copy, index, name, from, to, to_name);
 	return copy_goes_on(copy);

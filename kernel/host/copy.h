@@ -35,6 +35,7 @@ enum host_copy_keep {
 	HOST_COPY_TIMES = 4,
 	HOST_COPY_XATTRS = 8, /* ACLs among them */
 	HOST_COPY_CHATTR = 16,
+	HOST_COPY_EMPTY = 32, /* and no content: only to see what is lost */
 };
 
 enum host_copy_sparse {

@@ -17,6 +17,7 @@ from liblinux import _native
 from liblinux._errors import LiblinuxError
 from liblinux._os_base import decode
 from liblinux._typing import TYPE_CHECKING, Any, Literal
+from liblinux.copying._foresee import name_collisions, sample
 from liblinux.copying._place import Place
 from liblinux.copying._report import CopyFailed, CopyReport, Problems
 from liblinux.copying._survey import DEV, INO, Survey
@@ -29,6 +30,7 @@ __all__ = ["PRESERVE_ALL", "Copy", "CopyProgress", "copy_tree"]
 # enum host_copy_keep
 _KEEP = {"owner": 1, "mode": 2, "times": 4, "xattrs": 8, "flags": 16}
 PRESERVE_ALL = frozenset(_KEEP)
+_EMPTY = 32
 # enum host_copy_pass, host_copy_sparse, host_copy_existing
 _MAKE, _FINISH, _FLAGS, _REMOVE = range(4)
 _SPARSE = {"auto": 0, "always": 1, "never": 2}
@@ -174,6 +176,11 @@ class Copy:
 
     def run(self, indices: Sequence[int]) -> CopyReport:
         """Copy those entries, every directory before its content; returns what has come of it."""
+        refused = dict(name_collisions(self.survey, self.target, indices))
+        self.problems.refuse(refused)
+        indices = [index for index in indices if index not in refused]
+        if self._strict:
+            self._foresee()
         self.progress.total += self.survey.data_bytes(indices)
         name = self.target.name
         is_tree = stat_modes.S_ISDIR(self.survey.modes[0])
@@ -189,6 +196,21 @@ class Copy:
             raise
         self._call(_FLAGS, self._flagged(indices))
         return self._finished(len(indices))
+
+    def _foresee(self) -> None:
+        """Copy one empty entry of each kind, and remove them again; CopyFailed when something is lost."""
+        keep = self._options[0] | _EMPTY
+        with Place(self.target.system, os.path.join(self.target.directory, self._temporary)) as place:
+            trial = Copy(self.survey, self.source, place, (keep, *self._options[1:]), strict=False)
+            indices = sample(self.survey, self.source)
+            try:
+                trial._make(indices, is_tree=stat_modes.S_ISDIR(self.survey.modes[0]))
+                trial._call(_FLAGS, trial._flagged(indices))
+            finally:
+                trial._remove(indices)
+                self.source.leave()
+            if lost := next(trial.problems.losses(), None):
+                raise CopyFailed(f"{lost}; nothing was copied (strict)", trial._report(0))
 
     def _make(self, indices: Sequence[int], *, is_tree: bool) -> None:
         made = array("q", indices)

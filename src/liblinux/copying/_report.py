@@ -11,7 +11,7 @@ from liblinux._errors import LiblinuxError
 from liblinux._typing import TYPE_CHECKING, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from liblinux.copying._survey import Survey
 
@@ -102,6 +102,13 @@ class Problems:
     def _unread(self, path: bytes, number: int) -> None:
         name = os.path.join(self._top, path) if path else self._top
         self._errors.append(CopyProblem(name.decode("utf-8", "surrogateescape"), "cannot read", number))
+
+    def refuse(self, collisions: Mapping[int, int]) -> None:
+        """Note entries whose names the target would take for those of others."""
+        for index, other in collisions.items():
+            first = os.path.basename(self._survey.name_of(self._top, other))
+            name = self._survey.name_of(self._top, index)
+            self._errors.append(CopyProblem(name, f"to the target its name is that of {first}", errno.EEXIST))
 
     def add(self, raw: bytes, texts: bytes) -> None:
         """Take the answer of one call."""
