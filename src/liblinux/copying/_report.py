@@ -44,6 +44,8 @@ _SPECIAL = {
     stat_modes.S_IFIFO: "pipes",
     stat_modes.S_IFSOCK: "sockets",
 }
+_NO_NAME = "the target cannot hold this name"
+_OF_NAMES = (errno.EINVAL, errno.ENAMETOOLONG, errno.EILSEQ)
 _NO_PLACE = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 _KEPT_OTHERWISE = "the target keeps another value"
 
@@ -94,7 +96,7 @@ class Problems:
 
     def __init__(self, survey: Survey, top: bytes) -> None:
         self._survey = survey
-        self._top = top
+        self._top = os.path.normpath(top)
         self._losses: dict[tuple[str, int], list[int]] = {}
         self._errors: list[CopyProblem] = []
         survey.report_errors(self._unread)
@@ -118,7 +120,8 @@ class Problems:
             if lost:
                 self._losses.setdefault((lost, number), []).append(index)
             else:
-                self._errors.append(CopyProblem(self._survey.name_of(self._top, index), _FAILED[trouble], number))
+                what = _NO_NAME if trouble in (_CREATE, _RENAME) and number in _OF_NAMES else _FAILED[trouble]
+                self._errors.append(CopyProblem(self._survey.name_of(self._top, index), what, number))
 
     def _lost(self, index: int, trouble: int, number: int, text: str) -> str:
         """What is lost, or "" when the entry has failed."""
