@@ -26,6 +26,9 @@ def test_module() -> None:
         "CopyReport",
         "Deadlock",
         "Disk",
+        "ExtractLimits",
+        "ExtractRefused",
+        "Extracted",
         "Faults",
         "Frame",
         "HostFaults",
@@ -47,6 +50,7 @@ def test_module() -> None:
         "Snapshot",
         "Waiter",
         "copy_tree",
+        "extract",
         "images",
         "open_image",
     }

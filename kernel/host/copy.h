@@ -106,6 +106,7 @@ struct host_copy {
 	enum host_copy_sparse sparse;
 	enum host_copy_existing existing;
 	bool exact; /* of a file whose size is said to be 0 nothing is read */
+	u64 most; /* bytes of data; more end the copy with EFBIG */
 	s64 newest; /* later times, in seconds since the epoch, become this */
 	const char *temporary; /* the name of what will be renamed */
 	bool (*stop)(void *argument); /* or NULL */

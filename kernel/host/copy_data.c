@@ -90,6 +90,11 @@ static bool data_range(struct copy_file *file, u64 at, u64 end)
 		if (done <= 0)
 			return !done;
 		*copy->counter += (u64)done;
+		if (*copy->counter > copy->most) {
+			copy_problem(copy, file->index, HOST_COPY_READ, -EFBIG,
+				     NULL);
+			return false;
+		}
 		if (copy->sparse == HOST_COPY_SPARSE_ALWAYS ?
 			    !data_put_sparse(file, copy->buffer, (u64)done,
 					     at) :

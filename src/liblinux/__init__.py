@@ -60,8 +60,12 @@ if TYPE_CHECKING:
     from liblinux.copying import CopyProblem as CopyProblem
     from liblinux.copying import CopyProgress as CopyProgress
     from liblinux.copying import CopyReport as CopyReport
+    from liblinux.copying import Extracted as Extracted
+    from liblinux.copying import ExtractLimits as ExtractLimits
+    from liblinux.copying import ExtractRefused as ExtractRefused
     from liblinux.copying import Loss as Loss
     from liblinux.copying import copy_tree as copy_tree
+    from liblinux.copying import extract as extract
 
 __all__ = [
     "BuildError",
@@ -71,6 +75,9 @@ __all__ = [
     "CopyReport",
     "Deadlock",
     "Disk",
+    "ExtractLimits",
+    "ExtractRefused",
+    "Extracted",
     "Faults",
     "Frame",
     "HostFaults",
@@ -92,6 +99,7 @@ __all__ = [
     "Snapshot",
     "Waiter",
     "copy_tree",
+    "extract",
     "images",
     "open_image",
 ]
@@ -108,6 +116,9 @@ _HOMES = {
     "CopyReport": "copying",
     "Deadlock": "_errors",
     "Disk": "_disk",
+    "ExtractLimits": "copying",
+    "ExtractRefused": "copying",
+    "Extracted": "copying",
     "Faults": "_faults",
     "Frame": "_symbols",
     "HostFaults": "_inject",
@@ -129,6 +140,7 @@ _HOMES = {
     "Snapshot": "_snapshot",
     "Waiter": "_errors",
     "copy_tree": "copying",
+    "extract": "copying",
     "images": "_library",
     "open_image": "_image",
 }

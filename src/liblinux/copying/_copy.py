@@ -16,7 +16,7 @@ from array import array
 from liblinux import _native
 from liblinux._errors import LiblinuxError
 from liblinux._os_base import decode
-from liblinux._typing import TYPE_CHECKING, Any, Literal
+from liblinux._typing import TYPE_CHECKING, Any, Literal, Value
 from liblinux.copying._foresee import name_collisions, sample
 from liblinux.copying._place import Place
 from liblinux.copying._report import CopyFailed, CopyReport, Problems
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["PRESERVE_ALL", "Copy", "CopyProgress", "copy_tree"]
 
 # enum host_copy_keep
-_KEEP = {"owner": 1, "mode": 2, "times": 4, "xattrs": 8, "flags": 16}
-PRESERVE_ALL = frozenset(_KEEP)
+KEEP = {"owner": 1, "mode": 2, "times": 4, "xattrs": 8, "flags": 16}
+PRESERVE_ALL = frozenset(KEEP)
 _EMPTY = 32
 # enum host_copy_pass, host_copy_sparse, host_copy_existing
 _MAKE, _FINISH, _FLAGS, _REMOVE = range(4)
@@ -37,7 +37,20 @@ _SPARSE = {"auto": 0, "always": 1, "never": 2}
 _EXISTING = {"replace": 0, "skip": 1, "refuse": 2}
 _NOTE_BYTES = 8
 _NO_TIME = 2**63 - 1
+_NO_END = 2**64 - 1
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class CopyOptions(Value):
+    """Numbers of kernel/host/copy.h."""
+
+    keep: int = sum(KEEP.values())
+    mode_mask: int = 0o7777
+    sparse: int = 0
+    existing: int = 0
+    exact: bool = False
+    most: int = _NO_END
+    newest: int = _NO_TIME
 
 
 class CopyProgress:
@@ -104,13 +117,12 @@ def copy_tree(
         raise ValueError(f"preserve: no {', '.join(sorted(unknown))}; there are {', '.join(sorted(PRESERVE_ALL))}")
     if sparse not in _SPARSE or existing not in _EXISTING:
         raise ValueError(f"sparse is one of {', '.join(_SPARSE)}, existing one of {', '.join(_EXISTING)}")
-    options = (
-        sum(_KEEP[name] for name in given),
-        mode_mask,
-        _SPARSE[sparse],
-        _EXISTING[existing],
-        False,
-        _NO_TIME if newest_ns is None else newest_ns // 10**9,
+    options = CopyOptions(
+        keep=sum(KEEP[name] for name in given),
+        mode_mask=mode_mask,
+        sparse=_SPARSE[sparse],
+        existing=_EXISTING[existing],
+        newest=_NO_TIME if newest_ns is None else newest_ns // 10**9,
     )
     with Place(source_os, source) as start:
         survey = Survey(start, follow_mounts=follow_mounts)
@@ -157,12 +169,14 @@ class Copy:
         survey: Survey,
         source: Place,
         target: Place,
-        options: tuple[int, int, int, int, bool, int],
+        options: CopyOptions,
         *,
-        strict: bool,
+        strict: bool = False,
         progress: CopyProgress | None = None,
+        temporary: bytes | None = None,
+        keep_partial: bool = False,
     ) -> None:
-        """`options`: keep, mode mask, sparse, existing, exact sizes only, newest time in seconds."""
+        """`temporary` is the name that a new tree, and files on their way, have until they are complete."""
         self.survey = survey
         self.source = source
         self.target = target
@@ -170,9 +184,10 @@ class Copy:
         self.progress = progress or CopyProgress()
         self._options = options
         self._strict = strict
+        self._keep_partial = keep_partial
         self._notes = bytearray(_NOTE_BYTES * len(survey))
         self._before = self.progress.done
-        self._temporary = b".liblinux-%s.partial" % os.urandom(6).hex().encode()
+        self._temporary = temporary or b".liblinux-%s.partial" % os.urandom(6).hex().encode()
 
     def run(self, indices: Sequence[int]) -> CopyReport:
         """Copy those entries, every directory before its content; returns what has come of it."""
@@ -192,16 +207,17 @@ class Copy:
             if fresh:
                 self.target.rename(name)
         except BaseException:
-            self._remove(indices)
+            if not self._keep_partial:
+                self._remove(indices)
             raise
         self._call(_FLAGS, self._flagged(indices))
         return self._finished(len(indices))
 
     def _foresee(self) -> None:
         """Copy one empty entry of each kind, and remove them again; CopyFailed when something is lost."""
-        keep = self._options[0] | _EMPTY
+        options = CopyOptions(self._options.keep | _EMPTY, self._options.mode_mask, newest=self._options.newest)
         with Place(self.target.system, os.path.join(self.target.directory, self._temporary)) as place:
-            trial = Copy(self.survey, self.source, place, (keep, *self._options[1:]), strict=False)
+            trial = Copy(self.survey, self.source, place, options)
             indices = sample(self.survey, self.source)
             try:
                 trial._make(indices, is_tree=stat_modes.S_ISDIR(self.survey.modes[0]))
@@ -234,7 +250,7 @@ class Copy:
     def _call(self, step: int, indices: array[int], links: array[int] | None = None) -> None:
         if not indices:
             return
-        keep, mask, sparse, existing, exact, newest = self._options
+        how = self._options
         done, fatal, problems, texts = _native.copy(
             self.survey.listing,
             self.source.end,
@@ -243,7 +259,17 @@ class Copy:
             indices,
             links if links is not None else b"",
             self.progress.counter,
-            (step, keep, mask, sparse, existing, exact, newest, self._temporary),
+            (
+                step,
+                how.keep,
+                how.mode_mask,
+                how.sparse,
+                how.existing,
+                how.exact,
+                how.most,
+                how.newest,
+                self._temporary,
+            ),
         )
         if step == _REMOVE:
             return

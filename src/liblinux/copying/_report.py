@@ -8,6 +8,7 @@ import stat as stat_modes
 import struct
 
 from liblinux._errors import LiblinuxError
+from liblinux._os_base import decode
 from liblinux._typing import TYPE_CHECKING, Value
 
 if TYPE_CHECKING:
@@ -99,18 +100,21 @@ class Problems:
         self._top = os.path.normpath(top)
         self._losses: dict[tuple[str, int], list[int]] = {}
         self._errors: list[CopyProblem] = []
-        survey.report_errors(self._unread)
-
-    def _unread(self, path: bytes, number: int) -> None:
-        name = os.path.join(self._top, path) if path else self._top
-        self._errors.append(CopyProblem(name.decode("utf-8", "surrogateescape"), "cannot read", number))
+        self._failed: list[tuple[int, str]] = []
+        for path, number in survey.errors:
+            name = os.path.join(self._top, path) if path else self._top
+            self._errors.append(CopyProblem(decode(name), _FAILED[_READ], number))
 
     def refuse(self, collisions: Mapping[int, int]) -> None:
         """Note entries whose names the target would take for those of others."""
         for index, other in collisions.items():
             first = os.path.basename(self._survey.name_of(self._top, other))
-            name = self._survey.name_of(self._top, index)
-            self._errors.append(CopyProblem(name, f"to the target its name is that of {first}", errno.EEXIST))
+            self._fail(index, f"to the target its name is that of {first}", errno.EEXIST)
+
+    def _fail(self, index: int, what: str, number: int) -> None:
+        problem = CopyProblem(self._survey.name_of(self._top, index), what, number)
+        self._errors.append(problem)
+        self._failed.append((index, f"{what}: {os.strerror(number)}"))
 
     def add(self, raw: bytes, texts: bytes) -> None:
         """Take the answer of one call."""
@@ -121,7 +125,7 @@ class Problems:
                 self._losses.setdefault((lost, number), []).append(index)
             else:
                 what = _NO_NAME if trouble in (_CREATE, _RENAME) and number in _OF_NAMES else _FAILED[trouble]
-                self._errors.append(CopyProblem(self._survey.name_of(self._top, index), what, number))
+                self._fail(index, what, number)
 
     def _lost(self, index: int, trouble: int, number: int, text: str) -> str:
         """What is lost, or "" when the entry has failed."""
@@ -142,3 +146,17 @@ class Problems:
         for (what, number), indices in sorted(self._losses.items(), key=lambda item: -len(item[1])):
             why = os.strerror(number) if number else _KEPT_OTHERWISE
             yield Loss(what, len(set(indices)), why, self._survey.name_of(self._top, indices[0]))
+
+    def each(self) -> Iterator[tuple[int, str, str]]:
+        """Every entry that has lost something or is missing: its index, what, why."""
+        for (what, number), indices in self._losses.items():
+            why = os.strerror(number) if number else _KEPT_OTHERWISE
+            for index in indices:
+                yield index, what, why
+        for index, why in self._failed:
+            yield index, "entry", why
+
+    def unread(self) -> Iterator[tuple[bytes, str]]:
+        """Directories that could not be read as a whole: the path below the top, why."""
+        for path, number in self._survey.errors:
+            yield path, os.strerror(number)

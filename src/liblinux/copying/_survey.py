@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat as stat_modes
 from array import array
@@ -12,7 +11,7 @@ from liblinux._os_base import decode
 from liblinux._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from liblinux.copying._place import Place
 
@@ -100,11 +99,6 @@ class Survey:
             before = first.setdefault((devices[index], inodes[index]), index)
             found.append(-1 if before == index else before)
         return found
-
-    def report_errors(self, tell: Callable[[bytes, int], None]) -> None:
-        """Tell of each directory that could not be read: its path below the top, and errno."""
-        for path, number in self.errors:
-            tell(path, number or errno.EIO)
 
     def name_of(self, top: bytes, index: int) -> str:
         """The path of an entry, `top` included, for people."""
