@@ -189,7 +189,7 @@ static bool copy_enter(struct host_copy *copy, size_t index,
 	copy_leave_parent(&copy->from);
 	copy_leave_parent(&copy->to);
 	copy->parent_of = COPY_NONE;
-	if (copy->pass == HOST_COPY_MAKE || copy->pass == HOST_COPY_FINISH) {
+	if (copy->pass != HOST_COPY_FLAGS && copy->pass != HOST_COPY_REMOVE) {
 		fd = copy_enter_parent(&copy->from, path, entry->path_bytes,
 				       name->parent_bytes);
 		if (fd < 0 && host_result_is_plain(&copy->from.end.result))
@@ -506,6 +506,28 @@ static void copy_undo(struct host_copy *copy, size_t index)
 		note->made = 0;
 }
 
+static void copy_compare(struct host_copy *copy, size_t index)
+{
+	const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
+	struct copy_name name;
+	s64 from, to;
+
+	if (!copy_name(copy, index, &name) || !copy_enter(copy, index, &name))
+		return;
+	from = end_open(&copy->from.end, copy->from.parent, name.from, flags,
+			0);
+	if (from < 0) {
+		if (host_result_is_plain(&copy->from.end.result))
+			copy_problem(copy, index, HOST_COPY_OPEN, from, NULL);
+		return;
+	}
+	to = end_open(&copy->to.end, copy->to.parent, name.to, flags, 0);
+	if (!copy_to_failed(copy, index, HOST_COPY_OPEN, to))
+		copy_compare_data(copy, index, (int)from, (int)to);
+	end_close(&copy->to.end, (int)to);
+	end_close(&copy->from.end, (int)from);
+}
+
 static void copy_entry(struct host_copy *copy, size_t at)
 {
 	size_t index = (size_t)copy->indices[at];
@@ -516,8 +538,10 @@ static void copy_entry(struct host_copy *copy, size_t at)
 		copy_finish(copy, index);
 	else if (copy->pass == HOST_COPY_FLAGS)
 		copy_flags(copy, index);
-	else
+	else if (copy->pass == HOST_COPY_REMOVE)
 		copy_undo(copy, index);
+	else
+		copy_compare(copy, index);
 }
 
 static bool copy_begin(struct host_copy *copy)

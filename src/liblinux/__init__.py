@@ -60,10 +60,12 @@ if TYPE_CHECKING:
     from liblinux.copying import CopyProblem as CopyProblem
     from liblinux.copying import CopyProgress as CopyProgress
     from liblinux.copying import CopyReport as CopyReport
+    from liblinux.copying import Difference as Difference
     from liblinux.copying import Extracted as Extracted
     from liblinux.copying import ExtractLimits as ExtractLimits
     from liblinux.copying import ExtractRefused as ExtractRefused
     from liblinux.copying import Loss as Loss
+    from liblinux.copying import compare_trees as compare_trees
     from liblinux.copying import copy_tree as copy_tree
     from liblinux.copying import extract as extract
 
@@ -74,6 +76,7 @@ __all__ = [
     "CopyProgress",
     "CopyReport",
     "Deadlock",
+    "Difference",
     "Disk",
     "ExtractLimits",
     "ExtractRefused",
@@ -98,6 +101,7 @@ __all__ = [
     "Record",
     "Snapshot",
     "Waiter",
+    "compare_trees",
     "copy_tree",
     "extract",
     "images",
@@ -115,6 +119,7 @@ _HOMES = {
     "CopyProgress": "copying",
     "CopyReport": "copying",
     "Deadlock": "_errors",
+    "Difference": "copying",
     "Disk": "_disk",
     "ExtractLimits": "copying",
     "ExtractRefused": "copying",
@@ -139,6 +144,7 @@ _HOMES = {
     "Record": "_dmesg",
     "Snapshot": "_snapshot",
     "Waiter": "_errors",
+    "compare_trees": "copying",
     "copy_tree": "copying",
     "extract": "copying",
     "images": "_library",

@@ -32,7 +32,7 @@ KEEP = {"owner": 1, "mode": 2, "times": 4, "xattrs": 8, "flags": 16}
 PRESERVE_ALL = frozenset(KEEP)
 _EMPTY = 32
 # enum host_copy_pass, host_copy_sparse, host_copy_existing
-_MAKE, _FINISH, _FLAGS, _REMOVE = range(4)
+_MAKE, _FINISH, _FLAGS, _REMOVE, COMPARE = range(5)
 _SPARSE = {"auto": 0, "always": 1, "never": 2}
 _EXISTING = {"replace": 0, "skip": 1, "refuse": 2}
 _NOTE_BYTES = 8
@@ -210,7 +210,7 @@ class Copy:
             if not self._keep_partial:
                 self._remove(indices)
             raise
-        self._call(_FLAGS, self._flagged(indices))
+        self.call(_FLAGS, self._flagged(indices))
         return self._finished(len(indices))
 
     def _foresee(self) -> None:
@@ -221,33 +221,34 @@ class Copy:
             indices = sample(self.survey, self.source)
             try:
                 trial._make(indices, is_tree=stat_modes.S_ISDIR(self.survey.modes[0]))
-                trial._call(_FLAGS, trial._flagged(indices))
+                trial.call(_FLAGS, trial._flagged(indices))
             finally:
                 trial._remove(indices)
                 self.source.leave()
             if lost := next(trial.problems.losses(), None):
-                raise CopyFailed(f"{lost}; nothing was copied (strict)", trial._report(0))
+                raise CopyFailed(f"{lost}; nothing was copied (strict)", trial.report(0))
 
     def _make(self, indices: Sequence[int], *, is_tree: bool) -> None:
         made = array("q", indices)
         links = self.survey.links(indices)
         if is_tree:
-            self._call(_MAKE, made[:1], links[:1])
+            self.call(_MAKE, made[:1], links[:1])
             if self.problems.errors and not self._notes[4]:
-                raise CopyFailed(str(self.problems.errors[-1]), self._report(0))
+                raise CopyFailed(str(self.problems.errors[-1]), self.report(0))
             self.source.enter()
             self.target.enter()
             made, links = made[1:], links[1:]
-        self._call(_MAKE, made, links)
+        self.call(_MAKE, made, links)
         modes = self.survey.modes
-        self._call(_FINISH, array("q", [at for at in reversed(indices) if stat_modes.S_ISDIR(modes[at])]))
+        self.call(_FINISH, array("q", [at for at in reversed(indices) if stat_modes.S_ISDIR(modes[at])]))
 
     def _flagged(self, indices: Sequence[int]) -> array[int]:
         """Entries that have flags of chattr(1), what is in a directory before itself."""
         flags = memoryview(self._notes).cast("Q")
         return array("q", [at for at in reversed(indices) if flags[at] & 0xFFFFFFFF])
 
-    def _call(self, step: int, indices: array[int], links: array[int] | None = None) -> None:
+    def call(self, step: int, indices: array[int], links: array[int] | None = None) -> None:
+        """One pass over those entries."""
         if not indices:
             return
         how = self._options
@@ -277,7 +278,7 @@ class Copy:
         if fatal:
             self._full(fatal, indices[done:])
         if self._strict and (lost := next(self.problems.losses(), None)):
-            raise CopyFailed(f"{lost} (strict)", self._report(0))
+            raise CopyFailed(f"{lost} (strict)", self.report(0))
 
     def _full(self, number: int, left: Sequence[int]) -> None:
         """Say how much of what is left does not fit."""
@@ -295,18 +296,19 @@ class Copy:
     def _remove(self, indices: Sequence[int]) -> None:
         """Take away what was created; a kernel that is dead needs nothing taken away."""
         try:
-            self._call(_REMOVE, array("q", reversed(indices)))
+            self.call(_REMOVE, array("q", reversed(indices)))
         except (OSError, LiblinuxError):
             if self.target.native is None:
                 raise
 
-    def _report(self, entries: int) -> CopyReport:
+    def report(self, entries: int) -> CopyReport:
+        """What has come of it, so far."""
         return CopyReport(
             entries, self.progress.done - self._before, tuple(self.problems.losses()), self.problems.errors
         )
 
     def _finished(self, entries: int) -> CopyReport:
-        report = self._report(entries)
+        report = self.report(entries)
         if report.errors:
             more = f" (and {len(report.errors) - 1:,} more)" if len(report.errors) > 1 else ""
             raise CopyFailed(f"not copied: {report.errors[0]}{more}", report)

@@ -21,7 +21,7 @@ __all__ = ["CopyFailed", "CopyProblem", "CopyReport", "Loss", "Problems"]
 # struct host_copy_problem: index, trouble, errno, where its text is and how long.
 _PROBLEM = struct.Struct("=QIiQQ")
 # enum host_copy_trouble
-_NAME, _OPEN, _READ, _CREATE, _WRITE, _RENAME, _LINK, _OWNER, _MODE, _TIMES, _XATTR, _CHATTR = range(12)
+_NAME, _OPEN, _READ, _CREATE, _WRITE, _RENAME, _LINK, _OWNER, _MODE, _TIMES, _XATTR, _CHATTR, _DIFFERS = range(13)
 _LOST = {
     _LINK: "hard links (they are files of their own now)",
     _OWNER: "owners",
@@ -100,9 +100,15 @@ class Problems:
         self._top = os.path.normpath(top)
         self._losses: dict[tuple[str, int], list[int]] = {}
         self._errors: list[CopyProblem] = []
+        # Of a comparison: entries whose content differs, and from which byte on.
+        self.different: dict[int, int] = {}
         self._failed: list[tuple[int, str]] = []
+        self.note_unread(survey, self._top)
+
+    def note_unread(self, survey: Survey, top: bytes) -> None:
+        """Note the directories that could not be read when the tree was listed."""
         for path, number in survey.errors:
-            name = os.path.join(self._top, path) if path else self._top
+            name = os.path.join(top, path) if path else top
             self._errors.append(CopyProblem(decode(name), _FAILED[_READ], number))
 
     def refuse(self, collisions: Mapping[int, int]) -> None:
@@ -121,7 +127,9 @@ class Problems:
         for index, trouble, number, text_at, text_bytes in _PROBLEM.iter_unpack(raw):
             text = texts[text_at : text_at + text_bytes].decode("utf-8", "surrogateescape")
             lost = self._lost(index, trouble, number, text)
-            if lost:
+            if trouble == _DIFFERS:
+                self.different[index] = int(text)
+            elif lost:
                 self._losses.setdefault((lost, number), []).append(index)
             else:
                 what = _NO_NAME if trouble in (_CREATE, _RENAME) and number in _OF_NAMES else _FAILED[trouble]
