@@ -60,17 +60,29 @@ if TYPE_CHECKING:
     from liblinux._symbols import Frame as Frame
     from liblinux.copying import CopyFailed as CopyFailed
     from liblinux.copying import CopyProblem as CopyProblem
+    from liblinux.copying import CopyProgress as CopyProgress
     from liblinux.copying import CopyReport as CopyReport
+    from liblinux.copying import Difference as Difference
+    from liblinux.copying import Extracted as Extracted
+    from liblinux.copying import ExtractLimits as ExtractLimits
+    from liblinux.copying import ExtractRefused as ExtractRefused
     from liblinux.copying import Loss as Loss
+    from liblinux.copying import compare_trees as compare_trees
     from liblinux.copying import copy_tree as copy_tree
+    from liblinux.copying import extract as extract
 
 __all__ = [
     "BuildError",
     "CopyFailed",
     "CopyProblem",
+    "CopyProgress",
     "CopyReport",
     "Deadlock",
+    "Difference",
     "Disk",
+    "ExtractLimits",
+    "ExtractRefused",
+    "Extracted",
     "Faults",
     "FormatError",
     "Frame",
@@ -93,7 +105,9 @@ __all__ = [
     "Snapshot",
     "VolumeError",
     "Waiter",
+    "compare_trees",
     "copy_tree",
+    "extract",
     "images",
     "open_image",
 ]
@@ -106,9 +120,14 @@ _HOMES = {
     "BuildError": "_errors",
     "CopyFailed": "copying",
     "CopyProblem": "copying",
+    "CopyProgress": "copying",
     "CopyReport": "copying",
     "Deadlock": "_errors",
+    "Difference": "copying",
     "Disk": "_disk",
+    "ExtractLimits": "copying",
+    "ExtractRefused": "copying",
+    "Extracted": "copying",
     "Faults": "_faults",
     "FormatError": "_errors",
     "Frame": "_symbols",
@@ -131,7 +150,9 @@ _HOMES = {
     "Snapshot": "_snapshot",
     "VolumeError": "_errors",
     "Waiter": "_errors",
+    "compare_trees": "copying",
     "copy_tree": "copying",
+    "extract": "copying",
     "images": "_library",
     "open_image": "_image",
 }

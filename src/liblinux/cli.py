@@ -30,6 +30,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "liblinux.crash.cli:crashtest_command",
     ),
     "completion": ("Print a script that completes this command in a shell.", "liblinux.cli:completion_command"),
+    "cp": ("Copy files into images, out of them, and between them.", "liblinux.commands.cp:cp_command"),
+    "diff": ("Show what two images or trees differ in.", "liblinux.commands.diff:diff_command"),
+    "extract": ("Extract an image that need not be trusted.", "liblinux.commands.extract:extract_command"),
     "imagefuzz": ("Damage an image in many ways and mount it.", "liblinux.imagefuzz._command:imagefuzz_command"),
     "mount": ("Mount an image on a directory of the host, through FUSE.", "liblinux.commands.mount:mount_command"),
     "umount": ("Unmount what `mount` has mounted.", "liblinux.commands.mount:umount_command"),
@@ -129,6 +132,9 @@ def cli() -> None:
       liblinux build                   build Linux 6.12, all file systems and protocols
       liblinux build --kernel 6.1      the same port, an older kernel
       liblinux cat disk.img:/etc/fstab a file of an image
+      liblinux cp -r disk.img:/etc .   a tree of an image, with all that belongs to it
+      liblinux diff old.img new.img    content and all that belongs to it
+      liblinux extract firmware.img d  an image that need not be trusted, to a new directory
       liblinux crashtest WORKLOAD.py   is what was fsynced there after any crash?
       eval "$(liblinux completion)"    completion in this bash
       liblinux imagefuzz disk.img      damage an image 1,000 times, see what the kernel does

@@ -45,15 +45,17 @@ class ImageOptions(Value):
         if _inside.current is not None and image == _inside.current.name:
             return _inside.current.borrow(writable=writable)
         with unpacking(image) as progress:
-            return ImageRoot(
-                image,
-                writable=writable,
-                partition=self.partition,
-                volume=self.volume,
-                type=self.fs_type,
-                options=self.mount_options,
-                **self.opening(overlay, progress),
-            )
+            return ImageRoot(image, writable=writable, **self.arguments(overlay, progress))
+
+    def arguments(self, overlay: bool | None = None, progress: Progress | None = None) -> dict[str, Any]:
+        """The options as arguments of :class:`ImageRoot`."""
+        return {
+            "partition": self.partition,
+            "volume": self.volume,
+            "type": self.fs_type,
+            "options": self.mount_options,
+            **self.opening(overlay, progress),
+        }
 
     def opening(self, overlay: bool | None = None, progress: Progress | None = None) -> Opening:
         """How to come to the disks of the image."""
