@@ -16,7 +16,9 @@ from click.shell_completion import get_completion_class
 
 from liblinux._errors import LiblinuxError
 
-__all__ = ["COMMANDS", "describe", "main"]
+__all__ = ["COMMANDS", "EXIT_INTERRUPTED", "describe", "main"]
+
+EXIT_INTERRUPTED = 130  # as shells have it for Ctrl-C
 
 # Name of the command: its one-line help, and where it is.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -46,6 +48,10 @@ class _LazyGroup(click.Group):
             if isinstance(error, BrokenPipeError) and not error.filename:
                 raise  # whoever reads our output has had enough: click knows what to do
             raise _Failure(describe(error)) from error
+        except KeyboardInterrupt:
+            # What was open is closed by now, in order. click itself would end with 1.
+            click.echo("liblinux: interrupted", err=True)
+            raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
 
     def list_commands(self, context: click.Context) -> list[str]:
         return sorted(COMMANDS)
