@@ -65,6 +65,9 @@ TEST_PROGRAMS = {
     "mkfs.cramfs": "util-linux-extra",
     "xorriso": "xorriso",
     "sfdisk": "fdisk",
+    "bsdtar": "libarchive-tools",
+    "cpio": "cpio",
+    "sqfstar": "squashfs-tools",
     "setfattr": "attr",
     "setfacl": "acl",
 }
