@@ -29,6 +29,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "liblinux.crash.cli:crashtest_command",
     ),
     "completion": ("Print a script that completes this command in a shell.", "liblinux.cli:completion_command"),
+    "cpio": ("Write a tree of an image as a cpio archive.", "liblinux.commands.cpio:cpio_command"),
+    "uncpio": ("Unpack a cpio archive into an image.", "liblinux.commands.uncpio:uncpio_command"),
     "tar": ("Write a tree of an image as a tar archive.", "liblinux.commands.tar:tar_command"),
     "untar": ("Unpack a tar archive into an image.", "liblinux.commands.untar:untar_command"),
     "imagefuzz": ("Damage an image in many ways and mount it.", "liblinux.imagefuzz._command:imagefuzz_command"),

@@ -4,7 +4,7 @@
       _pack.py             the four of them
       _source.py           a tree    ->  entries     _sink.py     entries  ->  a tree
       _tar_in.py           a tar     ->  entries     _tar_out.py  entries  ->  a tar
-      _cpio.py             both, for cpio
+      _cpio_in.py          a cpio    ->  entries     _cpio_out.py  entries  ->  a cpio
       _stage.py            all or nothing, in a tree that is there already
       _choice.py           which entries, and under which names
       _streams.py          compression
@@ -22,6 +22,6 @@ from __future__ import annotations
 
 from liblinux.archives._errors import ArchiveError, LostError
 from liblinux.archives._lost import Loss
-from liblinux.archives._pack import tar, untar
+from liblinux.archives._pack import cpio, tar, uncpio, untar
 
-__all__ = ["ArchiveError", "Loss", "LostError", "tar", "untar"]
+__all__ = ["ArchiveError", "Loss", "LostError", "cpio", "tar", "uncpio", "untar"]

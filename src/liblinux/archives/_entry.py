@@ -33,12 +33,27 @@ class Entry:
 
     `path` is relative, b"" for the directory at the top. `link` is what a symbolic
     link says; `same_as` is the path of an earlier entry that this one is another
-    name of, and then only the two paths count. `mtime` in nanoseconds, None when the
-    source has none. `extents` are the (offset, length) of what is no hole; None for
-    a file without holes. `xattrs` has ACLs in the kernel's own form.
+    name of, and then only the two paths count; `names` is how many names there are.
+    `mtime` in nanoseconds, None when the source has none. `extents` are the (offset,
+    length) of what is no hole; None for a file without holes. `xattrs` has ACLs in
+    the kernel's own form.
     """
 
-    __slots__ = ("data", "extents", "gid", "link", "mode", "mtime", "path", "rdev", "same_as", "size", "uid", "xattrs")
+    __slots__ = (
+        "data",
+        "extents",
+        "gid",
+        "link",
+        "mode",
+        "mtime",
+        "names",
+        "path",
+        "rdev",
+        "same_as",
+        "size",
+        "uid",
+        "xattrs",
+    )
 
     def __init__(
         self,
@@ -52,6 +67,7 @@ class Entry:
         link: bytes = b"",
         same_as: bytes | None = None,
         rdev: int = 0,
+        names: int = 1,
         xattrs: dict[str, bytes] | None = None,
         extents: list[tuple[int, int]] | None = None,
         data: Callable[[], Iterator[tuple[int, bytes]]] = no_data,
@@ -65,6 +81,7 @@ class Entry:
         self.link = link
         self.same_as = same_as
         self.rdev = rdev
+        self.names = names
         self.xattrs = xattrs or {}
         self.extents = extents
         self.data = data

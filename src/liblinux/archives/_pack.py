@@ -12,7 +12,7 @@ from liblinux.archives._source import read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import IO, Literal, Protocol
+    from typing import IO, Literal
 
     from liblinux.archives._entry import Entry
     from liblinux.archives._lost import Loss
@@ -20,14 +20,8 @@ if TYPE_CHECKING:
     Compression = Literal["gzip", "bzip2", "xz", "zstd"]
     Progress = Callable[[int], object]
 
-    class Writer(Protocol):
-        """What writes an archive."""
 
-        def add(self, entry: Entry, /) -> None: ...
-        def close(self) -> None: ...
-
-
-__all__ = ["tar", "unpack", "untar"]
+__all__ = ["cpio", "tar", "uncpio", "unpack", "untar"]
 
 
 def tar(
@@ -57,21 +51,67 @@ def tar(
     losses = Losses(strict=strict)
     with compressor(file, compression) as stream:
         writer = TarWriter(stream)
-        _add_all(writer, system, path, Choice(exclude), losses, progress)
+        for entry in read_tree(system, path, Choice(exclude)):
+            if stat.S_ISSOCK(entry.mode):
+                losses.add("socket left out, tar has no type for it", entry)
+                continue
+            writer.add(entry)
+            if progress is not None:
+                progress(entry.size)
+        writer.close()
     return losses.all()
 
 
-def _add_all(
-    writer: Writer, system: Any, path: str | bytes, choice: Choice, losses: Losses, progress: Progress | None
-) -> None:
-    for entry in read_tree(system, path, choice):
-        if stat.S_ISSOCK(entry.mode):
-            losses.add("socket left out, archives have no type for it", entry)
-            continue
-        writer.add(entry)
-        if progress is not None:
-            progress(entry.size)
-    writer.close()
+def cpio(
+    system: Any,
+    path: str | bytes,
+    file: IO[bytes],
+    *,
+    compression: Compression | None = None,
+    exclude: Iterable[str] = (),
+    strict: bool = False,
+    progress: Progress | None = None,
+) -> list[Loss]:
+    """Write the tree at `path` to `file` as cpio in the format newc, which Linux takes as an initramfs.
+
+    Arguments and result are those of tar(). Lost are extended attributes, ACLs and
+    parts of seconds; holes are filled. Files have less than 4 GiB. The same tree
+    gives the same bytes: inodes are numbered in the order of names. xz is written with
+    the checksum that Linux can check.
+    """
+    from liblinux.archives._cpio_out import CpioWriter  # noqa: PLC0415
+    from liblinux.archives._streams import compressor  # noqa: PLC0415
+
+    losses = Losses(strict=strict)
+    with compressor(file, compression) as stream:
+        writer = CpioWriter(stream, losses)
+        for entry in read_tree(system, path, Choice(exclude)):
+            writer.add(entry)
+            if progress is not None:
+                progress(entry.size)
+        writer.close()
+    return losses.all()
+
+
+def uncpio(
+    system: Any,
+    path: str | bytes,
+    file: IO[bytes],
+    *,
+    exclude: Iterable[str] = (),
+    strip_components: int = 0,
+    strict: bool = False,
+    progress: Progress | None = None,
+) -> list[Loss]:
+    """Unpack cpio (newc or crc), compressed or not, into the directory `path`; all of it, or nothing.
+
+    Several archives may follow each other, as in an initramfs with microcode before
+    it. Arguments, result and what is raised are those of untar().
+    """
+    from liblinux.archives._cpio_in import read_cpio  # noqa: PLC0415
+
+    entries = chosen(read_cpio(file), Choice(exclude, strip_components))
+    return unpack(system, path, entries, strict=strict, progress=progress)
 
 
 def untar(

@@ -101,7 +101,7 @@ class _Reader:
         mode, inode, device, names, uid, gid, size, mtime, sectors, rdev = raw
         whole = self._top + b"/" + path
         kind = mode & 0o170000
-        entry = Entry(path, mode, uid, gid, mtime)
+        entry = Entry(path, mode, uid, gid, mtime, names=names)
         if names > 1 and kind != stat.S_IFDIR:
             first = self._names.setdefault((device, inode), path)
             if first != path:

@@ -5,31 +5,17 @@ from __future__ import annotations
 import click
 
 from liblinux._typing import TYPE_CHECKING
-from liblinux.commands._archive import compression_options, output_stream, progress_bar, warn_of
-from liblinux.commands._image import ImageOptions, image_options
-from liblinux.commands._target import ImageOrTarget, Target
+from liblinux.commands._archive import write_archive, writing_options
 
 if TYPE_CHECKING:
-    from liblinux.archives._pack import Compression
+    from typing import Any
 
 __all__ = ["tar_command"]
 
 
 @click.command("tar")
-@click.argument("target", type=ImageOrTarget())
-@click.option("--file", "-f", metavar="FILE", help="Write there instead of to standard output.")
-@compression_options
-@click.option("--exclude", metavar="PATTERN", multiple=True, help="Leave out, as of GNU tar. Can be repeated.")
-@click.option("--strict", is_flag=True, help="Fail when something cannot be kept, instead of warning of it.")
-@image_options
-def tar_command(
-    target: Target,
-    file: str | None,
-    compression: Compression | None,
-    exclude: tuple[str, ...],
-    strict: bool,
-    image_options: ImageOptions,
-) -> None:
+@writing_options
+def tar_command(**arguments: Any) -> None:
     """Write a tree of an image as a tar archive.
 
     The archive is POSIX tar (PAX): owners as numbers, modes, times to the nanosecond,
@@ -42,23 +28,6 @@ def tar_command(
       liblinux tar disk.img:/var/log --exclude '*.gz' | ssh host tar x
       liblinux tar --file root.tar.zst disk.img:/
     """
-    from liblinux.archives._pack import tar  # noqa: PLC0415 - wrong usage is told without it
-    from liblinux.archives._streams import compression_of_name  # noqa: PLC0415
+    from liblinux.archives import tar  # noqa: PLC0415 - help and wrong usage do not need it
 
-    if compression is None and file is not None:
-        compression = compression_of_name(file)  # type: ignore[assignment]  # one of the same names
-    with (
-        output_stream(file) as stream,
-        image_options.open(target.image) as image,
-        progress_bar("writing") as progress,
-    ):
-        losses = tar(
-            image.os,
-            target.path,
-            stream,
-            compression=compression,
-            exclude=exclude,
-            strict=strict,
-            progress=progress,
-        )
-    warn_of(losses)
+    write_archive(tar, **arguments)
