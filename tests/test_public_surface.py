@@ -20,6 +20,9 @@ def public(thing: object) -> set[str]:
 def test_module() -> None:
     assert set(liblinux.__all__) == {
         "BuildError",
+        "CopyFailed",
+        "CopyProblem",
+        "CopyReport",
         "Deadlock",
         "Disk",
         "Faults",
@@ -33,6 +36,7 @@ def test_module() -> None:
         "KernelDied",
         "KernelPanic",
         "LiblinuxError",
+        "Loss",
         "Mapping",
         "Mount",
         "MountError",
@@ -41,6 +45,7 @@ def test_module() -> None:
         "Record",
         "Snapshot",
         "Waiter",
+        "copy_tree",
         "images",
         "open_image",
     }

@@ -56,9 +56,17 @@ if TYPE_CHECKING:
     from liblinux._process import Process as Process
     from liblinux._snapshot import Snapshot as Snapshot
     from liblinux._symbols import Frame as Frame
+    from liblinux.copying import CopyFailed as CopyFailed
+    from liblinux.copying import CopyProblem as CopyProblem
+    from liblinux.copying import CopyReport as CopyReport
+    from liblinux.copying import Loss as Loss
+    from liblinux.copying import copy_tree as copy_tree
 
 __all__ = [
     "BuildError",
+    "CopyFailed",
+    "CopyProblem",
+    "CopyReport",
     "Deadlock",
     "Disk",
     "Faults",
@@ -72,6 +80,7 @@ __all__ = [
     "KernelDied",
     "KernelPanic",
     "LiblinuxError",
+    "Loss",
     "Mapping",
     "Mount",
     "MountError",
@@ -80,6 +89,7 @@ __all__ = [
     "Record",
     "Snapshot",
     "Waiter",
+    "copy_tree",
     "images",
     "open_image",
 ]
@@ -90,6 +100,9 @@ __version__ = "0.1.0"
 # kernel, runs before either exists, and the command line starts without them.
 _HOMES = {
     "BuildError": "_errors",
+    "CopyFailed": "copying",
+    "CopyProblem": "copying",
+    "CopyReport": "copying",
     "Deadlock": "_errors",
     "Disk": "_disk",
     "Faults": "_faults",
@@ -103,6 +116,7 @@ _HOMES = {
     "KernelDied": "_errors",
     "KernelPanic": "_errors",
     "LiblinuxError": "_errors",
+    "Loss": "copying",
     "Mapping": "_mmap",
     "Mount": "_mount",
     "MountError": "_errors",
@@ -111,6 +125,7 @@ _HOMES = {
     "Record": "_dmesg",
     "Snapshot": "_snapshot",
     "Waiter": "_errors",
+    "copy_tree": "copying",
     "images": "_library",
     "open_image": "_image",
 }
