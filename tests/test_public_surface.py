@@ -8,7 +8,7 @@ import fsspec
 import pytest
 
 import liblinux
-from liblinux import crash
+from liblinux import archives, crash
 from liblinux._actor import Actor
 from liblinux._os import _PURE, Os
 
@@ -140,6 +140,12 @@ def test_crash() -> None:
     assert public(crash.RecordedFilesystem) == filesystem | {"promise", "sleep", "withdraw"}
     assert public(crash.CrashImage) == {"identity", "pieces", "save", "seek"}
     assert issubclass(crash.FsckError, liblinux.LiblinuxError)
+
+
+def test_archives() -> None:
+    assert set(archives.__all__) == {"ArchiveError", "Loss", "LostError", "cpio", "tar", "uncpio", "untar"}
+    assert issubclass(archives.ArchiveError, liblinux.LiblinuxError)
+    assert issubclass(archives.LostError, archives.ArchiveError)
 
 
 def test_exceptions() -> None:

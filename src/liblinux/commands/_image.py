@@ -48,14 +48,15 @@ class ImageOptions(Value):
             return ImageRoot(image, writable=writable, **self.arguments(overlay, progress))
 
     def arguments(self, overlay: bool | None = None, progress: Progress | None = None) -> dict[str, Any]:
-        """The options as arguments of :class:`ImageRoot`."""
-        return {
+        """The options as arguments of :class:`ImageRoot`, as far as they say anything."""
+        given = {
             "partition": self.partition,
             "volume": self.volume,
             "type": self.fs_type,
             "options": self.mount_options,
             **self.opening(overlay, progress),
         }
+        return {name: value for name, value in given.items() if value is not None}
 
     def opening(self, overlay: bool | None = None, progress: Progress | None = None) -> Opening:
         """How to come to the disks of the image."""
