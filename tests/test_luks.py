@@ -50,7 +50,7 @@ def fill(path: Path, plain: Path, passphrase: str = SECRET) -> None:
     with liblinux.Kernel() as kernel:
         from liblinux.volumes import Storage
 
-        storage = Storage(kernel, [kernel.attach(path)], passphrase, writable=True)
+        storage = Storage(kernel, [kernel.attach(path)], passphrase, readonly=False, in_place=True)
         (opened,) = [device for device in storage.devices if device.kind == "luks"]
         with kernel.open(opened.path, "r+b") as file:
             file.write(plain.read_bytes())
@@ -107,11 +107,29 @@ def test_writing(volume: Path, images: Images) -> None:
     with liblinux.Kernel() as kernel:
         from liblinux.volumes import Storage
 
-        storage = Storage(kernel, [kernel.attach(volume, readonly=True)], SECRET, writable=False)
+        storage = Storage(kernel, [kernel.attach(volume, readonly=True)], SECRET, readonly=True, in_place=False)
         (opened,) = [device for device in storage.devices if device.kind == "luks"]
         with kernel.open(opened.path, "rb") as file:
             (images.directory / "plain").write_bytes(file.read(16 * MIB))
     e2fsck(images.directory / "plain")
+
+
+def test_a_dirty_journal(volume: Path, images: Images) -> None:
+    """It is replayed through dm-crypt too, into the overlay."""
+    path = images.ext4(size=16 * MIB, options=("-b", "4096"))
+    memory = bytearray(path.read_bytes())
+    with liblinux.Kernel() as kernel:
+        kernel.mount(kernel.attach(memory), "/mnt")
+        with kernel.open("/mnt/late", "wb") as file:
+            file.write(b"in the journal only")
+            file.flush()
+            kernel.os.fsync(file.raw.fd)  # type: ignore[attr-defined]  # a KernelFile
+        path.write_bytes(memory)
+    fill(volume, path)
+    before = volume.read_bytes()
+    with liblinux.open_image(volume, passphrase=SECRET) as image:
+        assert image.cat("/late") == b"in the journal only"
+    assert volume.read_bytes() == before
 
 
 def test_untrusted(volume: Path, images: Images) -> None:

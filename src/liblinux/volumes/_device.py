@@ -8,6 +8,7 @@ from liblinux._disk import probe
 
 if TYPE_CHECKING:
     from liblinux._disk import Disk, Partition
+    from liblinux._errors import VolumeError
     from liblinux._kernel import Kernel
     from liblinux._signatures import Content
 
@@ -19,7 +20,7 @@ class Device:
 
     `kind` is "disk", "partition", "lvm", "luks" or "md"; `name` what people call
     it ("2", "vg/root", "md0"); `path` its node in the kernel, "" when it could not
-    be opened, and then `problem` says why; `parents` what it is on; `size` in
+    be opened, and then `error` says why; `parents` what it is on; `size` in
     bytes; `content` what it looks like; `details` more, for `liblinux info`. The
     labels and UUIDs are those of a :class:`Partition`; `uuid` is that of the volume.
     """
@@ -35,7 +36,7 @@ class Device:
         *,
         uuid: str = "",
         partition: Partition | None = None,
-        problem: str = "",
+        error: VolumeError | None = None,
     ) -> None:
         self.kind = kind
         self.name = name
@@ -45,8 +46,13 @@ class Device:
         self.content = content
         self.uuid = uuid
         self.partition = partition
-        self.problem = problem
+        self.error = error
         self.details: dict[str, object] = {}
+
+    @property
+    def problem(self) -> str:
+        """Why it could not be opened, or ""."""
+        return str(self.error.strerror) if self.error is not None else ""
 
     @property
     def type(self) -> str | None:

@@ -12,6 +12,7 @@ import errno
 import os
 import struct
 import zlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from liblinux._errors import VolumeError
@@ -115,7 +116,7 @@ class _Reader:
         text = self._pread(start + offset, first) + self._pread(start + _AREA_BYTES, length - first)
         if _crc(text) != text_checksum:
             raise self._refused("the checksum of its metadata is wrong")
-        return _group(text.decode("utf-8", "surrogateescape").rstrip("\0"))
+        return _group(text.rstrip(b"\0"))
 
     def _pread(self, offset: int, length: int) -> bytes:
         data = self._kernel.os.pread(self._descriptor, length, offset)
@@ -127,7 +128,9 @@ class _Reader:
         return VolumeError(errno.EBADMSG, f"{self._device}: {reason}", advice=_ADVICE)
 
 
-def _group(text: str) -> Group:
+@lru_cache(maxsize=4)  # the same on all physical volumes of a group
+def _group(raw: bytes) -> Group:
+    text = raw.decode("utf-8", "surrogateescape")
     found = {name: value for name, value in parse_metadata(text).items() if isinstance(value, dict)}
     ((name, metadata),) = found.items()
     return Group(

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["GroupMaker"]
 
 _DEEPEST = 8
+# Pools hold no file system, and a snapshot is seen under the name of its store.
+_HIDDEN_TYPES = ("thin-pool", "cache-pool", "snapshot")
 _MISSING = "give the image that it is on too: --with IMAGE, members=[...]"
 _THIN_LOW_WATER_BLOCKS = 0  # an event when the pool fills up, for a daemon that is not here
 
@@ -30,11 +32,14 @@ _THIN_LOW_WATER_BLOCKS = 0  # an event when the pool fills up, for a daemon that
 class GroupMaker:
     """Makes the logical volumes of a group; `physical` has its devices by UUID, without the dashes."""
 
-    def __init__(self, mapper: Mapper, group: Group, physical: Mapping[str, Device], *, writable: bool) -> None:
+    def __init__(
+        self, mapper: Mapper, group: Group, physical: Mapping[str, Device], *, readonly: bool, in_place: bool
+    ) -> None:
         self.group = group
         self._mapper = mapper
         self.physical = physical
-        self._writable = writable
+        self._readonly = readonly
+        self._in_place = in_place
         self._made: dict[str, str] = {}
         # The segments that make a snapshot are in volumes of their own, hidden ones.
         segments = [segment for logical in group.logical.values() for segment in _segments(logical)]
@@ -46,7 +51,8 @@ class GroupMaker:
         return [
             name
             for name, logical in self.group.logical.items()
-            if "VISIBLE" in logical["status"] and _segments(logical)[0]["type"] not in ("thin-pool", "cache-pool")
+            if name in self._snapshots
+            or ("VISIBLE" in logical["status"] and _segments(logical)[0]["type"] not in _HIDDEN_TYPES)
         ]
 
     def size(self, name: str) -> int:
@@ -67,11 +73,9 @@ class GroupMaker:
 
     def make(self, name: str) -> str:
         """Make a volume and all that it stands on; returns the path of its node. VolumeError."""
-        if self._writable and (name in self._snapshots or name in self._origins):
-            raise self._refused(name, errno.EOPNOTSUPP, "it has a snapshot or is one, and is only opened for reading")
         if name in self._snapshots:
             return self._make_snapshot(name)
-        return self._make(name, 0)
+        return self._make_origin(name) if name in self._origins else self._make(name, 0)
 
     @property
     def _extent(self) -> int:
@@ -92,9 +96,9 @@ class GroupMaker:
             self._made[name] = self._node(name, table)
         return self._made[name]
 
-    def _node(self, name: str, table: list[Target], *, end: str = "") -> str:
+    def _node(self, name: str, table: list[Target]) -> str:
         try:
-            return self._mapper.make(f"{self.group.name}-{name}{end}", table, readonly=not self._writable)
+            return self._mapper.make(f"{self.group.name}-{name}", table, readonly=self._readonly)
         except OSError as error:
             reason = f"the kernel does not take its table: {error.strerror}"
             raise self._refused(name, error.errno or 0, reason) from error
@@ -142,8 +146,9 @@ class GroupMaker:
             raise self._refused(name, errno.ENXIO, "none of its parts is there", _MISSING)
         pairs = [pair if "-" not in pair.split() else "- -" for pair in pairs]
         parameters = [str(stripe)]
-        if not self._writable:
-            parameters.append("nosync")  # else it would be resynchronised, into the memory of an overlay
+        if not self._in_place:
+            # Else it would be resynchronised, into the memory of an overlay. RAID 6 knows no other means.
+            parameters += ["max_recovery_rate", "1"] if kind.startswith("raid6") else ["nosync"]
         if kind != "raid0_meta" and "region_size" in segment:
             parameters += ["region_size", str(segment["region_size"])]
         if kind == "raid10" and "data_copies" in segment:
@@ -160,7 +165,7 @@ class GroupMaker:
 
     def _thin_pool(self, name: str, segment: dict[str, Any], depth: int) -> str:
         metadata, data = (self._make(segment[key], depth + 1) for key in ("metadata", "pool"))
-        features = "" if self._writable else " 1 read_only"
+        features = " 1 read_only" if self._readonly else ""
         return f"{metadata} {data} {segment['chunk_size']} {_THIN_LOW_WATER_BLOCKS}{features}"
 
     def _thin(self, name: str, segment: dict[str, Any], depth: int) -> str:
@@ -168,12 +173,26 @@ class GroupMaker:
         return f"{self._make(segment['thin_pool'], depth + 1)} {segment['device_id']}{below}"
 
     def _make_snapshot(self, name: str) -> str:
-        segment = self._snapshots[name]
-        if "merging_store" in segment:
-            raise self._refused(name, errno.EOPNOTSUPP, "it is being merged into its origin")
-        origin, store = self._make(segment["origin"], 0), self._make(name, 0)
-        table = [Target(0, self.size(name) // SECTOR, "snapshot", f"{origin} {store} P {segment['chunk_size']}")]
-        return self._node(name, table, end="-snapshot")
+        node = f"{name}-snapshot"
+        if node not in self._made:
+            segment = self._snapshots[name]
+            if "merging_store" in segment:
+                raise self._refused(name, errno.EOPNOTSUPP, "it is being merged into its origin")
+            origin, store = self._make(segment["origin"], 0), self._make(name, 0)
+            table = Target(0, self.size(name) // SECTOR, "snapshot", f"{origin} {store} P {segment['chunk_size']}")
+            self._made[node] = self._node(node, [table])
+        return self._made[node]
+
+    def _make_origin(self, name: str) -> str:
+        """What has snapshots is written through a device that copies to them what was there before."""
+        node = f"{name}-origin"
+        if node not in self._made:
+            for snapshot, segment in self._snapshots.items():
+                if segment["origin"] == name:
+                    self._make_snapshot(snapshot)
+            table = Target(0, self.size(name) // SECTOR, "snapshot-origin", self._make(name, 0))
+            self._made[node] = self._node(node, [table])
+        return self._made[node]
 
     def _places(self, name: str, flat: list[Any], depth: int) -> list[str]:
         return [self._place(name, device, extent, depth) for device, extent in _pairs(flat)]

@@ -23,7 +23,7 @@ _CONTROL = "/dev/mapper/control"
 _IOCTL = struct.Struct("=3IIIIiIIIQ128s129s7x")
 _SPEC = struct.Struct("=QQiI16s")
 _VERSION = (4, 0, 0)
-_CREATE, _REMOVE, _SUSPEND, _LOAD = 3, 4, 6, 9
+_CREATE, _REMOVE, _SUSPEND, _LOAD, _MESSAGE = 3, 4, 6, 9, 14
 _READONLY = 1
 _SECURE = 1 << 15  # the kernel wipes its copies of the table, which may hold a key
 
@@ -50,12 +50,17 @@ class Mapper:
         self._call(_CREATE, name)
         self._made.append(name)
         try:
-            self._call(_LOAD, name, flags | _SECURE, table)
+            self._call(_LOAD, name, flags | _SECURE, b"".join(map(_pack, table)), len(table))
             device = self._call(_SUSPEND, name, flags)  # without its flag it resumes
         except BaseException:
             self.remove(name)
             raise
         return f"/dev/dm-{os.minor(device)}"
+
+    def message(self, name: str, text: str) -> None:
+        """Tell the target of a device something, as dmsetup(8) does."""
+        data = bytes(8) + text.encode() + b"\0"  # for sector 0
+        self._call(_MESSAGE, name, data=data)
 
     def remove(self, name: str) -> None:
         """Remove a device that nobody uses."""
@@ -67,14 +72,11 @@ class Mapper:
         for name in reversed(self._made.copy()):
             self.remove(name)
 
-    def _call(self, command: int, name: str, flags: int = 0, table: list[Target] | None = None) -> int:
+    def _call(self, command: int, name: str, flags: int = 0, data: bytes = b"", count: int = 0) -> int:
         """One ioctl; returns the number of the device."""
-        specs = b"".join(map(_pack, table or []))
-        size = _IOCTL.size + len(specs)
-        name_bytes = os.fsencode(name)
-        argument = bytearray(
-            _IOCTL.pack(*_VERSION, size, _IOCTL.size, len(table or []), 0, flags, 0, 0, 0, name_bytes, b"") + specs
-        )
+        size = _IOCTL.size + len(data)
+        head = _IOCTL.pack(*_VERSION, size, _IOCTL.size, count, 0, flags, 0, 0, 0, os.fsencode(name), b"")
+        argument = bytearray(head + data)
         request = 3 << 30 | _IOCTL.size << 16 | 0xFD << 8 | command
         descriptor = self._kernel.os.open(_CONTROL, os.O_RDWR)
         try:

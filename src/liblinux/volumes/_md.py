@@ -100,17 +100,18 @@ def _level(number: int) -> str:
 class Arrays:
     """The arrays of a kernel; stop() writes back that they were left in order."""
 
-    def __init__(self, kernel: Kernel, *, writable: bool) -> None:
+    def __init__(self, kernel: Kernel, *, in_place: bool) -> None:
         self._kernel = kernel
-        self._writable = writable
+        self._in_place = in_place
         self._running: list[str] = []
+        if not in_place:
+            # Nothing is to be resynchronised, and an array that was not left in order is good enough to be read.
+            # It holds for the RAID of the device mapper as well.
+            for parameter in ("start_ro", "start_dirty_degraded"):
+                kernel._write(f"{_PARAMETERS}/{parameter}", b"1")
 
     def assemble(self, members: list[Member]) -> str:
         """Run an array of these; returns the name of its device, "md0". VolumeError with what the kernel says."""
-        if not self._writable:
-            # Nothing is to be resynchronised, and an array that was not left in order is good enough to be read.
-            for parameter in ("start_ro", "start_dirty_degraded"):
-                self._kernel._write(f"{_PARAMETERS}/{parameter}", b"1")
         name = f"md{len(self._running)}"
         self._kernel._write(f"{_PARAMETERS}/new_array", name.encode())
         self._kernel._log.mark()
@@ -120,7 +121,7 @@ class Arrays:
         finally:
             self._kernel.os.close(descriptor)
         self._running.append(name)
-        if not self._writable:
+        if not self._in_place:
             self._freeze(name)
         return name
 

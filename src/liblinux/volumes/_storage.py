@@ -34,17 +34,34 @@ _TRIES = 3
 
 
 class Storage:
-    """The devices of some disks. `devices` are all that were found, `problems` what stood in the way."""
+    """The devices of some disks. `devices` are all that were found, `problems` what stood in the way.
 
-    def __init__(self, kernel: Kernel, disks: Sequence[Disk], passphrase: Passphrase, *, writable: bool) -> None:
+    `readonly`: nothing may be written, to an overlay neither. `in_place`: what is
+    written reaches the images, so nothing may be left in disorder, and what was is
+    put in order; else it is only to be read, and nothing is resynchronised. Of the
+    logical volumes only the one that is `wanted` is made, if that is the name of one.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        disks: Sequence[Disk],
+        passphrase: Passphrase = None,
+        *,
+        readonly: bool,
+        in_place: bool,
+        wanted: str | None = None,
+    ) -> None:
         self.devices: list[Device] = []
         self.problems: list[VolumeError] = []
         self._kernel = kernel
         self._disks = disks
         self._passphrase = passphrase
-        self._writable = writable
+        self._wanted = _plain_name(wanted) if wanted is not None else None
+        self._readonly = readonly
+        self._in_place = in_place
         self._mapper = Mapper(kernel)
-        self._arrays = Arrays(kernel, writable=writable)
+        self._arrays = Arrays(kernel, in_place=in_place)
         self._members: dict[str, list[Member]] = {}
         self._physical: dict[str, Physical] = {}
         self._groups: dict[str, GroupMaker] = {}
@@ -102,12 +119,12 @@ class Storage:
         return next(device for device in own if device.partition == found)
 
     def _find_volume(self, wanted: str, among: list[Device]) -> Device:
-        name = wanted.removeprefix("/dev/").removeprefix("mapper/")
+        name = _plain_name(wanted)
         found = [device for device in among if device.kind not in ("disk", "partition") and _is_called(device, name)]
         if len(found) == 1:
             device = found[0]
-            if device.problem:
-                raise VolumeError(errno.EOPNOTSUPP, f"volume {wanted}: {device.problem}")
+            if device.error is not None:
+                raise device.error
             return device
         locked = [device for device in among if device.type == _LUKS and not self._children(device)]
         if not found and len(locked) == 1 and self._passphrase is not None:
@@ -165,7 +182,7 @@ class Storage:
 
     def _unlock(self, device: Device, given: str | bytes) -> bool:
         secret = os.fsencode(given) if isinstance(given, str) else given
-        path = open_luks(self._kernel, self._mapper, device, secret, readonly=not self._writable)
+        path = open_luks(self._kernel, self._mapper, device, secret, readonly=self._readonly)
         if path is None:
             return False
         uuid = device.fs_uuid
@@ -218,7 +235,7 @@ class Storage:
             name = self._arrays.assemble(members)
         except VolumeError as error:
             self.problems.append(error)
-            device = Device("md", first.name or uuid, "", 0, parents, uuid=uuid, problem=str(error.strerror))
+            device = Device("md", first.name or uuid, "", 0, parents, uuid=uuid, error=error)
             device.details = details
             self.devices.append(device)
             return False
@@ -254,24 +271,32 @@ class Storage:
         done = False
         for uuid, group in newest.items():
             if uuid not in self._groups:
-                self._groups[uuid] = GroupMaker(self._mapper, group, here, writable=self._writable)
+                self._groups[uuid] = GroupMaker(
+                    self._mapper, group, here, readonly=self._readonly, in_place=self._in_place
+                )
             maker = self._groups[uuid]
             maker.physical = here
-            for name in maker.visible():
+            for name in self._wanted_of(maker):
                 done = self._make_logical(maker, name) or done
         return done
+
+    def _wanted_of(self, maker: GroupMaker) -> list[str]:
+        """The names of the volumes to make; the one that is wanted has been shown to be there, or is looked for."""
+        names = maker.visible()
+        full = {name: f"{maker.group.name}/{name}" for name in names}
+        return [name for name in names if self._wanted in (full[name], _mapper_name(full[name]))] or names
 
     def _make_logical(self, maker: GroupMaker, name: str) -> bool:
         full = f"{maker.group.name}/{name}"
         before = next((device for device in self.devices if device.kind == "lvm" and device.name == full), None)
-        if before is not None and before.path:
-            return False
+        if before is not None and (before.path or before.error is None or before.error.errno != errno.ENXIO):
+            return False  # made, or nothing that may still be found will help
         size, parents = maker.size(name), maker.devices_below(name)
         uuid = maker.group.logical[name]["id"]
         try:
             device = Device("lvm", full, maker.make(name), size, parents, uuid=uuid)
         except VolumeError as error:
-            device = Device("lvm", full, "", size, parents, uuid=uuid, problem=str(error.strerror))
+            device = Device("lvm", full, "", size, parents, uuid=uuid, error=error)
         device.details = {"types": maker.kinds(name)}
         if before is not None:
             self.devices.remove(before)
@@ -291,12 +316,19 @@ class Storage:
             self._kernel.os.close(descriptor)
 
 
+def _plain_name(volume: str) -> str:
+    return volume.removeprefix("/dev/").removeprefix("mapper/")
+
+
 def _kinds_below(device: Device) -> set[str]:
     return {device.kind}.union(*map(_kinds_below, device.parents))
 
 
 def _is_called(device: Device, name: str) -> bool:
     """Whether a volume has this name, as LVM writes it or as the device mapper does, or this label or UUID."""
-    mapper_name = device.name.replace("-", "--").replace("/", "-")
-    names = (device.name, mapper_name, device.uuid, str(device.details.get("name", "")))
+    names = (device.name, _mapper_name(device.name), device.uuid, str(device.details.get("name", "")))
     return name in names or has_name(device, name)
+
+
+def _mapper_name(name: str) -> str:
+    return name.replace("-", "--").replace("/", "-")
