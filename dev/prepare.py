@@ -82,11 +82,16 @@ TEST_PROGRAMS = {
     "resize2fs": "e2fsprogs",
     "resize.f2fs": "f2fs-tools",
     "setpriv": "util-linux",
+    "7z": "p7zip-full",
+    "strace": "strace",
+    "zsh": "zsh",
+    "fish": "fish",
 }
 
 
 # Programs that liblinux is measured against; the Python ones are the extra `bench`.
 BENCH_PROGRAMS = {
+    "7z": "p7zip-full",
     "debugfs": "e2fsprogs",
     "fio": "fio",
     "fuse2fs": "fuse2fs",

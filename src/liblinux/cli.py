@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from typing import IO, Any, NoReturn
 
 import click
-from click.shell_completion import get_completion_class
 
 from liblinux._errors import LiblinuxError
 
@@ -107,10 +106,16 @@ def describe(error: OSError | LiblinuxError) -> str:
     if not isinstance(error, OSError) or isinstance(error, LiblinuxError) or error.filename is None:
         text = str(error)
     else:
-        names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name is not None]
+        names = [_printable(name) for name in (error.filename, error.filename2) if name is not None]
         text = f"{' -> '.join(names)}: {error.strerror}"
     # What a container or a server had to say; the kernel knows only that it is an I/O error.
     return f"{text}\n  because of {describe(error.__cause__)}" if isinstance(error.__cause__, OSError) else text
+
+
+def _printable(name: str | bytes) -> str:
+    """A name in a message: one of an image could else write to the terminal whatever it likes."""
+    text = os.fsdecode(name)
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
 def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -157,9 +162,9 @@ def completion_command(shell: str) -> None:
       eval "$(liblinux completion zsh)"                    in ~/.zshrc
       liblinux completion fish | source                    in ~/.config/fish/config.fish
     """
-    kind = get_completion_class(shell)
-    assert kind is not None
-    click.echo(kind(cli, {}, "liblinux", "_LIBLINUX_COMPLETE").source())
+    from liblinux._shells import completion_script  # noqa: PLC0415 - only completion needs it
+
+    click.echo(completion_script(cli, shell))
 
 
 def _terminate(*_: object) -> NoReturn:
@@ -170,6 +175,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the installed command."""
     # An image that is written to must be unmounted, and what is half done taken away.
     signal.signal(signal.SIGTERM, _terminate)
+    if "_LIBLINUX_COMPLETE" in os.environ:  # a shell asks: click looks for these classes then
+        import liblinux._shells  # noqa: F401, PLC0415
     cli(args=arguments, prog_name="liblinux")
 
 

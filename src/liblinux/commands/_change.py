@@ -47,7 +47,7 @@ class Changing:
             image = self._image = self._options.open(self._name, writable=True, overlay=self._overlay)
         except OSError as error:
             if _says_read_only(error):
-                raise _read_only(self._name, error) from error
+                raise _read_only(self._name, error) from None
             raise
         image.os.umask(0)  # modes are those that are asked for: the umask of this process is reckoned in by who asks
         if self._problems is not None:
@@ -83,16 +83,16 @@ def _read_only(name: str, error: OSError) -> OSError:
 
 
 def explain(image: ImageRoot, error: OSError) -> None:
-    """Put into the message of an error what the image has to do with it."""
+    """Put into the message of an error what the image has to do with it; not into one that says more already."""
+    if error.errno is None or error.strerror != os.strerror(error.errno) or isinstance(error, MountError):
+        return
     if error.errno in (errno.ENOSPC, errno.EDQUOT) and image.kernel.dead is None:
         error.strerror = f"{os.strerror(error.errno)}: {_free(image)}"
     elif error.errno == errno.EPERM and image.mount.type in _OWNERLESS:
         error.strerror = f"{os.strerror(errno.EPERM)}: {image.mount.type} cannot store this"
     elif error.errno == errno.EXDEV:
         error.strerror = f"{os.strerror(errno.EXDEV)}: it is on another file system or subvolume; use liblinux cp"
-    elif (
-        error.errno == errno.EROFS and not isinstance(error, MountError) and error.strerror == os.strerror(errno.EROFS)
-    ):
+    elif error.errno == errno.EROFS:
         error.strerror = (
             f"{os.strerror(errno.EROFS)}: Linux has made it so after an error that it found in it; "
             "check the file system"

@@ -40,7 +40,7 @@ def describe_file(name: str, image: ImageRoot, entry: Entry, owners: Owners) -> 
         flags = attributes(image, entry.path, descriptor)
         found |= {"flags": flags, "flag_letters": flag_letters(flags)}
         if descriptor is not None and stat.S_ISREG(entry.status.st_mode):
-            found["extents"] = _count(image, descriptor)
+            found["extents"] = _count(image, descriptor, entry.path)
     finally:
         if descriptor is not None:
             image.os.close(descriptor)
@@ -60,9 +60,9 @@ def _open(image: ImageRoot, entry: Entry) -> int | None:
         raise
 
 
-def _count(image: ImageRoot, descriptor: int) -> int | None:
+def _count(image: ImageRoot, descriptor: int, path: str) -> int | None:
     try:
-        return len(extents(image, descriptor))
+        return len(extents(image, descriptor, path))
     except OSError as error:
         if error.errno == errno.EOPNOTSUPP:
             return None  # the file system does not say

@@ -11,6 +11,7 @@ import errno
 import os
 import struct
 
+from liblinux._os_base import blame
 from liblinux._typing import TYPE_CHECKING, Value
 from liblinux.commands._chunks import Chunks
 
@@ -67,18 +68,16 @@ class Extent(Value):
         return {name: getattr(self, name) for name in self.__match_args__}
 
 
-def extents(image: ImageRoot, descriptor: int) -> list[Extent]:
-    """The extents of an open file, in their order.
+def extents(image: ImageRoot, descriptor: int, path: str) -> list[Extent]:
+    """The extents of an open file, in their order; `path` is for errors.
 
     Raises OSError (EOPNOTSUPP) for a file system that does not say.
     """
-    place = _placing(image, descriptor)
     try:
-        found = list(_fiemap(image, descriptor))
+        place = _placing(image, descriptor)
+        found = _mapped(image, descriptor)
     except OSError as error:
-        if error.errno not in _UNSUPPORTED:
-            raise
-        found = list(_fibmap(image, descriptor))
+        blame(error, path)
     return [
         Extent(
             logical,
@@ -89,6 +88,15 @@ def extents(image: ImageRoot, descriptor: int) -> list[Extent]:
         )
         for logical, physical, length, flags in found
     ]
+
+
+def _mapped(image: ImageRoot, descriptor: int) -> list[tuple[int, int, int, int]]:
+    try:
+        return list(_fiemap(image, descriptor))
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+        return list(_fibmap(image, descriptor))
 
 
 def _placing(image: ImageRoot, descriptor: int) -> Callable[[int, int], int | None]:
@@ -162,7 +170,7 @@ def _fibmap(image: ImageRoot, descriptor: int) -> Iterator[tuple[int, int, int, 
     except OSError as error:
         if error.errno in _UNSUPPORTED:
             text = f"{image.mount.type} does not say where files are (neither FIEMAP nor FIBMAP)"
-            raise OSError(errno.EOPNOTSUPP, text) from error
+            raise OSError(errno.EOPNOTSUPP, text) from None
         raise
     if length:
         yield logical, physical, length, _LAST

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from liblinux._image_root import ImageRoot
 
-__all__ = ["expand", "has_magic"]
+__all__ = ["expand", "expand_one", "has_magic"]
 
 _MAGIC = frozenset("*?[")
 
@@ -46,6 +46,18 @@ def expand(image: ImageRoot, path: str) -> list[str]:
     if not found:
         raise FileNotFoundError(errno.ENOENT, "nothing in the image matches this pattern", path)
     return sorted(set(found))
+
+
+def expand_one(image: ImageRoot, path: str) -> str:
+    """The one path that `path` stands for, where one is wanted.
+
+    Raises OSError (EINVAL) when there are several, FileNotFoundError when there is none.
+    """
+    found = expand(image, path)
+    if len(found) > 1:
+        text = f"{len(found)} files in the image match this pattern, from {found[0]} on: name one"
+        raise OSError(errno.EINVAL, text, path)
+    return found[0]
 
 
 def _step(image: ImageRoot, directory: str, part: str, *, last: bool) -> Iterable[str]:

@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 
+from liblinux._os_base import encode
 from liblinux._typing import TYPE_CHECKING
 from liblinux.commands._acl import ACL_ACCESS, ACL_DEFAULT
 from liblinux.commands._entries import BLOCK_BYTES, Entry
@@ -14,7 +15,7 @@ from liblinux.commands._output import human_size
 from liblinux.commands._times import local_time, short_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
     from liblinux._image_root import ImageRoot
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["long_lines", "selinux_label"]
 
 _SELINUX = "security.selinux"
+_ACCESS, _DEFAULT = ACL_ACCESS.encode(), ACL_DEFAULT.encode()
 _NUMBERS = frozenset({"inode", "links", "size"})
 
 
@@ -40,38 +42,39 @@ def long_lines(
     if total and options["long"]:
         allocated = sum(entry.status.st_blocks for entry in entries) * BLOCK_BYTES
         yield f"total {human_size(allocated) if options['human'] else allocated // 1024}"
-    rows = [_columns(image, entry, owners, options) for entry in entries]
-    names = list(rows[0]) if rows else []
-    widths = [max(len(row[name]) for row in rows) for name in names]
+    columns = _columns(image, owners, options)
+    rows = [[text(entry) for _, text in columns] for entry in entries]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    form = " ".join(
+        f"%{'' if name in _NUMBERS else '-'}{width}s" for (name, _), width in zip(columns, widths, strict=bool(rows))
+    )
     for entry, row in zip(entries, rows, strict=True):
-        line = [
-            row[name].rjust(width) if name in _NUMBERS else row[name].ljust(width)
-            for name, width in zip(names, widths, strict=True)
-        ]
-        line.append(shown(entry.name))
+        line = f"{form % tuple(row)} {shown(entry.name)}"
         if entry.is_link and options["long"]:
             with problems:
-                line += ["->", shown(image.os.readlink(entry.path))]
-        yield " ".join(line)
+                line += f" -> {shown(image.os.readlink(entry.path))}"
+        yield line
 
 
-def _columns(image: ImageRoot, entry: Entry, owners: Owners, options: Mapping[str, Any]) -> dict[str, str]:
-    status = entry.status
-    columns: dict[str, str] = {}
-    if options["inode"]:
-        columns["inode"] = str(status.st_ino)
-    if options["long"]:
-        columns["mode"] = stat.filemode(status.st_mode) + _mark(image, entry)
-        columns["links"] = str(status.st_nlink)
-        columns["user"] = shown(owners.user(status.st_uid))
-        columns["group"] = shown(owners.group(status.st_gid))
-    if options["context"]:
-        columns["label"] = shown(selinux_label(image, entry.path) or "?")
-    if options["long"]:
-        columns["size"] = _size(entry, human=options["human"])
-        time = status.st_mtime_ns
-        columns["time"] = local_time(time) if options["full_time"] else short_time(time)
-    return columns
+def _columns(image: ImageRoot, owners: Owners, options: Mapping[str, Any]) -> list[tuple[str, Callable[[Entry], str]]]:
+    """Names of the columns that are wanted, and what makes their text."""
+    time = local_time if options["full_time"] else short_time
+    mark = _Marks(image)
+    columns: dict[str, Callable[[Entry], str]] = {
+        "inode": lambda entry: str(entry.status.st_ino),
+        "mode": lambda entry: stat.filemode(entry.status.st_mode) + mark.of(entry.path),
+        "links": lambda entry: str(entry.status.st_nlink),
+        "user": lambda entry: shown(owners.user(entry.status.st_uid)),
+        "group": lambda entry: shown(owners.group(entry.status.st_gid)),
+        "label": lambda entry: shown(selinux_label(image, entry.path) or "?"),
+        "size": lambda entry: _size(entry, human=options["human"]),
+        "time": lambda entry: time(entry.status.st_mtime_ns),
+    }
+    wanted = ["inode"] * options["inode"]
+    wanted += ["mode", "links", "user", "group"] * options["long"]
+    wanted += ["label"] * options["context"]
+    wanted += ["size", "time"] * options["long"]
+    return [(name, columns[name]) for name in wanted]
 
 
 def _size(entry: Entry, *, human: bool) -> str:
@@ -80,15 +83,36 @@ def _size(entry: Entry, *, human: bool) -> str:
     return human_size(entry.status.st_size) if human else str(entry.status.st_size)
 
 
-def _mark(image: ImageRoot, entry: Entry) -> str:
-    """As ls has it: "+" for an access control list, "." for an SELinux label alone."""
-    try:
-        names = image.os.listxattr(entry.path, follow_symlinks=False)
-    except OSError as error:
-        return " " if error.errno == errno.EOPNOTSUPP else "?"
-    if ACL_ACCESS in names or ACL_DEFAULT in names:
-        return "+"
-    return "." if _SELINUX in names else " "
+class _Marks:
+    """What `ls` puts behind a mode: "+" for an access control list, "." for an SELinux label alone.
+
+    One system call for each file, into the same buffer: with os.listxattr() it was
+    a quarter of `ls -lR`.
+    """
+
+    def __init__(self, image: ImageRoot) -> None:
+        self._image = image
+        self._buffer = bytearray(4096)
+
+    def of(self, path: str) -> str:
+        """The mark of a file itself; "?" when it cannot be told."""
+        length = self._image.os.call("llistxattr", encode(path), self._buffer, len(self._buffer))
+        if not length or length == -errno.EOPNOTSUPP:
+            return " "
+        if length < 0 and length != -errno.ERANGE:
+            return "?"
+        names = (
+            self._buffer[:length].split(b"\0")
+            if length > 0
+            else _encoded(self._image.os.listxattr(path, follow_symlinks=False))
+        )
+        if _ACCESS in names or _DEFAULT in names:
+            return "+"
+        return "." if _SELINUX.encode() in names else " "
+
+
+def _encoded(names: list[str]) -> list[bytes]:
+    return [encode(name) for name in names]
 
 
 def selinux_label(image: ImageRoot, path: str) -> str | None:

@@ -60,7 +60,7 @@ def _write(image: ImageRoot, descriptor: int, path: str, content: bytes) -> None
         if error.errno == errno.ENOSPC:
             image.os.ftruncate(descriptor, 0)  # so that what is free is what was free before
             image.os.fsync(descriptor)
-            raise no_space(image, path, len(content)) from error
+            raise no_space(image, path, len(content)) from None
         raise
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 
 __all__ = ["iso_time", "local_time", "parse_time", "short_time"]
@@ -40,11 +41,17 @@ def _host_seconds(nanoseconds: int) -> int:
 
 def _formatted(nanoseconds: int, form: str, rest: str, *, utc: bool = False) -> str:
     seconds, fraction = divmod(nanoseconds, _SECOND)
+    return _calendar(seconds, form, utc=utc) + rest.format(fraction)
+
+
+# Files of one tree often have the same second, and a calendar is slow.
+@functools.lru_cache(maxsize=4096)
+def _calendar(seconds: int, form: str, *, utc: bool) -> str:
     try:
         fields = time.gmtime(seconds) if utc else time.localtime(seconds)
     except (OverflowError, OSError):
-        return f"@{seconds}" + rest.format(fraction)  # Btrfs has 64 bits of seconds
-    return time.strftime(form, fields) + rest.format(fraction)
+        return f"@{seconds}"  # Btrfs has 64 bits of seconds
+    return time.strftime(form, fields)
 
 
 def parse_time(text: str, *, now: int) -> int:

@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from liblinux._os_base import blame
 from liblinux._typing import TYPE_CHECKING
 from liblinux.commands._image import ImageOptions, image_options
 from liblinux.commands._problems import Problems
@@ -44,10 +45,18 @@ def cat_command(targets: tuple[Target, ...], image_options: ImageOptions) -> Non
 
 
 def _copy(image: ImageRoot, path: str) -> None:
-    descriptor = image.os.open(path, os.O_RDONLY)
+    # Without waiting: a pipe in an image has no writer, and is empty then.
+    descriptor = image.os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        while data := image.os.read(descriptor, _CHUNK_BYTES):
+        while data := _read(image, descriptor, path):
             sys.stdout.buffer.write(data)
     finally:
         image.os.close(descriptor)
     sys.stdout.buffer.flush()
+
+
+def _read(image: ImageRoot, descriptor: int, path: str) -> bytes:
+    try:
+        return image.os.read(descriptor, _CHUNK_BYTES)
+    except OSError as error:
+        blame(error, path)

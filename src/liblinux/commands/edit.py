@@ -13,6 +13,7 @@ import click
 from liblinux._typing import TYPE_CHECKING
 from liblinux.commands._change import Changing
 from liblinux.commands._entries import Entry, entry_at
+from liblinux.commands._glob import expand_one
 from liblinux.commands._image import ImageOptions, image_options
 from liblinux.commands._replace import replace_content
 from liblinux.commands._target import Target, TargetType
@@ -43,13 +44,13 @@ def edit_command(target: Target, editor: str | None, break_links: bool, image_op
       liblinux edit disk.img:/etc/fstab
       EDITOR='sed -i s/quiet//' liblinux edit disk.img:/etc/default/grub
     """
-    if os.path.exists(target.image) and not os.access(target.image, os.W_OK):
+    if os.path.exists(target.image) and not os.access(target.image, os.W_OK, effective_ids=True):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), target.image)
     with tempfile.TemporaryDirectory(prefix="liblinux-edit-") as directory:
         copy = Path(directory) / (os.path.basename(target.path) or "file")
         # Written to an overlay: what cannot be written is refused before the work is done.
         with Changing(image_options, target.image, overlay=True) as image:
-            path = str(image.os.path.realpath(target.path, strict=True))
+            path = str(image.os.path.realpath(expand_one(image, target.path), strict=True))
             before = entry_at(image, path)
             _check(before, break_links=break_links)
             content = _read(image, path)

@@ -6,9 +6,10 @@ import os
 
 import click
 
+from liblinux._os_base import blame
 from liblinux._typing import TYPE_CHECKING
 from liblinux.commands._extents import Extent, extents
-from liblinux.commands._glob import expand
+from liblinux.commands._glob import expand_one
 from liblinux.commands._image import ImageOptions, image_options
 from liblinux.commands._lines import print_lines
 from liblinux.commands._output import print_json
@@ -61,7 +62,8 @@ def hexdump_command(target: Target, image_options: ImageOptions, **options: Any)
 
     Offsets of extents count from the start of the image, partitions and the chunks
     of Btrfs reckoned in; "-" is for what lies in no one place. What is compressed or
-    encrypted ("encoded") is not there as the file has it.
+    encrypted ("encoded") is not there as the file has it. Of a qcow2 or a compressed
+    image it is the place on the disk that is in it.
 
     \b
     Examples:
@@ -73,21 +75,21 @@ def hexdump_command(target: Target, image_options: ImageOptions, **options: Any)
     if options["as_json"] and not options["only_extents"]:
         raise click.UsageError("--json goes with --extents")
     with image_options.open(target.image) as image:
-        paths = expand(image, target.path)
-        if len(paths) > 1:
-            raise click.UsageError(f"{target} matches {len(paths)} files: name one of them")
-        descriptor = image.os.open(paths[0], os.O_RDONLY)
+        path = expand_one(image, target.path)
+        # Without waiting: a pipe in an image has no writer, and is empty then.
+        descriptor = image.os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:
             if options["only_extents"]:
-                _show_extents(image, descriptor, as_json=options["as_json"])
+                _show_extents(image, descriptor, path, as_json=options["as_json"])
             else:
-                print_lines(_lines(image, descriptor, options))
+                number = _Numbering(extents(image, descriptor, path) if options["image_offsets"] else None)
+                print_lines(_lines(_read(image, descriptor, path, options), number, options))
         finally:
             image.os.close(descriptor)
 
 
-def _show_extents(image: ImageRoot, descriptor: int, *, as_json: bool) -> None:
-    found = extents(image, descriptor)
+def _show_extents(image: ImageRoot, descriptor: int, path: str, *, as_json: bool) -> None:
+    found = extents(image, descriptor, path)
     if as_json:
         print_json([extent.record() for extent in found])
         return
@@ -104,14 +106,13 @@ def _show_extents(image: ImageRoot, descriptor: int, *, as_json: bool) -> None:
     )
 
 
-def _lines(image: ImageRoot, descriptor: int, options: dict[str, Any]) -> Iterator[str]:
+def _lines(pieces: Iterator[bytes], number: _Numbering, options: dict[str, Any]) -> Iterator[str]:
     """As `hexdump -C` has them."""
-    begin, length = options["skip"], options["length"]
-    number = _Numbering(extents(image, descriptor) if options["image_offsets"] else None)
+    begin = options["skip"]
     before: bytes | None = None
     starred = False
     at = begin
-    for data in _read(image, descriptor, begin, length):
+    for data in pieces:
         for start in range(0, len(data), _LINE_BYTES):
             line = data[start : start + _LINE_BYTES]
             if line == before and len(line) == _LINE_BYTES and not options["full"]:
@@ -127,10 +128,14 @@ def _lines(image: ImageRoot, descriptor: int, options: dict[str, Any]) -> Iterat
         yield number.of(at)
 
 
-def _read(image: ImageRoot, descriptor: int, at: int, length: int | None) -> Iterator[bytes]:
+def _read(image: ImageRoot, descriptor: int, path: str, options: dict[str, Any]) -> Iterator[bytes]:
     """The content in pieces of whole lines."""
+    at, length = options["skip"], options["length"]
     while length is None or length > 0:
-        data = image.os.pread(descriptor, _CHUNK_BYTES if length is None else min(length, _CHUNK_BYTES), at)
+        try:
+            data = image.os.pread(descriptor, _CHUNK_BYTES if length is None else min(length, _CHUNK_BYTES), at)
+        except OSError as error:
+            blame(error, path)
         if not data:
             return
         yield data

@@ -11,8 +11,9 @@ from liblinux._typing import TYPE_CHECKING
 from liblinux.commands import _inside
 from liblinux.commands._change import Changing, one_image
 from liblinux.commands._entries import join
+from liblinux.commands._glob import expand_one
 from liblinux.commands._image import ImageOptions, image_options
-from liblinux.commands._target import Target, TargetType, parse_target
+from liblinux.commands._target import Target, TargetOrText, TargetType, parse_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ __all__ = ["ln_command"]
 
 
 @click.command("ln")
-@click.argument("source", metavar="SOURCE")
+@click.argument("source", metavar="SOURCE", type=TargetOrText())
 @click.argument("destination", metavar="DESTINATION", type=TargetType())
 @click.option("-s", "--symbolic", is_flag=True, help="A symbolic link, which says SOURCE as it is written.")
 @click.option("-f", "--force", is_flag=True, help="Replace a file that is there, in one step.")
@@ -57,6 +58,8 @@ def ln_command(
         name = one_image((from_, destination), "a link leads to a place in its own image; copy with liblinux cp")
     said = source if from_ is None else from_.path
     with Changing(image_options, name) as image:
+        if from_ is not None and not symbolic:
+            said = expand_one(image, said)
         path = destination.path
         if image.os.path.isdir(path) and not no_target_directory:
             path = join(path, posixpath.basename(said.rstrip("/")))

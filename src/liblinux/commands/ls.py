@@ -114,10 +114,13 @@ class _Listing:
 
     def _directory(self, path: str) -> list[Entry]:
         entries = self._wanted(children(self._image, path, self._problems.note))
+        return self._sorted([*self._dots(path), *entries])
+
+    def _dots(self, path: str) -> list[Entry]:
+        """The directory itself and the one above it, for --all; a program has no use for them."""
         if not self._options["hidden"] or self._options["as_json"]:
-            return self._sorted(entries)
-        dots = [Entry(name, join(path, name), self._image.os.lstat(join(path, name))) for name in (".", "..")]
-        return self._sorted([*dots, *entries])
+            return []
+        return [Entry(name, join(path, name), self._image.os.lstat(join(path, name))) for name in (".", "..")]
 
     def _tree(self, top: str) -> Iterator[tuple[str, list[Entry]]]:
         """All directories of a tree, which is read in one call."""
@@ -134,7 +137,9 @@ class _Listing:
         while todo:
             directory = todo.pop()
             entries = self._sorted(content.pop(directory))
-            yield join(top, directory) if directory else top, entries
+            path = join(top, directory) if directory else top
+            dots = self._dots(path)
+            yield path, self._sorted([*dots, *entries]) if dots else entries
             inside = f"{directory}/" if directory else ""
             todo += [inside + entry.name for entry in reversed(entries) if entry.is_directory]
 

@@ -12,7 +12,7 @@ from liblinux.commands._change import Changing
 from liblinux.commands._image import ImageOptions, image_options
 from liblinux.commands._modes import host_umask
 from liblinux.commands._problems import Problems
-from liblinux.commands._target import Target, TargetType, parse_target
+from liblinux.commands._target import Target, TargetOrText, TargetType, parse_target
 from liblinux.commands._targets import by_image, expanded
 from liblinux.commands._times import parse_time
 
@@ -27,7 +27,13 @@ __all__ = ["touch_command"]
 @click.command("touch", context_settings={"help_option_names": ["--help"]})
 @click.argument("targets", metavar="TARGET...", type=TargetType(), nargs=-1, required=True)
 @click.option("-d", "--date", metavar="DATE", help="This time, as '2024-01-31 12:00:00.000000001' or @1706702400.")
-@click.option("-r", "--reference", metavar="FILE", help="Those of this file, a target or a file of the host.")
+@click.option(
+    "-r",
+    "--reference",
+    type=TargetOrText(),
+    metavar="FILE",
+    help="Those of this file, a target or a file of the host.",
+)
 @click.option("-a", "access", is_flag=True, help="Only the time of access.")
 @click.option("-m", "modification", is_flag=True, help="Only the time of modification.")
 @click.option("-c", "--no-create", is_flag=True, help="Make no file that is not there.")
