@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from looking import MOMENT, USERS, liblinux, rich_image, write
 
 from conftest import Command, Images, e2fsck, run
 from liblinux._image_root import ImageRoot
+from looking import MOMENT, USERS, liblinux, rich_image, write
 
 
 @pytest.fixture

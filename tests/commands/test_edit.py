@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
-from looking import ALICE_READS, LABEL, NET_RAW, liblinux, rich_image, write
 
 from conftest import MIB, Command, Images, e2fsck, run
 from liblinux._image_root import ImageRoot
+from looking import ALICE_READS, LABEL, NET_RAW, liblinux, rich_image, write
 
 
 def attributes(image: ImageRoot, path: str) -> dict[str, bytes]:

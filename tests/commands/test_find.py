@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from looking import NOT_UTF8, liblinux, rich_image
 
 from conftest import Command, Images, run
+from looking import NOT_UTF8, liblinux, rich_image
 
 HOUR = 3600
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from looking import HOLE_BYTES, rich_image, write
 
 from conftest import MIB, Command, Images, run
 from liblinux._image_root import ImageRoot
+from looking import HOLE_BYTES, rich_image, write
 
 CONTENT = random.Random(1).randbytes(3 * MIB + 100)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from looking import LARGE_ID, MOMENT, liblinux, rich_image
 
 from conftest import Command, Images
+from looking import LARGE_ID, MOMENT, liblinux, rich_image
 
 
 @pytest.fixture(scope="module")

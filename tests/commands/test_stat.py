@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from looking import ALICE_READS, LABEL, MOMENT, NET_RAW, liblinux, rich_image
-
 from conftest import Command, Images, run
+from looking import ALICE_READS, LABEL, MOMENT, NET_RAW, liblinux, rich_image
 
 
 def described(command: Command, *arguments: object) -> dict[str, Any]:

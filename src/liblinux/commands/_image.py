@@ -44,11 +44,17 @@ class ImageOptions(Value):
         return cls(**{name: parameters[name] for name in cls.__match_args__ if parameters.get(name) is not None})
 
     def open(self, image: str, *, writable: bool = False, overlay: bool | None = None) -> ImageRoot:
-        """Open the image; raises what :class:`ImageRoot` raises."""
+        """Open the image; raises what :class:`ImageRoot` raises, OSError instead of ValueError."""
         if _inside.current is not None and image == _inside.current.name:
             return _inside.current.borrow(writable=writable)
-        with unpacking(image) as progress:
-            return ImageRoot(image, writable=writable, **self.arguments(overlay, progress))
+        try:
+            with unpacking(image) as progress:
+                return ImageRoot(image, writable=writable, **self.arguments(overlay, progress))
+        except ValueError as error:
+            if isinstance(error, LiblinuxError):
+                raise
+            # A size that no disk has, or an option that is no argument of Kernel(): the message says which.
+            raise OSError(errno.EINVAL, str(error), image) from None
 
     def arguments(self, overlay: bool | None = None, progress: Progress | None = None) -> dict[str, Any]:
         """The options as arguments of :class:`ImageRoot`, as far as they say anything."""
@@ -60,23 +66,6 @@ class ImageOptions(Value):
             **self.opening(overlay, progress),
         }
         return {name: value for name, value in given.items() if value is not None}
-        """Open the image; raises what :class:`ImageRoot` raises, OSError instead of ValueError."""
-        try:
-            with unpacking(image) as progress:
-                return ImageRoot(
-                    image,
-                    writable=writable,
-                    partition=self.partition,
-                    volume=self.volume,
-                    type=self.fs_type,
-                    options=self.mount_options,
-                    **self.opening(overlay, progress),
-                )
-        except ValueError as error:
-            if isinstance(error, LiblinuxError):
-                raise
-            # A size that no disk has, or an option that is no argument of Kernel(): the message says which.
-            raise OSError(errno.EINVAL, str(error), image) from None
 
     def opening(self, overlay: bool | None = None, progress: Progress | None = None) -> Opening:
         """How to come to the disks of the image."""
