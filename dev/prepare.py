@@ -68,6 +68,7 @@ TEST_PROGRAMS = {
     "bsdtar": "libarchive-tools",
     "cpio": "cpio",
     "sqfstar": "squashfs-tools",
+    "faketime": "faketime",
     "setfattr": "attr",
     "setfacl": "acl",
 }

@@ -47,6 +47,7 @@ def test_module() -> None:
         "Waiter",
         "copy_tree",
         "images",
+        "make_image",
         "open_image",
     }
     for name in liblinux.__all__:

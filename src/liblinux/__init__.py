@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from liblinux.copying import CopyReport as CopyReport
     from liblinux.copying import Loss as Loss
     from liblinux.copying import copy_tree as copy_tree
+    from liblinux.making._make import make_image as make_image
 
 __all__ = [
     "BuildError",
@@ -91,6 +92,7 @@ __all__ = [
     "Waiter",
     "copy_tree",
     "images",
+    "make_image",
     "open_image",
 ]
 
@@ -127,6 +129,7 @@ _HOMES = {
     "Waiter": "_errors",
     "copy_tree": "copying",
     "images": "_library",
+    "make_image": "making._make",
     "open_image": "_image",
 }
 

@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "completion": ("Print a script that completes this command in a shell.", "liblinux.cli:completion_command"),
     "cpio": ("Write a tree of an image as a cpio archive.", "liblinux.commands.cpio:cpio_command"),
     "uncpio": ("Unpack a cpio archive into an image.", "liblinux.commands.uncpio:uncpio_command"),
+    "mkimage": ("Make a disk image of a directory or an archive.", "liblinux.commands.mkimage:mkimage_command"),
     "tar": ("Write a tree of an image as a tar archive.", "liblinux.commands.tar:tar_command"),
     "untar": ("Unpack a tar archive into an image.", "liblinux.commands.untar:untar_command"),
     "imagefuzz": ("Damage an image in many ways and mount it.", "liblinux.imagefuzz._command:imagefuzz_command"),
@@ -105,6 +106,7 @@ def cli() -> None:
       liblinux build                   build Linux 6.12, all file systems and protocols
       liblinux build --kernel 6.1      the same port, an older kernel
       liblinux cat disk.img:/etc/fstab a file of an image
+      liblinux mkimage root/ disk.img   an image of a directory, also as a normal user
       liblinux crashtest WORKLOAD.py   is what was fsynced there after any crash?
       eval "$(liblinux completion)"    completion in this bash
       liblinux imagefuzz disk.img      damage an image 1,000 times, see what the kernel does
