@@ -19,12 +19,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+import archives
 import boot
 import building
 import calls
 import copies
 import footprint
 import isolation
+import making
 import reading
 import startup
 import switching
@@ -45,6 +47,8 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "write": writing.measure,
     "memory": footprint.measure,
     "isolation": isolation.measure,
+    "tar": archives.measure,
+    "image": making.measure,
     "copies": copies.measure,
     "build": building.measure,
 }

@@ -18,6 +18,7 @@ ALIGNMENT_BYTES = 1 << 20
 PARTITION_START_BYTES = ALIGNMENT_BYTES
 # Before the partition, and behind it for the second copy of a GPT.
 TABLE_BYTES = 2 * ALIGNMENT_BYTES
+_PIECE_BYTES = 1 << 20
 
 
 def place_in_table(
@@ -50,6 +51,7 @@ def _copy_extents(source: str, target: str, offset: int) -> None:
     """Copy what is no hole; a file system that was only just made is nearly all holes."""
     with open(source, "rb") as reader, open(target, "r+b") as writer:
         size = os.fstat(reader.fileno()).st_size
+        zeros = bytes(_PIECE_BYTES)
         position = 0
         while position < size:
             try:
@@ -58,8 +60,8 @@ def _copy_extents(source: str, target: str, offset: int) -> None:
                 return  # nothing but a hole is left
             position = os.lseek(reader.fileno(), start, os.SEEK_HOLE)
             while start < position:
-                data = os.pread(reader.fileno(), min(position - start, 1 << 20), start)
-                if not data.strip(b"\0"):
+                data = os.pread(reader.fileno(), min(position - start, _PIECE_BYTES), start)
+                if data == zeros[: len(data)]:
                     start += len(data)
                     continue
                 writer.seek(offset + start)
