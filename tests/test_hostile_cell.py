@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,11 @@ from conftest import MIB, run
 from liblinux import _native
 from liblinux._errors import Deadlock, KernelDied, KernelPanic
 from liblinux._library import find_image
+from liblinux._os import Os
+from liblinux.copying import CopyFailed, extract_tree
 
+# What this cell is asked through `os`; a real one has them in its image.
+_NUMBERS = {"getcwd": 79, "llistxattr": 195, "readlinkat": 267}
 HERE = Path(__file__).resolve().parent
 JAIL = HERE.parent / "kernel" / "jail"
 # The numbers are those of `enum lie` in hostile_cell.c.
@@ -28,6 +33,7 @@ LIES = {
     "answers without end": 8,
     "disks of others": 9,
     "anything": 10,
+    "paths that lead out": 11,
 }
 
 
@@ -103,6 +109,23 @@ def test_disks_that_it_may_not_have(hostile: Callable[[str], _native.Kernel]) ->
     assert kernel.init.getpid() == 0
     assert memory == b"x" * MIB
     kernel.close()
+
+
+def test_a_tree_that_leads_out(hostile: Callable[[str], _native.Kernel], tmp_path: Path) -> None:
+    """Names with "..", absolute ones, and links with something in them: none is followed."""
+    (tmp_path / "outside").mkdir()
+    kernel = hostile("paths that lead out")
+    system = Os(kernel.init, _NUMBERS, kernel)
+    with pytest.raises(CopyFailed) as caught:
+        extract_tree(system, "/", tmp_path / "out")
+    kernel.close()
+    assert (tmp_path / "out/sub/fine").stat().st_size == 7
+    assert os.readlink(tmp_path / "out/link") == "../outside"
+    assert sorted(os.listdir(tmp_path / "out")) == ["link", "sub"]
+    assert sorted(os.listdir(tmp_path / "out/sub")) == ["fine", "link"]
+    assert os.listdir(tmp_path / "outside") == []
+    assert sorted(os.listdir(tmp_path)) == ["out", "out.manifest.jsonl", "outside"]
+    assert len(caught.value.report.errors) >= 10
 
 
 def questions(kernel: _native.Kernel) -> tuple[Callable[[], object], ...]:

@@ -37,9 +37,12 @@ void copy_status(const struct host_copy *copy, size_t index,
 	memcpy(status, copy->entries[index].status, HOST_STATX_KEPT_BYTES);
 }
 
-/* No more of its kind can be written. */
-static bool copy_is_fatal(enum host_copy_trouble trouble, s64 code)
+/* No more of its kind can be written, or shall be. */
+static bool copy_is_fatal(const struct host_copy *copy,
+			  enum host_copy_trouble trouble, s64 code)
 {
+	if (trouble == HOST_COPY_READ && *copy->counter > copy->most)
+		return true;
 	return trouble >= HOST_COPY_CREATE && trouble <= HOST_COPY_RENAME &&
 	       (code == -ENOSPC || code == -EDQUOT || code == -EROFS);
 }
@@ -65,7 +68,7 @@ void copy_problem(struct host_copy *copy, size_t index,
 		.text_at = copy->texts.bytes - bytes,
 		.text_bytes = bytes,
 	};
-	if (copy_is_fatal(trouble, code))
+	if (copy_is_fatal(copy, trouble, code))
 		copy->fatal = (int)-code;
 }
 
@@ -161,7 +164,18 @@ static bool copy_same_parent(struct host_copy *copy, size_t one, size_t other)
 	return at == at2 && !memcmp(path, path2, at);
 }
 
-/* Both parents of an entry; false, and noted, when one cannot be entered. */
+static bool copy_to_failed(struct host_copy *copy, size_t index,
+			   enum host_copy_trouble trouble, s64 code)
+{
+	if (code < 0 && host_result_is_plain(&copy->to.end.result))
+		copy_problem(copy, index, trouble, code, NULL);
+	return code < 0;
+}
+
+/*
+ * The parents of an entry; false, and noted, when one cannot be entered. What
+ * only changes the target must not need a source, which may have died.
+ */
 static bool copy_enter(struct host_copy *copy, size_t index,
 		       const struct copy_name *name)
 {
@@ -175,16 +189,18 @@ static bool copy_enter(struct host_copy *copy, size_t index,
 	copy_leave_parent(&copy->from);
 	copy_leave_parent(&copy->to);
 	copy->parent_of = COPY_NONE;
-	fd = copy_enter_parent(&copy->from, path, entry->path_bytes,
-			       name->parent_bytes);
-	if (fd < 0) {
-		copy_problem(copy, index, HOST_COPY_OPEN, fd, NULL);
-		return false;
+	if (copy->pass != HOST_COPY_FLAGS && copy->pass != HOST_COPY_REMOVE) {
+		fd = copy_enter_parent(&copy->from, path, entry->path_bytes,
+				       name->parent_bytes);
+		if (fd < 0 && host_result_is_plain(&copy->from.end.result))
+			copy_problem(copy, index, HOST_COPY_OPEN, fd, NULL);
+		if (fd < 0)
+			return false;
 	}
 	fd = copy_enter_parent(&copy->to, path, entry->path_bytes,
 			       name->parent_bytes);
 	if (fd < 0) {
-		copy_problem(copy, index, HOST_COPY_CREATE, fd, NULL);
+		copy_to_failed(copy, index, HOST_COPY_CREATE, fd);
 		return false;
 	}
 	copy->parent_of = index;
@@ -205,14 +221,6 @@ static const struct host_copy_note *copy_parent_note(struct host_copy *copy,
 }
 
 /* ---- making one entry ------------------------------------------------ */
-
-static bool copy_to_failed(struct host_copy *copy, size_t index,
-			   enum host_copy_trouble trouble, s64 code)
-{
-	if (code < 0 && host_result_is_plain(&copy->to.end.result))
-		copy_problem(copy, index, trouble, code, NULL);
-	return code < 0;
-}
 
 static void copy_remove(struct host_copy *copy, const char *name)
 {
@@ -235,7 +243,8 @@ static bool copy_file_between(struct host_copy *copy, size_t index,
 	/* Btrfs takes "no copy on write" of empty files only. */
 	if (copy_chattr(copy, index, from) & HOST_CHATTR_NOCOW)
 		end_set_flags(&copy->to.end, to, HOST_CHATTR_NOCOW);
-	if (!copy_data(copy, index, status.size, status.blocks, from, to))
+	if (!(copy->keep & HOST_COPY_EMPTY) &&
+	    !copy_data(copy, index, status.size, status.blocks, from, to))
 		return false;
 	copy_belongings(copy, index, name, from, to, to_name);
 	return copy_goes_on(copy);
@@ -497,6 +506,28 @@ static void copy_undo(struct host_copy *copy, size_t index)
 		note->made = 0;
 }
 
+static void copy_compare(struct host_copy *copy, size_t index)
+{
+	const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
+	struct copy_name name;
+	s64 from, to;
+
+	if (!copy_name(copy, index, &name) || !copy_enter(copy, index, &name))
+		return;
+	from = end_open(&copy->from.end, copy->from.parent, name.from, flags,
+			0);
+	if (from < 0) {
+		if (host_result_is_plain(&copy->from.end.result))
+			copy_problem(copy, index, HOST_COPY_OPEN, from, NULL);
+		return;
+	}
+	to = end_open(&copy->to.end, copy->to.parent, name.to, flags, 0);
+	if (!copy_to_failed(copy, index, HOST_COPY_OPEN, to))
+		copy_compare_data(copy, index, (int)from, (int)to);
+	end_close(&copy->to.end, (int)to);
+	end_close(&copy->from.end, (int)from);
+}
+
 static void copy_entry(struct host_copy *copy, size_t at)
 {
 	size_t index = (size_t)copy->indices[at];
@@ -507,8 +538,10 @@ static void copy_entry(struct host_copy *copy, size_t at)
 		copy_finish(copy, index);
 	else if (copy->pass == HOST_COPY_FLAGS)
 		copy_flags(copy, index);
-	else
+	else if (copy->pass == HOST_COPY_REMOVE)
 		copy_undo(copy, index);
+	else
+		copy_compare(copy, index);
 }
 
 static bool copy_begin(struct host_copy *copy)

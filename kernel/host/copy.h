@@ -9,6 +9,9 @@
  * the deepest first, is what making their content would have changed or what
  * would have been in its way. FLAGS is what forbids all further changes.
  *
+ * Two more passes belong to it: REMOVE takes away what MAKE has created, and
+ * COMPARE looks whether files that both ends have are the same.
+ *
  * What does not work is noted as a problem, and the copy goes on with the next
  * entry; of what was created and could not be completed nothing is left. A
  * problem that belongs to no entry (no space, a kernel that has died) ends it.
@@ -27,6 +30,7 @@ enum host_copy_pass {
 	HOST_COPY_FINISH,
 	HOST_COPY_FLAGS,
 	HOST_COPY_REMOVE, /* what MAKE has created, the last first */
+	HOST_COPY_COMPARE, /* content of files that both ends have; no copy */
 };
 
 enum host_copy_keep {
@@ -35,6 +39,7 @@ enum host_copy_keep {
 	HOST_COPY_TIMES = 4,
 	HOST_COPY_XATTRS = 8, /* ACLs among them */
 	HOST_COPY_CHATTR = 16,
+	HOST_COPY_EMPTY = 32, /* and no content: only to see what is lost */
 };
 
 enum host_copy_sparse {
@@ -63,6 +68,7 @@ enum host_copy_trouble {
 	HOST_COPY_LOST_TIMES,
 	HOST_COPY_LOST_XATTR, /* with its name */
 	HOST_COPY_LOST_CHATTR, /* with its letter */
+	HOST_COPY_DIFFERS, /* COMPARE: with the offset of the first byte */
 };
 
 struct host_copy_problem {
@@ -105,6 +111,7 @@ struct host_copy {
 	enum host_copy_sparse sparse;
 	enum host_copy_existing existing;
 	bool exact; /* of a file whose size is said to be 0 nothing is read */
+	u64 most; /* bytes of data; more end the copy with EFBIG */
 	s64 newest; /* later times, in seconds since the epoch, become this */
 	const char *temporary; /* the name of what will be renamed */
 	bool (*stop)(void *argument); /* or NULL */
@@ -143,6 +150,8 @@ void copy_problem(struct host_copy *copy, size_t index,
 /* Content; false, and noted, when it is not complete. */
 bool copy_data(struct host_copy *copy, size_t index, u64 size, u64 blocks,
 	       int from, int to);
+/* Is the content the same? What is not is noted. */
+void copy_compare_data(struct host_copy *copy, size_t index, int from, int to);
 /*
  * What belongs to an entry: with open files, or by its name in the source and
  * `to_name` in the target when they are -1.

@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include "copy.h"
@@ -90,6 +91,11 @@ static bool data_range(struct copy_file *file, u64 at, u64 end)
 		if (done <= 0)
 			return !done;
 		*copy->counter += (u64)done;
+		if (*copy->counter > copy->most) {
+			copy_problem(copy, file->index, HOST_COPY_READ, -EFBIG,
+				     NULL);
+			return false;
+		}
 		if (copy->sparse == HOST_COPY_SPARSE_ALWAYS ?
 			    !data_put_sparse(file, copy->buffer, (u64)done,
 					     at) :
@@ -147,4 +153,54 @@ bool copy_data(struct host_copy *copy, size_t index, u64 size, u64 blocks,
 	if (code < 0 && host_result_is_plain(&copy->to.end.result))
 		copy_problem(copy, index, HOST_COPY_WRITE, code, NULL);
 	return code >= 0;
+}
+
+/* ---- comparing ------------------------------------------------------- */
+
+static s64 data_get(struct host_copy *copy, struct host_end *end, size_t index,
+		    int fd, char *to, u64 offset)
+{
+	s64 done = end_pread(end, fd, to, COPY_BUFFER_BYTES / 2, offset);
+
+	if (done < 0 && host_result_is_plain(&end->result))
+		copy_problem(copy, index, HOST_COPY_READ, done, NULL);
+	return done;
+}
+
+static void data_differs(struct host_copy *copy, size_t index, u64 offset)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)offset);
+	copy_problem(copy, index, HOST_COPY_DIFFERS, 0, text);
+}
+
+void copy_compare_data(struct host_copy *copy, size_t index, int from, int to)
+{
+	char *one = copy->buffer, *other = one + COPY_BUFFER_BYTES / 2;
+	u64 offset = 0;
+
+	for (;;) {
+		s64 here = data_get(copy, &copy->from.end, index, from, one,
+				    offset);
+		s64 there = here < 0 ? here :
+				       data_get(copy, &copy->to.end, index, to,
+						other, offset);
+		s64 both = here < there ? here : there;
+
+		if (both < 0 || !copy_goes_on(copy))
+			return;
+		*copy->counter += (u64)both;
+		if (memcmp(one, other, (size_t)both)) {
+			for (; *one == *other; one++, other++)
+				offset++;
+			data_differs(copy, index, offset);
+			return;
+		}
+		offset += (u64)both;
+		if (!both && here != there) /* one ends before the other */
+			data_differs(copy, index, offset);
+		if (!both)
+			return;
+	}
 }

@@ -58,18 +58,30 @@ if TYPE_CHECKING:
     from liblinux._symbols import Frame as Frame
     from liblinux.copying import CopyFailed as CopyFailed
     from liblinux.copying import CopyProblem as CopyProblem
+    from liblinux.copying import CopyProgress as CopyProgress
     from liblinux.copying import CopyReport as CopyReport
+    from liblinux.copying import Difference as Difference
+    from liblinux.copying import Extracted as Extracted
+    from liblinux.copying import ExtractLimits as ExtractLimits
+    from liblinux.copying import ExtractRefused as ExtractRefused
     from liblinux.copying import Loss as Loss
+    from liblinux.copying import compare_trees as compare_trees
     from liblinux.copying import copy_tree as copy_tree
+    from liblinux.copying import extract as extract
     from liblinux.making._make import make_image as make_image
 
 __all__ = [
     "BuildError",
     "CopyFailed",
     "CopyProblem",
+    "CopyProgress",
     "CopyReport",
     "Deadlock",
+    "Difference",
     "Disk",
+    "ExtractLimits",
+    "ExtractRefused",
+    "Extracted",
     "Faults",
     "Frame",
     "HostFaults",
@@ -90,7 +102,9 @@ __all__ = [
     "Record",
     "Snapshot",
     "Waiter",
+    "compare_trees",
     "copy_tree",
+    "extract",
     "images",
     "make_image",
     "open_image",
@@ -104,9 +118,14 @@ _HOMES = {
     "BuildError": "_errors",
     "CopyFailed": "copying",
     "CopyProblem": "copying",
+    "CopyProgress": "copying",
     "CopyReport": "copying",
     "Deadlock": "_errors",
+    "Difference": "copying",
     "Disk": "_disk",
+    "ExtractLimits": "copying",
+    "ExtractRefused": "copying",
+    "Extracted": "copying",
     "Faults": "_faults",
     "Frame": "_symbols",
     "HostFaults": "_inject",
@@ -127,7 +146,9 @@ _HOMES = {
     "Record": "_dmesg",
     "Snapshot": "_snapshot",
     "Waiter": "_errors",
+    "compare_trees": "copying",
     "copy_tree": "copying",
+    "extract": "copying",
     "images": "_library",
     "make_image": "making._make",
     "open_image": "_image",

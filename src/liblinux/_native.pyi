@@ -142,8 +142,8 @@ def switch_nanoseconds(process: Process, count: int, /) -> float: ...
 
 # A Process or None (the host), the open directory that the top is in, its path, the top's name, the open top or -1.
 _CopyEnd = tuple[Process | None, int, bytes, bytes, int]
-# Of kernel/host/copy.h: pass, keep, mode mask, sparse, existing, exact, newest time in seconds, temporary name.
-_CopyOptions = tuple[int, int, int, int, int, bool, int, bytes]
+# Of kernel/host/copy.h: pass, keep, mode mask, sparse, existing, exact, most bytes, newest second, temporary name.
+_CopyOptions = tuple[int, int, int, int, int, bool, int, int, bytes]
 
 def survey(
     process: Process | None, path: bytes, follow_mounts: bool, most: int, /

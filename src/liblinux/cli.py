@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import click
 from click.shell_completion import get_completion_class
@@ -29,6 +30,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "liblinux.crash.cli:crashtest_command",
     ),
     "completion": ("Print a script that completes this command in a shell.", "liblinux.cli:completion_command"),
+    "cp": ("Copy files into images, out of them, and between them.", "liblinux.commands.cp:cp_command"),
+    "diff": ("Show what two images or trees differ in.", "liblinux.commands.diff:diff_command"),
+    "extract": ("Extract an image that need not be trusted.", "liblinux.commands.extract:extract_command"),
     "cpio": ("Write a tree of an image as a cpio archive.", "liblinux.commands.cpio:cpio_command"),
     "uncpio": ("Unpack a cpio archive into an image.", "liblinux.commands.uncpio:uncpio_command"),
     "mkimage": ("Make a disk image of a directory or an archive.", "liblinux.commands.mkimage:mkimage_command"),
@@ -36,6 +40,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "untar": ("Unpack a tar archive into an image.", "liblinux.commands.untar:untar_command"),
     "imagefuzz": ("Damage an image in many ways and mount it.", "liblinux.imagefuzz._command:imagefuzz_command"),
 }
+
+# As shells have it: 128 and the signal.
+_INTERRUPTED = 128 + signal.SIGINT
+_TERMINATED = 128 + signal.SIGTERM
 
 
 class _Failure(click.ClickException):
@@ -54,9 +62,8 @@ class _LazyGroup(click.Group):
                 raise  # whoever reads our output has had enough: click knows what to do
             raise _Failure(describe(error)) from error
         except KeyboardInterrupt:
-            # What was open is closed by now, in order. click itself would end with 1.
             click.echo("liblinux: interrupted", err=True)
-            raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
+            raise SystemExit(_INTERRUPTED) from None
 
     def list_commands(self, context: click.Context) -> list[str]:
         return sorted(COMMANDS)
@@ -106,7 +113,11 @@ def cli() -> None:
       liblinux build                   build Linux 6.12, all file systems and protocols
       liblinux build --kernel 6.1      the same port, an older kernel
       liblinux cat disk.img:/etc/fstab a file of an image
-      liblinux mkimage root/ disk.img   an image of a directory, also as a normal user
+      liblinux cp -r disk.img:/etc .   a tree of an image, with all that belongs to it
+      liblinux diff old.img new.img    content and all that belongs to it
+      liblinux extract firmware.img d  an image that need not be trusted, to a new directory
+      liblinux tar disk.img:/ > r.tar  a tree of an image as an archive; untar unpacks one
+      liblinux mkimage root/ disk.img  an image of a directory or an archive
       liblinux crashtest WORKLOAD.py   is what was fsynced there after any crash?
       eval "$(liblinux completion)"    completion in this bash
       liblinux imagefuzz disk.img      damage an image 1,000 times, see what the kernel does
@@ -130,8 +141,14 @@ def completion_command(shell: str) -> None:
     click.echo(kind(cli, {}, "liblinux", "_LIBLINUX_COMPLETE").source())
 
 
+def _terminate(*_: object) -> NoReturn:
+    raise SystemExit(_TERMINATED)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the installed command."""
+    # An image that is written to must be unmounted, and what is half done taken away.
+    signal.signal(signal.SIGTERM, _terminate)
     cli(args=arguments, prog_name="liblinux")
 
 

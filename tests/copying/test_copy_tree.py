@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import stat
 import struct
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -172,9 +174,12 @@ def test_a_full_target_says_how_much_is_missing_and_keeps_nothing(images: Images
 def test_strict(source: Any, tmp_path: Path) -> None:
     image = _NAMED["fat16"].image(tmp_path / "fat.img")
     with ImageRoot(image, writable=True) as target:
-        with pytest.raises(liblinux.CopyFailed, match=r"lost: .*\(strict\)"):
-            liblinux.copy_tree("/tree/kinds", "/kinds", source_os=source, target_os=target.os, strict=True)
+        with pytest.raises(liblinux.CopyFailed, match=r"lost: .* nothing was copied \(strict\)"):
+            liblinux.copy_tree("/tree/kinds", "/", source_os=source, target_os=target.os, strict=True)
         assert target.os.listdir("/") == []
+    with ImageRoot(_ALL.image(tmp_path / "ext4.img"), writable=True) as target:
+        liblinux.copy_tree("/tree", "/tree", source_os=source, target_os=target.os, strict=True)
+        assert sorted(target.os.listdir("/")) == ["lost+found", "tree"]
 
 
 def test_flags_of_chattr_come_last(images: Images, tmp_path: Path) -> None:
@@ -200,9 +205,9 @@ def test_names_that_are_the_same_to_the_target(tmp_path: Path) -> None:
     (tmp_path / "tree/README").write_text("two")
     image = _NAMED["fat16"].image(tmp_path / "fat.img")
     with ImageRoot(image, writable=True) as target:
-        with pytest.raises(liblinux.CopyFailed, match=r"(?i)readme: cannot create: File exists"):
-            liblinux.copy_tree(tmp_path / "tree", "/tree", target_os=target.os)
-        assert len(target.os.listdir("/tree")) == 1
+        with pytest.raises(liblinux.CopyFailed, match=r"(?i)its name is that of readme: File exists$"):
+            liblinux.copy_tree(tmp_path / "tree", "/", target_os=target.os)
+        assert len(target.os.listdir("/")) == 1
 
 
 def test_of_an_isolated_kernel(planted: Path, tmp_path: Path) -> None:
@@ -223,17 +228,28 @@ def test_between_places_of_the_host(tmp_path: Path) -> None:
 
 def test_interrupted_it_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "tree").mkdir()
-    for number in range(5000):
-        (tmp_path / f"tree/{number}").touch()
+    for number in range(20):
+        (tmp_path / f"tree/{number}").write_bytes(bytes(MIB))
     image = _ALL.image(tmp_path / "disk.img")
 
-    def stop(*_: int) -> None:
-        raise KeyboardInterrupt
+    progress = liblinux.CopyProgress()
 
+    def interrupt() -> None:
+        while progress.done < 5 * MIB:
+            pass
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
     with ImageRoot(image, writable=True) as target:
+        thread.start()
         with pytest.raises(KeyboardInterrupt):
-            liblinux.copy_tree(tmp_path / "tree", "/tree", target_os=target.os, progress=stop)
-        assert target.os.listdir("/") == ["lost+found"]
+            for turn in range(1000):
+                liblinux.copy_tree(tmp_path / "tree", f"/{turn % 2}", target_os=target.os, progress=progress)
+        thread.join()
+        names = set(target.os.listdir("/"))
+        assert names <= {"lost+found", "0", "1"}
+        for name in names - {"lost+found"}:
+            assert len(target.os.listdir(f"/{name}")) == 20
     _ALL.check(image)
 
 
@@ -250,3 +266,13 @@ def test_bad_arguments(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         liblinux.copy_tree(tmp_path / "file", tmp_path)
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_not_into_itself(tmp_path: Path) -> None:
+    (tmp_path / "tree/sub").mkdir(parents=True)
+    (tmp_path / "tree/file").touch()
+    for source, target in (("tree", "tree"), ("tree", "tree/copy"), ("tree", "tree/sub/copy"), ("tree/file",) * 2):
+        with pytest.raises(OSError, match=r"itself|the same") as caught:
+            liblinux.copy_tree(tmp_path / source, tmp_path / target)
+        assert caught.value.errno == errno.EINVAL
+    assert os.listdir(tmp_path / "tree/sub") == []

@@ -169,20 +169,23 @@ PyObject *native_copy(PyObject *module, PyObject *args)
 	struct native_process *from, *to;
 	PyObject *listing, *from_given, *to_given, *answer = NULL;
 	int pass, sparse, existing, exact;
+	unsigned long long most;
 
 	if (!PyArg_ParseTuple(
-		    args, "O(Oiyyi)(Oiyyi)w*y*y*w*(iIIiipLy):copy", &listing,
+		    args, "O(Oiyyi)(Oiyyi)w*y*y*w*(iIIiipKLy):copy", &listing,
 		    &from_given, &copy.from.dir, &copy.from.dir_path,
 		    &copy.from.name, &copy.from.top, &to_given, &copy.to.dir,
 		    &copy.to.dir_path, &copy.to.name, &copy.to.top,
 		    &buffers.notes, &buffers.indices, &buffers.links,
 		    &buffers.counter, &pass, &copy.keep, &copy.mode_mask,
-		    &sparse, &existing, &exact, &copy.newest, &copy.temporary))
+		    &sparse, &existing, &exact, &most, &copy.newest,
+		    &copy.temporary))
 		return NULL;
 	copy.pass = (enum host_copy_pass)pass;
 	copy.sparse = (enum host_copy_sparse)sparse;
 	copy.existing = (enum host_copy_existing)existing;
 	copy.exact = exact;
+	copy.most = most;
 	if (native_end(module, from_given, &copy.from.end, &from) &&
 	    native_end(module, to_given, &copy.to.end, &to) &&
 	    native_listing_parts(module, listing, &copy.entries,

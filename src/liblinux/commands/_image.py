@@ -32,18 +32,19 @@ class ImageOptions(Value):
 
     def open(self, image: str, *, writable: bool = False, overlay: bool | None = None) -> ImageRoot:
         """Open the image; raises what :class:`ImageRoot` raises."""
-        return ImageRoot(
-            image,
-            writable=writable,
-            overlay=overlay,
-            partition=_number(self.partition),
-            type=self.fs_type,
-            options=self.mount_options,
-            sector_size=self.sector_size,
-            untrusted=self.untrusted,
-            version=self.kernel,
-            memory=self.memory,
-        )
+        return ImageRoot(image, writable=writable, overlay=overlay, **self.arguments())
+
+    def arguments(self) -> dict[str, Any]:
+        """The options as arguments of :class:`ImageRoot`."""
+        return {
+            "partition": _number(self.partition),
+            "type": self.fs_type,
+            "options": self.mount_options,
+            "sector_size": self.sector_size,
+            "untrusted": self.untrusted,
+            "version": self.kernel,
+            "memory": self.memory,
+        }
 
 
 def _number(partition: str | None) -> int | None:

@@ -16,28 +16,57 @@ from array import array
 from liblinux import _native
 from liblinux._errors import LiblinuxError
 from liblinux._os_base import decode
-from liblinux._typing import TYPE_CHECKING, Any, Literal
+from liblinux._typing import TYPE_CHECKING, Any, Literal, Value
+from liblinux.copying._foresee import name_collisions, sample
 from liblinux.copying._place import Place
 from liblinux.copying._report import CopyFailed, CopyReport, Problems
-from liblinux.copying._survey import Survey
+from liblinux.copying._survey import DEV, INO, Survey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Collection, Sequence
 
-__all__ = ["PRESERVE_ALL", "Copy", "copy_tree"]
+__all__ = ["PRESERVE_ALL", "Copy", "CopyProgress", "copy_tree"]
 
 # enum host_copy_keep
-_KEEP = {"owner": 1, "mode": 2, "times": 4, "xattrs": 8, "flags": 16}
-PRESERVE_ALL = frozenset(_KEEP)
+KEEP = {"owner": 1, "mode": 2, "times": 4, "xattrs": 8, "flags": 16}
+PRESERVE_ALL = frozenset(KEEP)
+_EMPTY = 32
 # enum host_copy_pass, host_copy_sparse, host_copy_existing
-_MAKE, _FINISH, _FLAGS, _REMOVE = range(4)
+_MAKE, _FINISH, _FLAGS, _REMOVE, COMPARE = range(5)
 _SPARSE = {"auto": 0, "always": 1, "never": 2}
 _EXISTING = {"replace": 0, "skip": 1, "refuse": 2}
 _NOTE_BYTES = 8
 _NO_TIME = 2**63 - 1
-# Between two looks at what the caller wants to know.
-_SLICE = 2000
+_NO_END = 2**64 - 1
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class CopyOptions(Value):
+    """Numbers of kernel/host/copy.h."""
+
+    keep: int = sum(KEEP.values())
+    mode_mask: int = 0o7777
+    sparse: int = 0
+    existing: int = 0
+    exact: bool = False
+    most: int = _NO_END
+    newest: int = _NO_TIME
+
+
+class CopyProgress:
+    """How far a copy is; of several copies, one after the other, of all of them.
+
+    `total` are the bytes of all files, without holes, as far as they are known.
+    """
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.counter = array("Q", [0])
+
+    @property
+    def done(self) -> int:
+        """Bytes that were read."""
+        return self.counter[0]
 
 
 def copy_tree(
@@ -54,7 +83,7 @@ def copy_tree(
     follow_mounts: bool = True,
     by_name: bool = False,
     newest_ns: int | None = None,
-    progress: Callable[[int, int], object] | None = None,
+    progress: CopyProgress | None = None,
 ) -> CopyReport:
     """Copy a file or a tree to `target`, which is its new name, with all that belongs to it.
 
@@ -75,8 +104,8 @@ def copy_tree(
     rename), skipped or refused. `sparse` "always" also makes holes of zeros. With
     follow_mounts=False mounts below the source are left out. by_name=True copies in the
     order of names, so that equal trees give equal images; later times than
-    `newest_ns`, whole seconds, become it. `progress` is called with the bytes read so
-    far and the bytes of all files.
+    `newest_ns`, whole seconds, become it. `progress` may be looked at by another thread
+    while the copy runs.
 
     Returns a :class:`CopyReport`. What the target cannot hold is in its `losses`; with
     strict=True the first loss ends the copy. Raises OSError when nothing could be
@@ -88,17 +117,17 @@ def copy_tree(
         raise ValueError(f"preserve: no {', '.join(sorted(unknown))}; there are {', '.join(sorted(PRESERVE_ALL))}")
     if sparse not in _SPARSE or existing not in _EXISTING:
         raise ValueError(f"sparse is one of {', '.join(_SPARSE)}, existing one of {', '.join(_EXISTING)}")
-    options = (
-        sum(_KEEP[name] for name in given),
-        mode_mask,
-        _SPARSE[sparse],
-        _EXISTING[existing],
-        False,
-        _NO_TIME if newest_ns is None else newest_ns // 10**9,
+    options = CopyOptions(
+        keep=sum(KEEP[name] for name in given),
+        mode_mask=mode_mask,
+        sparse=_SPARSE[sparse],
+        existing=_EXISTING[existing],
+        newest=_NO_TIME if newest_ns is None else newest_ns // 10**9,
     )
     with Place(source_os, source) as start:
         survey = Survey(start, follow_mounts=follow_mounts)
         with _target(target_os, target, survey) as end:
+            _check_apart(start, end, survey)
             copy = Copy(survey, start, end, options, strict=strict, progress=progress)
             indices: Sequence[int] = range(len(survey))
             return copy.run(survey.by_name(indices) if by_name else indices)
@@ -118,6 +147,20 @@ def _target(system: Any, path: Any, survey: Survey) -> Place:
     return place
 
 
+def _check_apart(source: Place, target: Place, survey: Survey) -> None:
+    """Refuse to copy a file onto itself, or a directory into itself."""
+    if source.native is not target.native:
+        return
+    inodes, devices = survey.column(INO), survey.column(DEV)
+    found = target.status()
+    if found is not None and (found.st_ino, found.st_dev) == (inodes[0], devices[0]):
+        raise OSError(errno.EINVAL, "the source and the target are the same", decode(target.path))
+    above = {(inodes[index], devices[index]) for index in survey.directories()}
+    status = target.system.stat(target.dir)
+    if (status.st_ino, status.st_dev) in above:
+        raise OSError(errno.EINVAL, "a directory cannot be copied into itself", decode(target.path))
+
+
 class Copy:
     """A copy of the entries of a survey, from one place to another."""
 
@@ -126,30 +169,37 @@ class Copy:
         survey: Survey,
         source: Place,
         target: Place,
-        options: tuple[int, int, int, int, bool, int],
+        options: CopyOptions,
         *,
-        strict: bool,
-        progress: Callable[[int, int], object] | None,
+        strict: bool = False,
+        progress: CopyProgress | None = None,
+        temporary: bytes | None = None,
+        keep_partial: bool = False,
     ) -> None:
-        """`options`: keep, mode mask, sparse, existing, exact sizes only, newest time in seconds."""
+        """`temporary` is the name that a new tree, and files on their way, have until they are complete."""
         self.survey = survey
         self.source = source
         self.target = target
         self.problems = Problems(survey, source.path)
-        self.counter = array("Q", [0])
+        self.progress = progress or CopyProgress()
         self._options = options
         self._strict = strict
-        self._progress = progress
+        self._keep_partial = keep_partial
         self._notes = bytearray(_NOTE_BYTES * len(survey))
-        self._temporary = b".liblinux-%s.partial" % os.urandom(6).hex().encode()
-        self._total = 0
+        self._before = self.progress.done
+        self._temporary = temporary or b".liblinux-%s.partial" % os.urandom(6).hex().encode()
 
     def run(self, indices: Sequence[int]) -> CopyReport:
         """Copy those entries, every directory before its content; returns what has come of it."""
-        self._total = self.survey.data_bytes(indices)
+        refused = dict(name_collisions(self.survey, self.target, indices))
+        self.problems.refuse(refused)
+        indices = [index for index in indices if index not in refused]
+        if self._strict:
+            self._foresee()
+        self.progress.total += self.survey.data_bytes(indices)
         name = self.target.name
         is_tree = stat_modes.S_ISDIR(self.survey.modes[0])
-        fresh = is_tree and self.target.mode() is None
+        fresh = is_tree and self.target.status() is None
         if fresh:
             self.target.name = self._temporary
         try:
@@ -157,37 +207,51 @@ class Copy:
             if fresh:
                 self.target.rename(name)
         except BaseException:
-            self._remove(indices)
+            if not self._keep_partial:
+                self._remove(indices)
             raise
-        self._call(_FLAGS, self._flagged(indices))
+        self.call(_FLAGS, self._flagged(indices))
         return self._finished(len(indices))
+
+    def _foresee(self) -> None:
+        """Copy one empty entry of each kind, and remove them again; CopyFailed when something is lost."""
+        options = CopyOptions(self._options.keep | _EMPTY, self._options.mode_mask, newest=self._options.newest)
+        with Place(self.target.system, os.path.join(self.target.directory, self._temporary)) as place:
+            trial = Copy(self.survey, self.source, place, options)
+            indices = sample(self.survey, self.source)
+            try:
+                trial._make(indices, is_tree=stat_modes.S_ISDIR(self.survey.modes[0]))
+                trial.call(_FLAGS, trial._flagged(indices))
+            finally:
+                trial._remove(indices)
+                self.source.leave()
+            if lost := next(trial.problems.losses(), None):
+                raise CopyFailed(f"{lost}; nothing was copied (strict)", trial.report(0))
 
     def _make(self, indices: Sequence[int], *, is_tree: bool) -> None:
         made = array("q", indices)
         links = self.survey.links(indices)
         if is_tree:
-            self._call(_MAKE, made[:1], links[:1])
+            self.call(_MAKE, made[:1], links[:1])
             if self.problems.errors and not self._notes[4]:
-                raise CopyFailed(str(self.problems.errors[-1]), self._report(0))
+                raise CopyFailed(str(self.problems.errors[-1]), self.report(0))
             self.source.enter()
             self.target.enter()
             made, links = made[1:], links[1:]
-        for at in range(0, len(made), _SLICE):
-            self._call(_MAKE, made[at : at + _SLICE], links[at : at + _SLICE])
-            if self._progress:
-                self._progress(self.counter[0], self._total)
+        self.call(_MAKE, made, links)
         modes = self.survey.modes
-        self._call(_FINISH, array("q", [at for at in reversed(indices) if stat_modes.S_ISDIR(modes[at])]))
+        self.call(_FINISH, array("q", [at for at in reversed(indices) if stat_modes.S_ISDIR(modes[at])]))
 
     def _flagged(self, indices: Sequence[int]) -> array[int]:
         """Entries that have flags of chattr(1), what is in a directory before itself."""
         flags = memoryview(self._notes).cast("Q")
         return array("q", [at for at in reversed(indices) if flags[at] & 0xFFFFFFFF])
 
-    def _call(self, step: int, indices: array[int], links: array[int] | None = None) -> None:
+    def call(self, step: int, indices: array[int], links: array[int] | None = None) -> None:
+        """One pass over those entries."""
         if not indices:
             return
-        keep, mask, sparse, existing, exact, newest = self._options
+        how = self._options
         done, fatal, problems, texts = _native.copy(
             self.survey.listing,
             self.source.end,
@@ -195,8 +259,18 @@ class Copy:
             self._notes,
             indices,
             links if links is not None else b"",
-            self.counter,
-            (step, keep, mask, sparse, existing, exact, newest, self._temporary),
+            self.progress.counter,
+            (
+                step,
+                how.keep,
+                how.mode_mask,
+                how.sparse,
+                how.existing,
+                how.exact,
+                how.most,
+                how.newest,
+                self._temporary,
+            ),
         )
         if step == _REMOVE:
             return
@@ -204,7 +278,7 @@ class Copy:
         if fatal:
             self._full(fatal, indices[done:])
         if self._strict and (lost := next(self.problems.losses(), None)):
-            raise CopyFailed(f"{lost} (strict)", self._report(0))
+            raise CopyFailed(f"{lost} (strict)", self.report(0))
 
     def _full(self, number: int, left: Sequence[int]) -> None:
         """Say how much of what is left does not fit."""
@@ -222,16 +296,19 @@ class Copy:
     def _remove(self, indices: Sequence[int]) -> None:
         """Take away what was created; a kernel that is dead needs nothing taken away."""
         try:
-            self._call(_REMOVE, array("q", reversed(indices)))
+            self.call(_REMOVE, array("q", reversed(indices)))
         except (OSError, LiblinuxError):
             if self.target.native is None:
                 raise
 
-    def _report(self, entries: int) -> CopyReport:
-        return CopyReport(entries, self.counter[0], tuple(self.problems.losses()), self.problems.errors)
+    def report(self, entries: int) -> CopyReport:
+        """What has come of it, so far."""
+        return CopyReport(
+            entries, self.progress.done - self._before, tuple(self.problems.losses()), self.problems.errors
+        )
 
     def _finished(self, entries: int) -> CopyReport:
-        report = self._report(entries)
+        report = self.report(entries)
         if report.errors:
             more = f" (and {len(report.errors) - 1:,} more)" if len(report.errors) > 1 else ""
             raise CopyFailed(f"not copied: {report.errors[0]}{more}", report)

@@ -47,9 +47,9 @@ class Place:
             directory, self.name = os.path.split(self.path.rstrip(b"/") or b"/")
             if self.name in (b"", b".", b".."):
                 directory, self.name = self.path, b"."
-        self._directory = directory or b"."
+        self.directory = directory or b"."
         self.top = -1
-        self.dir = int(system.open(self._directory, _DIRECTORY))
+        self.dir = int(system.open(self.directory, _DIRECTORY))
 
     def __enter__(self) -> Self:
         return self
@@ -62,29 +62,36 @@ class Place:
     @property
     def here(self) -> bytes:
         """The path of the tree itself, as it is named now."""
-        return os.path.join(self._directory, self.name)
+        return os.path.join(self.directory, self.name)
 
     @property
     def end(self) -> tuple[_native.Process | None, int, bytes, bytes, int]:
         """This end, as `_native.copy` wants it."""
-        above = self._directory if self.native is None else os.path.join(self.system.getcwdb(), self._directory)
+        above = self.directory if self.native is None else os.path.join(self.system.getcwdb(), self.directory)
         return self.native, self.dir, above, self.name, self.top
 
     def enter(self) -> None:
         """Open the tree itself, which is a directory."""
         self.top = int(self.system.open(self.name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=self.dir))
 
-    def mode(self) -> int | None:
-        """The mode of what is there under the name, or None."""
+    def leave(self) -> None:
+        """Close the tree itself."""
+        if self.top >= 0 and not getattr(self.system, "closed", False):
+            self.system.close(self.top)
+        self.top = -1
+
+    def status(self) -> os.stat_result | None:
+        """The status of what is there under the name, or None."""
         try:
-            return int(self.system.stat(self.name, dir_fd=self.dir, follow_symlinks=False).st_mode)
+            found: os.stat_result = self.system.stat(self.name, dir_fd=self.dir, follow_symlinks=False)
         except FileNotFoundError:
             return None
+        return found
 
     def is_directory(self) -> bool:
         """Whether a directory is there under the name."""
-        mode = self.mode()
-        return mode is not None and stat_modes.S_ISDIR(mode)
+        status = self.status()
+        return status is not None and stat_modes.S_ISDIR(status.st_mode)
 
     def rename(self, name: bytes) -> None:
         """Give what is there another name."""
@@ -93,7 +100,7 @@ class Place:
 
     def close(self) -> None:
         """Close what is open; of a kernel that is dead or closed there is nothing left to close."""
-        for descriptor in (self.top, self.dir):
-            if descriptor >= 0 and not getattr(self.system, "closed", False):
-                self.system.close(descriptor)
-        self.top = self.dir = -1
+        self.leave()
+        if self.dir >= 0 and not getattr(self.system, "closed", False):
+            self.system.close(self.dir)
+        self.dir = -1

@@ -8,10 +8,11 @@ import stat as stat_modes
 import struct
 
 from liblinux._errors import LiblinuxError
+from liblinux._os_base import decode
 from liblinux._typing import TYPE_CHECKING, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from liblinux.copying._survey import Survey
 
@@ -20,7 +21,7 @@ __all__ = ["CopyFailed", "CopyProblem", "CopyReport", "Loss", "Problems"]
 # struct host_copy_problem: index, trouble, errno, where its text is and how long.
 _PROBLEM = struct.Struct("=QIiQQ")
 # enum host_copy_trouble
-_NAME, _OPEN, _READ, _CREATE, _WRITE, _RENAME, _LINK, _OWNER, _MODE, _TIMES, _XATTR, _CHATTR = range(12)
+_NAME, _OPEN, _READ, _CREATE, _WRITE, _RENAME, _LINK, _OWNER, _MODE, _TIMES, _XATTR, _CHATTR, _DIFFERS = range(13)
 _LOST = {
     _LINK: "hard links (they are files of their own now)",
     _OWNER: "owners",
@@ -44,6 +45,8 @@ _SPECIAL = {
     stat_modes.S_IFIFO: "pipes",
     stat_modes.S_IFSOCK: "sockets",
 }
+_NO_NAME = "the target cannot hold this name"
+_OF_NAMES = (errno.EINVAL, errno.ENAMETOOLONG, errno.EILSEQ)
 _NO_PLACE = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 _KEPT_OTHERWISE = "the target keeps another value"
 
@@ -94,24 +97,43 @@ class Problems:
 
     def __init__(self, survey: Survey, top: bytes) -> None:
         self._survey = survey
-        self._top = top
+        self._top = os.path.normpath(top)
         self._losses: dict[tuple[str, int], list[int]] = {}
         self._errors: list[CopyProblem] = []
-        survey.report_errors(self._unread)
+        # Of a comparison: entries whose content differs, and from which byte on.
+        self.different: dict[int, int] = {}
+        self._failed: list[tuple[int, str]] = []
+        self.note_unread(survey, self._top)
 
-    def _unread(self, path: bytes, number: int) -> None:
-        name = os.path.join(self._top, path) if path else self._top
-        self._errors.append(CopyProblem(name.decode("utf-8", "surrogateescape"), "cannot read", number))
+    def note_unread(self, survey: Survey, top: bytes) -> None:
+        """Note the directories that could not be read when the tree was listed."""
+        for path, number in survey.errors:
+            name = os.path.join(top, path) if path else top
+            self._errors.append(CopyProblem(decode(name), _FAILED[_READ], number))
+
+    def refuse(self, collisions: Mapping[int, int]) -> None:
+        """Note entries whose names the target would take for those of others."""
+        for index, other in collisions.items():
+            first = os.path.basename(self._survey.name_of(self._top, other))
+            self._fail(index, f"to the target its name is that of {first}", errno.EEXIST)
+
+    def _fail(self, index: int, what: str, number: int) -> None:
+        problem = CopyProblem(self._survey.name_of(self._top, index), what, number)
+        self._errors.append(problem)
+        self._failed.append((index, f"{what}: {os.strerror(number)}"))
 
     def add(self, raw: bytes, texts: bytes) -> None:
         """Take the answer of one call."""
         for index, trouble, number, text_at, text_bytes in _PROBLEM.iter_unpack(raw):
             text = texts[text_at : text_at + text_bytes].decode("utf-8", "surrogateescape")
             lost = self._lost(index, trouble, number, text)
-            if lost:
+            if trouble == _DIFFERS:
+                self.different[index] = int(text)
+            elif lost:
                 self._losses.setdefault((lost, number), []).append(index)
             else:
-                self._errors.append(CopyProblem(self._survey.name_of(self._top, index), _FAILED[trouble], number))
+                what = _NO_NAME if trouble in (_CREATE, _RENAME) and number in _OF_NAMES else _FAILED[trouble]
+                self._fail(index, what, number)
 
     def _lost(self, index: int, trouble: int, number: int, text: str) -> str:
         """What is lost, or "" when the entry has failed."""
@@ -132,3 +154,17 @@ class Problems:
         for (what, number), indices in sorted(self._losses.items(), key=lambda item: -len(item[1])):
             why = os.strerror(number) if number else _KEPT_OTHERWISE
             yield Loss(what, len(set(indices)), why, self._survey.name_of(self._top, indices[0]))
+
+    def each(self) -> Iterator[tuple[int, str, str]]:
+        """Every entry that has lost something or is missing: its index, what, why."""
+        for (what, number), indices in self._losses.items():
+            why = os.strerror(number) if number else _KEPT_OTHERWISE
+            for index in indices:
+                yield index, what, why
+        for index, why in self._failed:
+            yield index, "entry", why
+
+    def unread(self) -> Iterator[tuple[bytes, str]]:
+        """Directories that could not be read as a whole: the path below the top, why."""
+        for path, number in self._survey.errors:
+            yield path, os.strerror(number)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat as stat_modes
 from array import array
@@ -12,14 +11,14 @@ from liblinux._os_base import decode
 from liblinux._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from liblinux.copying._place import Place
 
-__all__ = ["Survey"]
+__all__ = ["ATIME", "BLOCKS", "DEV", "GID", "INO", "MODE", "MTIME", "NLINK", "RDEV", "SIZE", "UID", "Survey"]
 
 # Columns of a Listing, see _native.pyi.
-_MODE, _INO, _DEV, _NLINK, _SIZE, _BLOCKS = 0, 1, 2, 3, 6, 11
+MODE, INO, DEV, NLINK, UID, GID, SIZE, ATIME, MTIME, BLOCKS, RDEV = 0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12
 _BLOCK_BYTES = 512
 _UNIT_BYTES = 4096  # what most file systems allocate at least
 
@@ -37,7 +36,7 @@ class Survey:
         except OSError as error:
             error.filename = decode(place.path)
             raise
-        self.modes = self.column(_MODE)
+        self.modes = self.column(MODE)
 
     def __len__(self) -> int:
         return len(self.listing)
@@ -52,11 +51,11 @@ class Survey:
 
     def sizes(self) -> memoryview:
         """Sizes in bytes."""
-        return self.column(_SIZE)
+        return self.column(SIZE)
 
     def allocated(self, indices: Iterable[int]) -> int:
         """Bytes that those regular files take, holes left out, in whole blocks; a directory or link one."""
-        sizes, blocks = self.sizes(), self.column(_BLOCKS)
+        sizes, blocks = self.sizes(), self.column(BLOCKS)
         total = 0
         for index in indices:
             held = _UNIT_BYTES
@@ -67,7 +66,7 @@ class Survey:
 
     def data_bytes(self, indices: Iterable[int]) -> int:
         """Bytes that will be read of those entries: sizes of regular files without their holes."""
-        sizes, blocks = self.sizes(), self.column(_BLOCKS)
+        sizes, blocks = self.sizes(), self.column(BLOCKS)
         total = 0
         for index in indices:
             if stat_modes.S_ISREG(self.modes[index]):
@@ -90,7 +89,7 @@ class Survey:
 
     def links(self, indices: Iterable[int]) -> array[int]:
         """For each of those entries the one before it that is the same file, or -1."""
-        counts, inodes, devices = self.column(_NLINK), self.column(_INO), self.column(_DEV)
+        counts, inodes, devices = self.column(NLINK), self.column(INO), self.column(DEV)
         first: dict[tuple[int, int], int] = {}
         found = array("q")
         for index in indices:
@@ -100,11 +99,6 @@ class Survey:
             before = first.setdefault((devices[index], inodes[index]), index)
             found.append(-1 if before == index else before)
         return found
-
-    def report_errors(self, tell: Callable[[bytes, int], None]) -> None:
-        """Tell of each directory that could not be read: its path below the top, and errno."""
-        for path, number in self.errors:
-            tell(path, number or errno.EIO)
 
     def name_of(self, top: bytes, index: int) -> str:
         """The path of an entry, `top` included, for people."""
