@@ -19,6 +19,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+import archives
 import boot
 import building
 import calls
@@ -26,6 +27,7 @@ import commands
 import copies
 import footprint
 import isolation
+import making
 import reading
 import serving
 import startup
@@ -49,6 +51,8 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "write": writing.measure,
     "memory": footprint.measure,
     "isolation": isolation.measure,
+    "tar": archives.measure,
+    "image": making.measure,
     "copies": copies.measure,
     "build": building.measure,
 }

@@ -76,6 +76,7 @@ TEST_PROGRAMS = {
     "bsdtar": "libarchive-tools",
     "cpio": "cpio",
     "sqfstar": "squashfs-tools",
+    "faketime": "faketime",
     "setfattr": "attr",
     "setfacl": "acl",
     "fusermount3": "fuse3",

@@ -56,6 +56,7 @@ def test_module() -> None:
         "copy_tree",
         "extract",
         "images",
+        "make_image",
         "open_image",
     }
     for name in liblinux.__all__:

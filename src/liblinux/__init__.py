@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from liblinux.copying import compare_trees as compare_trees
     from liblinux.copying import copy_tree as copy_tree
     from liblinux.copying import extract as extract
+    from liblinux.making._make import make_image as make_image
 
 __all__ = [
     "BuildError",
@@ -109,6 +110,7 @@ __all__ = [
     "copy_tree",
     "extract",
     "images",
+    "make_image",
     "open_image",
 ]
 
@@ -154,6 +156,7 @@ _HOMES = {
     "copy_tree": "copying",
     "extract": "copying",
     "images": "_library",
+    "make_image": "making._make",
     "open_image": "_image",
 }
 

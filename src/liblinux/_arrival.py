@@ -44,5 +44,6 @@ def arriving(path: str) -> Iterator[str]:
             os.chmod(temporary, stat.S_IMODE(mode))
         os.replace(temporary, target)
     except BaseException:
-        os.unlink(temporary)
+        with contextlib.suppress(FileNotFoundError):  # its program may have been about to make it anew
+            os.unlink(temporary)
         raise

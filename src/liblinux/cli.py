@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "extract": ("Extract an image that need not be trusted.", "liblinux.commands.extract:extract_command"),
     "cpio": ("Write a tree of an image as a cpio archive.", "liblinux.commands.cpio:cpio_command"),
     "uncpio": ("Unpack a cpio archive into an image.", "liblinux.commands.uncpio:uncpio_command"),
+    "mkimage": ("Make a disk image of a directory or an archive.", "liblinux.commands.mkimage:mkimage_command"),
     "tar": ("Write a tree of an image as a tar archive.", "liblinux.commands.tar:tar_command"),
     "untar": ("Unpack a tar archive into an image.", "liblinux.commands.untar:untar_command"),
     "imagefuzz": ("Damage an image in many ways and mount it.", "liblinux.imagefuzz._command:imagefuzz_command"),
@@ -144,6 +145,8 @@ def cli() -> None:
       liblinux cp -r disk.img:/etc .   a tree of an image, with all that belongs to it
       liblinux diff old.img new.img    content and all that belongs to it
       liblinux extract firmware.img d  an image that need not be trusted, to a new directory
+      liblinux tar disk.img:/ > r.tar  a tree of an image as an archive; untar unpacks one
+      liblinux mkimage root/ disk.img  an image of a directory or an archive
       liblinux crashtest WORKLOAD.py   is what was fsynced there after any crash?
       eval "$(liblinux completion)"    completion in this bash
       liblinux imagefuzz disk.img      damage an image 1,000 times, see what the kernel does

@@ -29,6 +29,7 @@ _IMPLIED = stat.S_IFDIR | 0o755
 _CANNOT = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES)
 _OWNER_REFUSED = (*_CANNOT, errno.EINVAL, errno.EOVERFLOW)
 _XATTR_REFUSED = (*_CANNOT, errno.EINVAL, errno.ERANGE, errno.E2BIG)
+_NO_NUMBER = (errno.EINVAL, errno.EOVERFLOW)
 _BAD_NAME = (errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG)
 _ROOM_BYTES = 1 << 20  # as long as there is so much, ENOSPC of an attribute is about its own size
 _KINDS = {
@@ -135,6 +136,9 @@ class TreeWriter:
         except OSError as error:
             if error.errno in _CANNOT:
                 self._losses.add(f"{_KINDS[kind]} left out, there are none in this file system", entry)
+                return False
+            if error.errno in _NO_NUMBER and kind in (stat.S_IFCHR, stat.S_IFBLK):
+                self._losses.add(f"{_KINDS[kind]} left out, this file system cannot hold its number", entry)
                 return False
             raise
         self._set_attributes(whole, entry, self._owner, 0o600)
@@ -284,16 +288,26 @@ class TreeWriter:
         name = os.fsdecode(path) or "./"
         if wanted[1:3] != kept[1:3]:
             self._losses.add("owner not kept", name)
-        if wanted[0] != kept[0] and not stat.S_ISLNK(wanted[0]):
+        if wanted[0] != kept[0] and not stat.S_ISLNK(wanted[0]) and not self._mode_set(path, wanted[0]):
             self._losses.add("mode not kept", name)
         if wanted[3] is not None and wanted[3] != kept[3]:
             near = abs(wanted[3] - kept[3]) <= 2 * SECOND
             self._losses.add("time rounded" if near else "time not kept", name)
 
+    def _mode_set(self, path: bytes, mode: int) -> bool:
+        """Set a mode that open() was given and did not heed, as that of FAT; whether it is there then."""
+        whole = self._top + b"/" + path
+        try:
+            self._system.chmod(whole, mode & 0o7777)
+        except OSError as error:
+            if error.errno not in _OWNER_REFUSED:
+                raise
+        return bool(self._system.lstat(whole).st_mode == mode)
+
     def _explained(self, error: OSError, entry: Entry) -> OSError:
         if error.errno in _BAD_NAME:
-            # Which of the two it is, is clear from the length; both are said by the file system itself.
-            return OSError(error.errno, "this file system cannot hold the name", entry.name)
+            what = "the name, or what the link says" if stat.S_ISLNK(entry.mode) else "the name"
+            return OSError(error.errno, f"this file system cannot hold {what}", entry.name)
         return OSError(error.errno, os.strerror(error.errno or 0), entry.name)
 
 

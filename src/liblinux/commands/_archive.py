@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 
     from liblinux.archives import Loss
 
-__all__ = ["progress_bar", "read_archive", "reading_options", "warn_of", "write_archive", "writing_options"]
+__all__ = [
+    "progress_bar",
+    "read_archive",
+    "reading_options",
+    "total_progress_bar",
+    "warn_of",
+    "write_archive",
+    "writing_options",
+]
 
 _PIPE_BYTES = 1 << 20
 _SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ; the module fcntl has no name for it before Python 3.10, and is not needed else
@@ -129,8 +137,8 @@ def warn_of(losses: Iterable[Loss]) -> None:
 
 
 @contextlib.contextmanager
-def progress_bar(what: str, total: int | None = None) -> Iterator[Callable[[int], object] | None]:
-    """A bar on a terminal; what it gives is to be called with bytes that were done."""
+def progress_bar(what: str) -> Iterator[Callable[..., object] | None]:
+    """A bar on a terminal; what it gives is to be called with bytes that were done, and those in all if known."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -139,5 +147,24 @@ def progress_bar(what: str, total: int | None = None) -> Iterator[Callable[[int]
 
     columns = (TextColumn(what), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task("", total=total)
-        yield lambda count: bars.advance(task, count)
+        task = bars.add_task("", total=None)
+
+        def advance(count: int, total: int | None = None) -> None:
+            bars.update(task, advance=count, total=total)
+
+        yield advance
+
+
+@contextlib.contextmanager
+def total_progress_bar(what: str) -> Iterator[Callable[[int, int], object] | None]:
+    """The same, to be called with bytes done and bytes in all."""
+    done = 0
+    with progress_bar(what) as advance:
+
+        def progress(now: int, total: int) -> None:
+            nonlocal done
+            assert advance is not None
+            advance(now - done, total)
+            done = now
+
+        yield None if advance is None else progress
