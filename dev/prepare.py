@@ -73,6 +73,7 @@ TEST_PROGRAMS = {
     "zstd": "zstd",
     "bzip2": "bzip2",
     "cryptsetup": "cryptsetup-bin",
+    "mdadm": "mdadm",
     "setfattr": "attr",
     "setfacl": "acl",
 }

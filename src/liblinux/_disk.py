@@ -15,7 +15,8 @@ from liblinux._backing import (
     plain_descriptor,
 )
 from liblinux._partition_table import part_uuids
-from liblinux._signatures import PROBE_BYTES, Content, identify
+from liblinux._raid_superblock import find_superblock
+from liblinux._signatures import PROBE_BYTES, RAID_TYPE, Content, format_uuid, identify
 from liblinux._typing import TYPE_CHECKING, Any, Value
 
 if TYPE_CHECKING:
@@ -177,7 +178,14 @@ def probe(kernel: Kernel, path: str) -> Content | None:
     except OSError:
         return None
     try:
-        return identify(kernel.os.pread(descriptor, PROBE_BYTES, 0))
+        content = identify(kernel.os.pread(descriptor, PROBE_BYTES, 0))
+        if content is None or content.type != RAID_TYPE:
+            # A member of an array may look like what is on the array.
+            size = kernel.os.lseek(descriptor, 0, os.SEEK_END)
+            found = find_superblock(lambda length, offset: kernel.os.pread(descriptor, length, offset), size)
+            if found is not None:
+                return Content(RAID_TYPE, found.name, mountable=False, uuid=format_uuid(found.uuid))
+        return content
     except OSError:
         return None
     finally:

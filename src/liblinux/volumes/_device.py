@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from liblinux._disk import probe
+from liblinux._signatures import RAID_TYPE
 
 if TYPE_CHECKING:
     from liblinux._disk import Disk, Partition
@@ -48,6 +49,11 @@ class Device:
         self.partition = partition
         self.error = error
         self.details: dict[str, object] = {}
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether it is a copy, with the labels and UUIDs of what it was made of: only its own name means it."""
+        return self.details.get("types") == ["snapshot"]
 
     @property
     def problem(self) -> str:
@@ -98,8 +104,10 @@ class Device:
 
 
 def devices_of(kernel: Kernel, disk: Disk) -> list[Device]:
-    """A disk and its partitions."""
+    """A disk and its partitions; those of a member of an array are the array's."""
     whole = Device("disk", disk.name, disk.path, disk.size, content=disk.content)
+    if whole.type == RAID_TYPE:
+        return [whole]
     return [whole, *(partition_device(kernel, whole, partition) for partition in disk.partitions)]
 
 
