@@ -14,6 +14,7 @@ from liblinux._backing import (
     open_image_file,
     plain_descriptor,
 )
+from liblinux._deep_labels import DEEP_TYPES, deep_label
 from liblinux._partition_table import part_uuids
 from liblinux._raid_superblock import find_superblock
 from liblinux._signatures import PROBE_BYTES, RAID_TYPE, Content, format_uuid, identify
@@ -177,14 +178,20 @@ def probe(kernel: Kernel, path: str) -> Content | None:
         descriptor = kernel.os.open(path, os.O_RDONLY)
     except OSError:
         return None
+
+    def read(length: int, offset: int) -> bytes:
+        return kernel.os.pread(descriptor, length, offset)
+
     try:
-        content = identify(kernel.os.pread(descriptor, PROBE_BYTES, 0))
+        head = read(PROBE_BYTES, 0)
+        content = identify(head)
         if content is None or content.type != RAID_TYPE:
             # A member of an array may look like what is on the array.
-            size = kernel.os.lseek(descriptor, 0, os.SEEK_END)
-            found = find_superblock(lambda length, offset: kernel.os.pread(descriptor, length, offset), size)
+            found = find_superblock(read, kernel.os.lseek(descriptor, 0, os.SEEK_END))
             if found is not None:
                 return Content(RAID_TYPE, found.name, mountable=False, uuid=format_uuid(found.uuid))
+        if content is not None and content.type in DEEP_TYPES:
+            return Content(content.type, deep_label(content.type, head, read), uuid=content.uuid)
         return content
     except OSError:
         return None

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "liblinux.crash.cli:crashtest_command",
     ),
     "completion": ("Print a script that completes this command in a shell.", "liblinux.cli:completion_command"),
+    "info": ("Say what an image is, and what is on it.", "liblinux.commands.info:info_command"),
     "imagefuzz": ("Damage an image in many ways and mount it.", "liblinux.imagefuzz._command:imagefuzz_command"),
 }
 

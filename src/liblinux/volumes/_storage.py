@@ -67,8 +67,8 @@ class Storage:
         self._groups: dict[str, GroupMaker] = {}
         self._looked_at: set[str] = set()
         kernel._at_shutdown.append(self._stop)
-        for disk in disks:
-            self.devices += devices_of(kernel, disk)
+        for number, disk in enumerate(disks, 1):
+            self.devices += devices_of(kernel, disk, number)
         self._settle()
 
     def _stop(self) -> None:
