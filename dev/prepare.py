@@ -77,6 +77,7 @@ TEST_PROGRAMS = {
     "cpio": "cpio",
     "sqfstar": "squashfs-tools",
     "faketime": "faketime",
+    "mdadm": "mdadm",
     "setfattr": "attr",
     "setfacl": "acl",
     "fusermount3": "fuse3",

@@ -14,8 +14,10 @@ from liblinux._backing import (
     open_image_file,
     plain_descriptor,
 )
+from liblinux._deep_labels import DEEP_TYPES, deep_label
 from liblinux._partition_table import part_uuids
-from liblinux._signatures import PROBE_BYTES, Content, identify
+from liblinux._raid_superblock import find_superblock
+from liblinux._signatures import PROBE_BYTES, RAID_TYPE, Content, format_uuid, identify
 from liblinux._typing import TYPE_CHECKING, Any, Value
 
 if TYPE_CHECKING:
@@ -176,8 +178,21 @@ def probe(kernel: Kernel, path: str) -> Content | None:
         descriptor = kernel.os.open(path, os.O_RDONLY)
     except OSError:
         return None
+
+    def read(length: int, offset: int) -> bytes:
+        return kernel.os.pread(descriptor, length, offset)
+
     try:
-        return identify(kernel.os.pread(descriptor, PROBE_BYTES, 0))
+        head = read(PROBE_BYTES, 0)
+        content = identify(head)
+        if content is None or content.type != RAID_TYPE:
+            # A member of an array may look like what is on the array.
+            found = find_superblock(read, kernel.os.lseek(descriptor, 0, os.SEEK_END))
+            if found is not None:
+                return Content(RAID_TYPE, found.name, mountable=False, uuid=format_uuid(found.uuid))
+        if content is not None and content.type in DEEP_TYPES:
+            return Content(content.type, deep_label(content.type, head, read), uuid=content.uuid)
+        return content
     except OSError:
         return None
     finally:

@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "mkimage": ("Make a disk image of a directory or an archive.", "liblinux.commands.mkimage:mkimage_command"),
     "tar": ("Write a tree of an image as a tar archive.", "liblinux.commands.tar:tar_command"),
     "untar": ("Unpack a tar archive into an image.", "liblinux.commands.untar:untar_command"),
+    "info": ("Say what an image is, and what is on it.", "liblinux.commands.info:info_command"),
     "imagefuzz": ("Damage an image in many ways and mount it.", "liblinux.imagefuzz._command:imagefuzz_command"),
     "mount": ("Mount an image on a directory of the host, through FUSE.", "liblinux.commands.mount:mount_command"),
     "umount": ("Unmount what `mount` has mounted.", "liblinux.commands.mount:umount_command"),

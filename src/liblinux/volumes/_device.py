@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from liblinux._disk import probe
+from liblinux._signatures import RAID_TYPE
 
 if TYPE_CHECKING:
     from liblinux._disk import Disk, Partition
@@ -50,6 +51,11 @@ class Device:
         self.details: dict[str, object] = {}
 
     @property
+    def is_snapshot(self) -> bool:
+        """Whether it is a copy, with the labels and UUIDs of what it was made of: only its own name means it."""
+        return self.details.get("types") == ["snapshot"]
+
+    @property
     def problem(self) -> str:
         """Why it could not be opened, or ""."""
         return str(self.error.strerror) if self.error is not None else ""
@@ -89,23 +95,25 @@ class Device:
         return self is other or any(parent.is_on(other) for parent in self.parents)
 
     def __str__(self) -> str:
-        kind = {"disk": "the disk", "partition": "partition"}.get(self.kind, f"{self.kind} volume")
-        what = f"{kind} {self.name}" if self.kind != "disk" else kind
+        kind = {"disk": "the", "partition": "partition"}.get(self.kind, f"{self.kind} volume")
+        what = f"{kind} {self.name}"
         label = f" {self.fs_label!r}" if self.fs_label else ""
         locked = ", locked" if self.type == "crypto_LUKS" else ""
         problem = f", {self.problem}" if self.problem else ""
         return f"{what}: {self.type or 'unknown content'}{label}, {self.size} bytes{locked}{problem}"
 
 
-def devices_of(kernel: Kernel, disk: Disk) -> list[Device]:
-    """A disk and its partitions."""
-    whole = Device("disk", disk.name, disk.path, disk.size, content=disk.content)
+def devices_of(kernel: Kernel, disk: Disk, number: int) -> list[Device]:
+    """A disk, the first or another one, and its partitions; those of a member of an array are the array's."""
+    whole = Device("disk", "disk" if number == 1 else f"disk{number}", disk.path, disk.size, content=disk.content)
+    if whole.type == RAID_TYPE:
+        return [whole]
     return [whole, *(partition_device(kernel, whole, partition) for partition in disk.partitions)]
 
 
 def partition_device(kernel: Kernel, whole: Device, partition: Partition) -> Device:
     """A partition of a disk."""
-    prefix = "" if whole.kind == "disk" else f"{whole.name}p"
+    prefix = "" if whole.name == "disk" else f"{whole.name}p"
     return Device(
         "partition",
         f"{prefix}{partition.number}",

@@ -1,9 +1,7 @@
 """md arrays: the superblock of each member says which array it is of; the kernel assembles them.
 
-Superblocks: version 1.0 (near the end), 1.1 (at the start), 1.2 (4 KiB behind it)
-and 0.90 (near the end), by the kernel header `linux/raid/md_p.h`; ioctls by
-`linux/raid/md_u.h`. What the members say is believed by the kernel or not: this
-only sorts them.
+The ioctls are those of the kernel header `linux/raid/md_u.h`. What the members say
+is believed by the kernel or not: this only sorts them.
 """
 
 from __future__ import annotations
@@ -14,25 +12,14 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from liblinux._errors import VolumeError
+from liblinux._raid_superblock import find_superblock
 from liblinux._signatures import format_uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from liblinux._kernel import Kernel
     from liblinux.volumes._device import Device
 
 __all__ = ["Arrays", "Member", "read_member"]
-
-_SECTOR = 512
-_MAGIC = 0xA92B4EFC
-_SUPER1 = struct.Struct("<IIII16s32sQIIQII")
-_SUPER1_WHERE = struct.Struct("<QQQQII")
-_SUPER1_WHERE_OFFSET = 128
-_SUPER90 = struct.Struct("<IIIIIIIIIIIIIIII")
-_SUPER_BYTES = 4096
-_RESERVED_90 = 64 << 10
-_LEVELS = {-1: "linear", 0: "raid0", 1: "raid1", 4: "raid4", 5: "raid5", 6: "raid6", 10: "raid10"}
 
 _MD_MAJOR = 9
 _ARRAY_INFO = struct.Struct("=18i")
@@ -60,41 +47,16 @@ def read_member(kernel: Kernel, device: Device) -> Member | None:
     """The superblock on a device, wherever it is; None when there is none."""
     descriptor = kernel.os.open(device.path, os.O_RDONLY)
     try:
-
-        def read(offset: int) -> bytes:
-            return kernel.os.pread(descriptor, _SUPER_BYTES, offset) if offset >= 0 else b""
-
-        return _find(device, read)
+        found = find_superblock(lambda length, offset: kernel.os.pread(descriptor, length, offset), device.size)
     except OSError as error:
         if error.errno != errno.EIO:
             raise
         return None  # what cannot be read is said by who needs it
     finally:
         kernel.os.close(descriptor)
-
-
-def _find(device: Device, read: Callable[[int], bytes]) -> Member | None:
-    sectors = device.size // _SECTOR
-    for minor, place in ((2, 8), (1, 0), (0, (sectors - 16) & ~7)):
-        raw = read(place * _SECTOR)
-        if len(raw) < _SUPER_BYTES or _SUPER1.unpack_from(raw)[:2] != (_MAGIC, 1):
-            continue
-        _, _, _, _, uuid, name, _, level, _, _, _, disks = _SUPER1.unpack_from(raw)
-        # One that was copied elsewhere says where it was meant to be.
-        if _SUPER1_WHERE.unpack_from(raw, _SUPER1_WHERE_OFFSET)[2] == place:
-            text = name.partition(b"\0")[0].decode("utf-8", "replace")
-            return Member(device, f"1.{minor}", format_uuid(uuid), text, _level(level), disks)
-    raw = read((device.size & ~(_RESERVED_90 - 1)) - _RESERVED_90)
-    if len(raw) == _SUPER_BYTES and (super90 := _SUPER90.unpack_from(raw))[:2] == (_MAGIC, 0):
-        _, _, _, _, _, first, _, level, _, _, disks, number, _, second, third, fourth = super90
-        uuid = b"".join(word.to_bytes(4, "big") for word in (first, second, third, fourth))
-        return Member(device, "0.90", format_uuid(uuid), str(number), _level(level), disks)
-    return None
-
-
-def _level(number: int) -> str:
-    number -= (number & 0x80000000) << 1  # the level of "linear" is -1
-    return _LEVELS.get(number, f"level {number}")
+    if found is None:
+        return None
+    return Member(device, found.version, format_uuid(found.uuid), found.name, found.level, found.disks)
 
 
 class Arrays:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from liblinux._choose import as_number, find_partition, has_name
 from liblinux._disk import partitions_of, probe
 from liblinux._errors import VolumeError
-from liblinux._signatures import Content
+from liblinux._signatures import RAID_TYPE
 from liblinux.volumes._device import Device, devices_of, partition_device
 from liblinux.volumes._luks import open_luks
 from liblinux.volumes._lvm import Physical, read_physical
@@ -28,7 +28,7 @@ __all__ = ["Passphrase", "Storage"]
 # Text, bytes, or what is asked for it and told for what.
 Passphrase: TypeAlias = "str | bytes | Callable[[str], str | bytes] | None"  # noqa: S105 - a type
 
-_LUKS, _LVM, _MD = "crypto_LUKS", "LVM2_member", "linux_raid_member"
+_LUKS, _LVM = "crypto_LUKS", "LVM2_member"
 _LOCKED_ADVICE = "give its pass phrase: passphrase=, or --passphrase-file"
 _TRIES = 3
 
@@ -67,8 +67,8 @@ class Storage:
         self._groups: dict[str, GroupMaker] = {}
         self._looked_at: set[str] = set()
         kernel._at_shutdown.append(self._stop)
-        for disk in disks:
-            self.devices += devices_of(kernel, disk)
+        for number, disk in enumerate(disks, 1):
+            self.devices += devices_of(kernel, disk, number)
         self._settle()
 
     def _stop(self) -> None:
@@ -112,7 +112,7 @@ class Storage:
             return whole
         own = [device for device in self.devices if device.partition is not None and device.parents == (whole,)]
         if isinstance(number, str):
-            named = [device for device in self.devices if has_name(device, number)]
+            named = [device for device in self.devices if has_name(device, number) and not device.is_snapshot]
             if len(named) == 1:
                 return named[0]
         found = find_partition([device.partition for device in own if device.partition], number, whole.path)
@@ -139,7 +139,8 @@ class Storage:
         return [
             device
             for device in self.devices
-            if device.path and device.mountable and not self._children(device) and (top is None or device.is_on(top))
+            if device.path and device.mountable and not self._children(device)
+            if device is top or ((top is None or device.is_on(top)) and not device.is_snapshot)
         ]
 
     def _locked(self, top: Device | None) -> list[Device]:
@@ -206,12 +207,10 @@ class Storage:
     def _look_at(self, device: Device) -> None:
         if self._children(device):
             return
-        member = read_member(self._kernel, device)
-        if member is not None:
-            self._members.setdefault(member.uuid, []).append(member)
-            if device.type != _MD:
-                # Its superblock is at the end: what the start looks like is a part of the array's content.
-                device.content = Content(_MD, member.name, mountable=False, uuid=member.uuid)
+        if device.type == RAID_TYPE:
+            member = read_member(self._kernel, device)
+            if member is not None:
+                self._members.setdefault(member.uuid, []).append(member)
         elif device.type == _LVM:
             try:
                 self._physical[device.path] = read_physical(self._kernel, device)
@@ -327,7 +326,7 @@ def _kinds_below(device: Device) -> set[str]:
 def _is_called(device: Device, name: str) -> bool:
     """Whether a volume has this name, as LVM writes it or as the device mapper does, or this label or UUID."""
     names = (device.name, _mapper_name(device.name), device.uuid, str(device.details.get("name", "")))
-    return name in names or has_name(device, name)
+    return name in names or (has_name(device, name) and not device.is_snapshot)
 
 
 def _mapper_name(name: str) -> str:
