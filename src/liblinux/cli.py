@@ -148,6 +148,8 @@ def cli() -> None:
       liblinux extract firmware.img d  an image that need not be trusted, to a new directory
       liblinux tar disk.img:/ > r.tar  a tree of an image as an archive; untar unpacks one
       liblinux mkimage root/ disk.img  an image of a directory or an archive
+      liblinux mount disk.img mnt      an image as a directory; umount ends it
+      liblinux shell disk.img          commands inside of an image
       liblinux crashtest WORKLOAD.py   is what was fsynced there after any crash?
       eval "$(liblinux completion)"    completion in this bash
       liblinux imagefuzz disk.img      damage an image 1,000 times, see what the kernel does

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 import time
@@ -112,6 +113,18 @@ def test_exit_codes(images: Images, command: Command) -> None:
     assert (handled.exit_code, handled.stdout) == (0, "handled\n/\n")
     left = command("shell", image, "-c", "exit; echo never")
     assert (left.exit_code, left.stdout) == (0, "")
+
+
+def test_ctrl_c_ends_a_script(images: Images) -> None:
+    command = [*LIBLINUX, "shell", "--rw", str(images.ext4()), "-c", "echo begun; cat > half; echo never"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        time.sleep(0.2)  # until it waits for input
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == ""
+        assert process.wait(30) == 130
+    e2fsck(images.directory / "ext4.img")
 
 
 def test_a_script_on_standard_input(images: Images, command: Command) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -13,7 +14,9 @@ import pytest
 
 import liblinux
 from conftest import ENVIRONMENT, MIB, Command, Images, e2fsck, run
+from liblinux.commands._image import ImageOptions
 from liblinux.upkeep import _checkers as checkers
+from liblinux.upkeep._device import Device
 
 Copy = Callable[[Path, str], Path]
 # The smallest that they make; 64 MiB do for all others.
@@ -245,6 +248,26 @@ def test_a_resize_that_fails_changes_nothing(images: Images, command: Command) -
     assert (run("sfdisk", "--dump", image), image.stat().st_size) == (table, size)
     check_content(image, 2)
     assert command("fsck", "--partition", "2", image).exit_code == 0
+
+
+def test_what_cannot_be_written_back_is_kept(images: Images) -> None:
+    image = images.partitioned("gpt", [images.ext4("first.img")])
+    with Device(ImageOptions(), str(image), writable=True) as device:
+        with (
+            contextlib.ExitStack() as faults,
+            pytest.raises(liblinux.LiblinuxError) as caught,
+            device.as_file(write_back=True) as path,
+        ):
+            kept = Path(path)
+            damage(kept, 5 * MIB, MIB)
+            faults.enter_context(device.kernel.inject(seed=1, write_error=1.0))
+        assert device.committed
+    assert str(kept) in str(caught.value)
+    assert kept.read_bytes()[5 * MIB : 6 * MIB] == b"\x5a" * MIB
+    with Device(ImageOptions(), str(image)) as device, device.as_file() as path:
+        left = Path(path)
+        assert left.exists()
+    assert not left.exists()
 
 
 def test_what_cannot_be_resized(images: Images, command: Command) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import select
+import syslog
 
 import click
 
+from liblinux._errors import LiblinuxError
 from liblinux._typing import TYPE_CHECKING
+from liblinux.cli import describe
 from liblinux.commands._image import ImageOptions, image_options
 from liblinux.commands._target import ImageOrTarget, Target
 
@@ -67,7 +70,11 @@ def mount_command(
 
     "liblinux umount MOUNTPOINT" ends it, as do "fusermount3 -u" and the signals
     INT, TERM and HUP: programs that still use it have three seconds. All that was
-    written is in the image when the server has ended.
+    written is in the image when the server has ended. What goes wrong in the
+    background is in the host's log (syslog).
+
+    \b
+    Ends with 0 when it is mounted; with -f, when it is unmounted, also by a signal.
 
     \b
     Examples:
@@ -86,15 +93,14 @@ def mount_command(
     check(mountpoint, allow_other=allow_other)
     mountpoint = os.path.realpath(mountpoint)  # a server in the background keeps no working directory
     ready = (lambda: None) if foreground else into_background()
-    with image_options.open(image.image, writable=writable) as opened:
-        serve(
-            opened,
-            mountpoint,
-            source=os.path.abspath(image.image),
-            allow_other=allow_other,
-            owner=owner,
-            ready=ready,
-        )
+    try:
+        with image_options.open(image.image, writable=writable) as opened:
+            source = os.path.abspath(image.image)
+            serve(opened, mountpoint, source=source, allow_other=allow_other, owner=owner, ready=ready)
+    except (OSError, LiblinuxError) as error:
+        if not foreground:
+            syslog.syslog(syslog.LOG_ERR, f"liblinux mount {mountpoint}: {describe(error)}")  # no terminal any more
+        raise
 
 
 @click.command("umount")

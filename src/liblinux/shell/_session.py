@@ -35,7 +35,8 @@ EXIT_INTERRUPTED = 130
 HOST = "host:"
 # Commands on images that are the same in here.
 FROM_OUTSIDE = (
-    "chmod", "chown", "du", "edit", "find", "hexdump", "ls", "ln", "mkdir", "mv", "rm", "stat", "touch", "tree",
+    "chmod", "chown", "du", "edit", "find", "hexdump", "ls", "ln", "mkdir", "mv", "rm", "stat", "tar",
+    "touch", "tree", "untar",
 )  # fmt: skip
 _IN_MEMORY_BYTES = 16 << 20
 _CHUNK_BYTES = 1 << 20
@@ -72,7 +73,7 @@ class Session:
                     continue
                 self.status = self._run_pipeline(pipeline)
                 follows = pipelines[number + 1].condition if number + 1 < len(pipelines) else ""
-                if stop and self.status and not follows:
+                if self.status == EXIT_INTERRUPTED or (stop and self.status and not follows):
                     break
         return self.status
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import tempfile
 
 from liblinux._disk import probe
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Device"]
 
+_DISTURBING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 _CHUNK_BYTES = 1 << 20
 _ZEROS = bytes(_CHUNK_BYTES)
 _PLACE = "/mnt"
@@ -38,6 +41,8 @@ class Device:
 
     def __init__(self, options: ImageOptions, image: str, *, writable: bool = False) -> None:
         self.image = image
+        self.committed = False
+        self._kept = False
         self._options = options
         self._disks = ImageDisks(image, writable=writable, **options.opening())
         try:
@@ -94,15 +99,37 @@ class Device:
     def as_file(self, *, write_back: bool = False) -> Iterator[str]:
         """A file of the host with its content; with `write_back` what was changed in it comes back.
 
-        It comes back only when the block ends without an exception.
+        It comes back only when the block ends without an exception, and then no
+        signal of the terminal is in the way. Where the host cannot write all of
+        it, the file is kept and the LiblinuxError names it. `committed` is true
+        as soon as writing has begun.
         """
         directory = os.path.dirname(os.path.abspath(self.image))
         place = directory if os.access(directory, os.W_OK) else None
-        with tempfile.NamedTemporaryFile(prefix=".liblinux-", suffix=".img", dir=place) as file:
-            self._copy_to(file.fileno())
-            yield file.name
+        descriptor, path = tempfile.mkstemp(".img", ".liblinux-", place)
+        try:
+            self._copy_to(descriptor)
+            yield path
             if write_back:
-                self._copy_changes_from(file.fileno())
+                with _undisturbed():
+                    self._bring_back(descriptor, path)
+        finally:
+            os.close(descriptor)
+            if not self._kept:
+                os.unlink(path)
+
+    def _bring_back(self, source: int, path: str) -> None:
+        size = os.fstat(source).st_size
+        if size > self.size:
+            raise LiblinuxError(f"the file system in {self.image} came back with {size} bytes, too many for its place")
+        self.committed = True
+        try:
+            self._copy_changes_from(source)
+        except OSError as error:
+            self._kept = True
+            raise LiblinuxError(
+                f"{self.image}: not all could be written ({error.strerror}); the whole file system is in {path}"
+            ) from error
 
     def _copy_to(self, target: int) -> None:
         os.ftruncate(target, self.size)
@@ -111,9 +138,6 @@ class Device:
                 os.pwrite(target, data, offset)
 
     def _copy_changes_from(self, source: int) -> None:
-        size = os.fstat(source).st_size
-        if size > self.size:
-            raise LiblinuxError(f"the file system in {self.image} came back with {size} bytes, too many for its place")
         descriptor = self.kernel.os.open(self.path, os.O_WRONLY)
         try:
             for offset, data in self._chunks():
@@ -131,3 +155,13 @@ class Device:
                 yield offset, self.kernel.os.pread(descriptor, min(_CHUNK_BYTES, self.size - offset), offset)
         finally:
             self.kernel.os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Signals that would end this process wait until the block has ended."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _DISTURBING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

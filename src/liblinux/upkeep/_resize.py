@@ -26,6 +26,10 @@ __all__ = ["Resized", "resize"]
 _ALIGNMENT = 4096  # the blocks of most file systems
 
 
+class _Unfinished(LiblinuxError):
+    """The file system may have its new size, or a part of it: nothing around it may be put back."""
+
+
 class Resized(Value):
     """Sizes in bytes, before and after: of the partition or bare file system, and of the image file."""
 
@@ -59,7 +63,7 @@ def resize(options: ImageOptions, image: str, choose: Callable[[int], int | None
     if plan.wanted != plan.before:
         way = _way(plan, method)
         if plan.wanted > plan.before:
-            with _room(plan, table):
+            with _room(options, plan, table):
                 _apply(options, plan, way)
         else:
             _apply(options, plan, way)
@@ -112,18 +116,35 @@ def _way(plan: _Plan, method: Method | None) -> Online | Offline:
 
 
 @contextlib.contextmanager
-def _room(plan: _Plan, table: Table | None) -> Iterator[None]:
-    """A larger file and partition; as they were when the block ends with an exception."""
-    os.truncate(plan.image, plan.image_wanted)
+def _room(options: ImageOptions, plan: _Plan, table: Table | None) -> Iterator[None]:
+    """A larger file and partition; as they were when the block fails and the file system has not grown."""
+    grown = False
     try:
+        os.truncate(plan.image, plan.image_wanted)
         if table is not None:
             table.write(plan.number, plan.wanted // SECTOR_BYTES)
-        yield
+        before = _blocks(options, plan)
+        try:
+            yield
+        except BaseException as error:
+            # Some kernels grow step by step: what has come of it is to be seen.
+            grown = isinstance(error, _Unfinished) or _blocks(options, plan) != before
+            raise
     except BaseException:
-        os.truncate(plan.image, plan.image_before)
-        if table is not None:
-            table.write()
+        if not grown:
+            os.truncate(plan.image, plan.image_before)
+            if table is not None:
+                table.write()
         raise
+
+
+def _blocks(options: ImageOptions, plan: _Plan) -> int:
+    """How many blocks the file system says that it has; 0 when it cannot be mounted."""
+    try:
+        with options.open(plan.image, overlay=True) as image:
+            return image.os.statvfs("/").f_blocks
+    except (OSError, LiblinuxError):
+        return 0
 
 
 def _cut(plan: _Plan, table: Table | None) -> None:
@@ -141,8 +162,14 @@ def _apply(options: ImageOptions, plan: _Plan, way: Online | Offline) -> None:
             with options.open(plan.image, writable=True) as image:
                 way.resize(image, plan.wanted)
             return
-        with Device(options, plan.image, writable=True) as device, device.as_file(write_back=True) as path:
-            way.resize(path, plan.wanted)
+        with Device(options, plan.image, writable=True) as device:
+            try:
+                with device.as_file(write_back=True) as path:
+                    way.resize(path, plan.wanted)
+            except BaseException as error:
+                if device.committed:
+                    raise _Unfinished(str(error)) from error
+                raise
     except OSError as error:
         explain(error, plan.type, plan.wanted)
         error.filename = error.filename or plan.image
