@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -343,3 +344,19 @@ def test_snapshots_that_cannot_be(images: Images, command: Command) -> None:
     assert command("snapshot", "create", f"{image}:/directory").exit_code == 1
     assert command("snapshot", "create", "--readonly", f"{image}:/x").exit_code == 2
     check_content(image)
+
+
+def test_the_document_names_all_keys(images: Images, command: Command) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "COMMANDS.md").read_text()
+    start = text.index("## What `fsck`")
+    documented = set(re.findall(r"`([a-z_]+)`", text[start : text.index("\n## ", start)]))
+    image = made(images, "btrfs.img", 270 * MIB, "mkfs.btrfs", "-q")
+    command("snapshot", "create", f"{image}:/sub")
+    keys: set[str] = set()
+    for arguments in (("fsck",), ("fsck", "--scrub"), ("resize", "+10M"), ("trim",)):
+        result = command(arguments[0], "--json", image, *arguments[1:])
+        assert result.exit_code == 0, result.output
+        keys |= json.loads(result.stdout).keys()
+    keys |= json.loads(command("snapshot", "list", "--json", image).stdout)[0].keys()
+    assert documented - keys <= {"fsck", "resize", "trim", "snapshot"}
+    assert keys <= documented
