@@ -213,6 +213,20 @@ def test_spellings_of_one_name(images: Images) -> None:
     run("fsck.fat", "-n", image)
 
 
+@pytest.mark.parametrize("mkfs", ["mkfs.ext4 -q -O casefold", "mkfs.f2fs -q -C utf8 -O casefold"], ids=["ext4", "f2fs"])
+def test_directories_that_fold_case(images: Images, mkfs: str) -> None:
+    image = images.empty("folds.img", 64 * MIB)
+    run(*mkfs.split(), image)
+    with mounted(image, "--rw") as top:
+        (top / "folding").mkdir()
+        run("chattr", "+F", top / "folding")
+        assert not (top / "folding" / "NAME").exists()
+        (top / "folding" / "name").write_text("one")
+        assert (top / "folding" / "NAME").read_text() == "one"
+        (top / "folding" / "name").unlink()
+        assert not (top / "folding" / "NAME").exists()
+
+
 def test_owners_as_asked_for(images: Images) -> None:
     image = images.ext4()
     with liblinux.open_image(image, "r+") as inside:

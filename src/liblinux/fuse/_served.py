@@ -28,6 +28,9 @@ FOREVER = 365 * 24 * 3600
 _GIGA = 10**9
 # To these "A" and "a" are one name: the host would remember things about the other spelling.
 _FOLDING = ("vfat", "msdos", "exfat", "ntfs3", "hfs", "hfsplus", "jfs")
+# Of the super block, as Documentation/filesystems/ext4 has it.
+_EXT4_INCOMPAT_OFFSET = 1024 + 96
+_EXT4_CASEFOLD = 0x20000
 _OTHER_DEVICE_SHIFT = 48
 
 
@@ -53,17 +56,19 @@ class Served:
         self._devices = {root[2]: 0}
 
     def _folds_case(self) -> bool:
-        """ext4 and F2FS can be made so; only then does their root say it in its mount options or features."""
-        feature = f"/sys/fs/{self.image.mount.type}/{os.path.basename(self.image.mount.source)}/features"
-        try:
-            with self.image.kernel.open(feature) as file:
+        """Whether it is an ext4 or F2FS that can have directories to which case is nothing."""
+        kernel, mount = self.image.kernel, self.image.mount
+        if mount.type == "f2fs":
+            with kernel.open(f"/sys/fs/f2fs/{os.path.basename(mount.source)}/features") as file:
                 return "casefold" in file.read()
-        except OSError:
-            return self.image.mount.type in {"ext4", "f2fs"} and self._any_casefold()
-
-    def _any_casefold(self) -> bool:
-        with self.image.kernel.open("/proc/mounts") as file:
-            return any("casefold" in line for line in file if line.split()[1] == self.image.mount.target)
+        if mount.type != "ext4":
+            return False
+        descriptor = kernel.os.open(mount.source, os.O_RDONLY)
+        try:
+            features = kernel.os.pread(descriptor, 4, _EXT4_INCOMPAT_OFFSET)
+        finally:
+            kernel.os.close(descriptor)
+        return bool(int.from_bytes(features, "little") & _EXT4_CASEFOLD)
 
     # ---- attributes ------------------------------------------------------
 
