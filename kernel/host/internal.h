@@ -156,6 +156,7 @@ struct host_kernel {
 	struct host_region region; /* all of the memory; see snapshot.c */
 	bool enlarged; /* large pages all over; see memory.c */
 	int memfd; /* -1 before the first alias */
+	bool memfd_given; /* there can be no other */
 	u64 *granules; /* a bit: lives in the memfd */
 	u64 *copied; /* a bit: private, of a file of a fork */
 	u64 *guards; /* a bit: is a guard page; see guard.c */
@@ -196,7 +197,6 @@ int host_fail(struct host_error *error, int code, const char *format, ...)
 
 /* memory.c */
 int host_memory_init(struct host_kernel *kernel);
-int host_memory_prepare(struct host_kernel *kernel);
 void host_memory_exit(struct host_kernel *kernel);
 int host_memory_alias(void *host, u64 address, u64 offset, u64 bytes,
 		      u32 protection);
@@ -304,6 +304,8 @@ static inline bool host_renews(s64 nr)
 
 /* thread.c */
 void host_thread_prepare(void);
+/* The calling thread is a new one from here on; its tasks are forgotten. */
+void host_thread_rename(void);
 void host_callback_begin(struct host_kernel *kernel,
 			 struct host_callback *callback);
 void host_callback_end(struct host_callback *callback);
@@ -323,6 +325,9 @@ int host_disk_serve(struct host_kernel *kernel, struct ll_io *io);
 void host_disk_exit(struct host_kernel *kernel);
 
 /* inject.c */
+/* On the runner's stack: was that a write to be torn? Then it is done. */
+bool host_inject_serve(struct host_kernel *kernel, struct ll_io *io,
+		       int *result);
 void host_inject_exit(struct host_kernel *kernel);
 
 /* fault.c and trampoline.S */

@@ -220,6 +220,12 @@ int host_kernel_open(const struct host_options *options,
 		goto failed;
 	host_capture_init(&kernel->capture);
 	code = host_memory_init(kernel);
+	if (!code && options->memory_file.fd) {
+		kernel->memfd = options->memory_file.fd;
+		kernel->memfd_given = true;
+		if (options->memory_file.bytes < kernel->memory_bytes)
+			code = -EFBIG;
+	}
 	if (!code)
 		code = host_log_init(&kernel->log);
 	if (!code && !kernel->command_line)
