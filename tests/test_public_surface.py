@@ -25,6 +25,7 @@ def test_module() -> None:
         "Faults",
         "FormatError",
         "Frame",
+        "Host",
         "HostFaults",
         "ImageFileSystem",
         "Injected",
@@ -34,13 +35,16 @@ def test_module() -> None:
         "KernelDied",
         "KernelPanic",
         "LiblinuxError",
+        "Link",
         "Mapping",
         "Mount",
         "MountError",
+        "Network",
         "Partition",
         "Process",
         "Record",
         "Snapshot",
+        "Socket",
         "VolumeError",
         "Waiter",
         "images",
@@ -57,7 +61,7 @@ def test_unknown_name_of_the_module() -> None:
 
 
 def test_kernel() -> None:
-    actor = {"close", "mapping", "mmap", "open", "pid"}
+    actor = {"close", "mapping", "mmap", "open", "pid", "select", "socket", "ssl"}
     assert public(Actor) == actor  # os, syscall and sysctl belong to the instance
     assert public(liblinux.Kernel) == actor | {
         "abort",

@@ -57,7 +57,11 @@ if TYPE_CHECKING:
     from liblinux._mount import Mount as Mount
     from liblinux._process import Process as Process
     from liblinux._snapshot import Snapshot as Snapshot
+    from liblinux._sockets.sock import Socket as Socket
     from liblinux._symbols import Frame as Frame
+    from liblinux.network import Host as Host
+    from liblinux.network import Link as Link
+    from liblinux.network import Network as Network
 
 __all__ = [
     "BuildError",
@@ -66,6 +70,7 @@ __all__ = [
     "Faults",
     "FormatError",
     "Frame",
+    "Host",
     "HostFaults",
     "ImageFileSystem",
     "Injected",
@@ -75,13 +80,16 @@ __all__ = [
     "KernelDied",
     "KernelPanic",
     "LiblinuxError",
+    "Link",
     "Mapping",
     "Mount",
     "MountError",
+    "Network",
     "Partition",
     "Process",
     "Record",
     "Snapshot",
+    "Socket",
     "VolumeError",
     "Waiter",
     "images",
@@ -102,19 +110,23 @@ _HOMES = {
     "HostFaults": "_inject",
     "ImageFileSystem": "_image",
     "Injected": "_inject",
+    "Host": "network",
     "Injection": "_faults",
     "Kernel": "_kernel",
     "KernelClosed": "_errors",
     "KernelDied": "_errors",
     "KernelPanic": "_errors",
     "LiblinuxError": "_errors",
+    "Link": "network",
     "Mapping": "_mmap",
     "Mount": "_mount",
     "MountError": "_errors",
+    "Network": "network",
     "Partition": "_disk",
     "Process": "_process",
     "Record": "_dmesg",
     "Snapshot": "_snapshot",
+    "Socket": "_sockets.sock",
     "VolumeError": "_errors",
     "Waiter": "_errors",
     "images": "_library",

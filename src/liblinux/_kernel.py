@@ -80,8 +80,8 @@ class Kernel(Actor):
     work on the disks that it is given, for images that are not to be trusted. It
     is used in the same way; when the child dies, however that comes about, calls
     raise KernelDied. `cpu_seconds` is the processor time, in seconds, after which
-    the host ends it (0: no limit). Files cannot be mapped, `mmap(None, length)`
-    gives memory whose addresses may stand in arguments of system calls.
+    the host ends it (0: no limit). Addresses inside of what arguments point to, and
+    futexes, must be in memory of `mmap`.
 
     Attributes: `release`, what uname(2) calls so ("6.12.117"); `memory` in bytes;
     `clock`; `isolated`; `seed`, 64 bytes that make the same kernel again; `syscalls`, the numbers
@@ -361,7 +361,8 @@ class Kernel(Actor):
 
         All that are inside or wait get KernelPanic, also one whose call computes
         for ever: `threading.Timer(10, kernel.abort)` bounds what an image can cost.
-        Afterwards the kernel can be closed, or put back to a snapshot.
+        Afterwards the kernel can be closed, or put back to a snapshot; an isolated
+        one only closed, for its process has ended.
         """
         self._check_open()
         self._native.abort()

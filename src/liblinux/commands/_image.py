@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+
 import click
 
+from liblinux._errors import LiblinuxError
 from liblinux._image_format import FORMATS
 from liblinux._image_root import ImageRoot
 from liblinux._typing import TYPE_CHECKING, Value
@@ -40,17 +43,23 @@ class ImageOptions(Value):
         return cls(**{name: parameters[name] for name in cls.__match_args__ if parameters.get(name) is not None})
 
     def open(self, image: str, *, writable: bool = False, overlay: bool | None = None) -> ImageRoot:
-        """Open the image; raises what :class:`ImageRoot` raises."""
-        with unpacking(image) as progress:
-            return ImageRoot(
-                image,
-                writable=writable,
-                partition=self.partition,
-                volume=self.volume,
-                type=self.fs_type,
-                options=self.mount_options,
-                **self.opening(overlay, progress),
-            )
+        """Open the image; raises what :class:`ImageRoot` raises, OSError instead of ValueError."""
+        try:
+            with unpacking(image) as progress:
+                return ImageRoot(
+                    image,
+                    writable=writable,
+                    partition=self.partition,
+                    volume=self.volume,
+                    type=self.fs_type,
+                    options=self.mount_options,
+                    **self.opening(overlay, progress),
+                )
+        except ValueError as error:
+            if isinstance(error, LiblinuxError):
+                raise
+            # A size that no disk has, or an option that is no argument of Kernel(): the message says which.
+            raise OSError(errno.EINVAL, str(error), image) from None
 
     def opening(self, overlay: bool | None = None, progress: Progress | None = None) -> Opening:
         """How to come to the disks of the image."""
