@@ -146,6 +146,15 @@ def test_damaged(images: Images, command: Command) -> None:
     assert command("info", images.directory / "none").exit_code == 1
 
 
+def test_labels_do_not_steer_the_terminal(images: Images, command: Command) -> None:
+    parts = [images.ext4("a", 8 * MIB, label="\x1b[31m"), images.ext4("b", 8 * MIB, label="\x1b")]
+    path = images.partitioned("gpt", parts)
+    result = command("cat", f"{path}:/hello.txt")
+    assert result.exit_code == 1
+    assert "\x1b" not in result.stderr
+    assert info(command, path)["devices"][1]["label"] == "\x1b[31m"
+
+
 def test_untrusted(images: Images, command: Command) -> None:
     path = images.ext4(label="Root")
     assert info(command, path, "--untrusted")["devices"] == info(command, path)["devices"]
