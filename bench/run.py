@@ -24,6 +24,7 @@ import boot
 import building
 import calls
 import commands
+import containers
 import copies
 import footprint
 import isolation
@@ -43,6 +44,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "boot": boot.measure,
     "process": startup.measure,
     "commands": commands.measure,
+    "containers": containers.measure,
     "calls": calls.measure,
     "switch": switching.measure,
     "read": reading.measure,
