@@ -202,7 +202,7 @@ def test_a_socket_is_named(images: Images, command: Command) -> None:
         opened.os.mknod("/sub/socket", 0o140600)
     result = command("tar", image)
     assert result.exit_code == 0
-    assert result.stderr == "liblinux: warning: socket left out, tar has no type for it: sub/socket\n"
+    assert result.stderr == "liblinux: warning: lost: sockets of 1 entry (tar has no type for them), sub/socket\n"
     assert command("tar", image, "--strict").exit_code == 1
 
 

@@ -26,7 +26,7 @@ from liblinux.making._table import ALIGNMENT_BYTES, PARTITION_START_BYTES, SECTO
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from liblinux.archives._lost import Loss
+    from liblinux.copying import Loss
     from liblinux.making._formats import Amount, Format
     from liblinux.making._sources import Source
 
