@@ -271,6 +271,23 @@ def test_no_place_for_an_image(tree: Path, command: Command, monkeypatch: pytest
     assert os.listdir(tree.parent) == ["tree"]
 
 
+def test_an_image_inside_of_its_own_source(tree: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree)
+    for _ in range(2):
+        assert command("mkimage", ".", "sub/[a].img", "--fs", "ext2", "--no-partition-table").exit_code == 0
+        with ImageRoot("sub/[a].img") as image:
+            assert sorted(image.os.listdir("/sub")) == ["link", "tool"]
+
+
+def test_a_link_to_what_is_left_out(tree: Path, tmp_path: Path) -> None:
+    (tree / "other name").hardlink_to(tree / "hello")
+    (tree / "third").hardlink_to(tree / "hello")
+    make_image(tree, tmp_path / "disk.img", exclude=["hello"])
+    with ImageRoot(tmp_path / "disk.img") as image:
+        assert image.os.stat("/other name").st_nlink == 2
+        assert image.os.stat("/third").st_size == 6
+
+
 def test_no_libfaketime(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_programs, "_LIBFAKETIME", ("/nowhere",))
     with pytest.raises(LiblinuxError, match="apt install faketime"):
