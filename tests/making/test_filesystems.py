@@ -80,14 +80,8 @@ def test_all_of_a_tree(everything: Path, tmp_path: Path, name: str) -> None:
     excluded = ["/" + os.fsdecode(path).replace("[", "[[]") for path in unnamed]
     options: dict[str, Any] = NTFS_ROOM if name == "ntfs3" else {}
     image_path = tmp_path / "made.img"
-    losses = make_image(
-        f"{everything}:/tree",
-        image_path,
-        name,
-        table=None,
-        exclude=excluded,
-        **options,
-    )
+    with ImageRoot(everything) as image:
+        losses = make_image("/tree", image_path, name, source_os=image.os, table=None, exclude=excluded, **options)
     known.check(image_path)
     kept = {path: entry for path, entry in there.items() if path not in unnamed}
     with ImageRoot(image_path, type=known.type, options=known.options) as image:

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4, uuid5
 from liblinux._arrival import arriving
 from liblinux._errors import LiblinuxError
 from liblinux._kernel import Kernel
-from liblinux._typing import TYPE_CHECKING, Literal, Value
+from liblinux._typing import TYPE_CHECKING, Any, Literal, Value
 from liblinux.archives._choice import Choice
 from liblinux.archives._lost import Losses
 from liblinux.archives._sink import TreeWriter
@@ -81,6 +81,7 @@ def make_image(
     owner: tuple[int, int] | None = None,
     mtree: str | os.PathLike[str] | None = None,
     exclude: Iterable[str] = (),
+    source_os: Any = os,
     kind: Literal["directory", "tar", "cpio", "oci"] | None = None,
     platform: str | None = None,
     reference: str | None = None,
@@ -96,8 +97,9 @@ def make_image(
     """Make a disk image that holds a tree. No rights are needed, whoever owns what is in it.
 
     `source` is a directory, a tar or cpio archive (compressed or not), a container
-    image (an OCI layout or what `docker save` wrote), `IMAGE:/PATH` for a tree of
-    another image, or "-" for an archive on standard input; `kind` says which if its content does not.
+    image (an OCI layout or what `docker save` wrote), or "-" for an archive on standard
+    input; `kind` says which if its content does not. With `source_os`, the `os` of an
+    image, a kernel or a process, it is a tree in there.
     `platform` ("linux/arm64") and `reference` (a name with its tag) choose among container images.
 
     `filesystem` is one of the keys of `liblinux.making._formats.FORMATS`: ext2, ext3,
@@ -130,8 +132,9 @@ def make_image(
     specification = None if mtree is None else Mtree.load(os.fspath(mtree))
     newest = None if epoch is None else epoch * _SECOND
     with arriving(os.fspath(image)) as path, ExitStack() as stack:
-        choice = Choice([*exclude, *_itself(os.fspath(source), os.fspath(image), path)])
-        entries = stack.enter_context(open_source(os.fspath(source), choice, kind, platform, reference))
+        itself = _itself(os.fspath(source), os.fspath(image), path) if source_os is os else []
+        choice = Choice([*exclude, *itself])
+        entries = stack.enter_context(open_source(os.fspath(source), choice, source_os, kind, platform, reference))
         if filesystem in READ_ONLY:
             from liblinux.making._packed import pack, stored_owner  # noqa: PLC0415 - not every time
 

@@ -1,4 +1,4 @@
-"""What an image is made of: a directory, an archive, a container image, or a tree of another image."""
+"""What an image is made of: a directory of the host or of another image, an archive, a container image."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import tempfile
 
 from liblinux._errors import LiblinuxError
-from liblinux._typing import TYPE_CHECKING
+from liblinux._typing import TYPE_CHECKING, Any
 from liblinux.archives._source import read_tree
 from liblinux.archives._streams import decompressed
 from liblinux.archives._tar_in import read_tar
@@ -32,9 +32,14 @@ _CPIO = b"0707"
 
 @contextlib.contextmanager
 def open_source(
-    source: str, choice: Choice, kind: str | None = None, platform: str | None = None, reference: str | None = None
+    source: str,
+    choice: Choice,
+    system: Any = os,
+    kind: str | None = None,
+    platform: str | None = None,
+    reference: str | None = None,
 ) -> Iterator[Source]:
-    """A function that gives the entries of `source`: a path, "-" for standard input, or `IMAGE:/PATH`.
+    """A function that gives the entries of `source`: a path, of `system`, or "-" for standard input.
 
     Of directories it gives those of `choice`: the first name of a file that is
     wanted is the file, the others are links to it. `kind` is one of KINDS, None to
@@ -43,14 +48,8 @@ def open_source(
     """
     if kind not in (None, *KINDS):
         raise ValueError(f"kind is one of {', '.join(KINDS)}, not {kind!r}")
-    from liblinux.commands._target import parse_target  # noqa: PLC0415 - re is not needed before
-
-    target = parse_target(source)
-    if target is not None and not os.path.lexists(source):
-        from liblinux._image_root import ImageRoot  # noqa: PLC0415 - not every time
-
-        with ImageRoot(target.image) as image:
-            yield lambda: read_tree(image.os, target.path, choice)
+    if system is not os:
+        yield lambda: read_tree(system, source, choice)
         return
     if source != "-" and os.path.isdir(source):
         yield _of_directory(source, choice, kind, platform, reference)
