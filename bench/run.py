@@ -23,11 +23,13 @@ import archives
 import boot
 import building
 import calls
+import commands
 import copies
 import footprint
 import isolation
 import making
 import reading
+import serving
 import startup
 import switching
 import walking
@@ -40,10 +42,12 @@ from workplace import workplace
 SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "boot": boot.measure,
     "process": startup.measure,
+    "commands": commands.measure,
     "calls": calls.measure,
     "switch": switching.measure,
     "read": reading.measure,
     "walk": walking.measure,
+    "serve": serving.measure,
     "write": writing.measure,
     "memory": footprint.measure,
     "isolation": isolation.measure,

@@ -31,7 +31,9 @@ def test_module() -> None:
         "ExtractRefused",
         "Extracted",
         "Faults",
+        "FormatError",
         "Frame",
+        "Host",
         "HostFaults",
         "ImageFileSystem",
         "Injected",
@@ -41,14 +43,18 @@ def test_module() -> None:
         "KernelDied",
         "KernelPanic",
         "LiblinuxError",
+        "Link",
         "Loss",
         "Mapping",
         "Mount",
         "MountError",
+        "Network",
         "Partition",
         "Process",
         "Record",
         "Snapshot",
+        "Socket",
+        "VolumeError",
         "Waiter",
         "compare_trees",
         "copy_tree",
@@ -68,7 +74,7 @@ def test_unknown_name_of_the_module() -> None:
 
 
 def test_kernel() -> None:
-    actor = {"close", "mapping", "mmap", "open", "pid"}
+    actor = {"close", "mapping", "mmap", "open", "pid", "select", "socket", "ssl"}
     assert public(Actor) == actor  # os, syscall and sysctl belong to the instance
     assert public(liblinux.Kernel) == actor | {
         "abort",
@@ -107,7 +113,8 @@ def test_disk() -> None:
         "resize",
         "size",
     }
-    assert public(liblinux.Partition) == {"label", "mountable", "number", "path", "size", "start", "type"}
+    plain = {"label", "mountable", "number", "path", "size", "start", "type"}
+    assert public(liblinux.Partition) == plain | {"fs_label", "fs_uuid", "part_label", "part_uuid"}
 
 
 def test_crash() -> None:
