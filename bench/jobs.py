@@ -249,6 +249,17 @@ def write_host(directory: str, count: str) -> float:
     return time.perf_counter() - started
 
 
+def fat_pyfatfs(image: str, sources: str) -> float:
+    """All files of a directory into the root of a FAT image."""
+    from pyfatfs.PyFatFS import PyFatFS  # noqa: PLC0415
+
+    started = time.perf_counter()
+    with PyFatFS(image) as system:
+        for path in sorted(Path(sources).iterdir()):
+            system.writebytes(f"/{path.name}", path.read_bytes())
+    return time.perf_counter() - started
+
+
 # ---- copies ------------------------------------------------------------------
 
 COPIES = 100

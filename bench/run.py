@@ -23,6 +23,7 @@ import boot
 import building
 import calls
 import copies
+import copying
 import footprint
 import isolation
 import reading
@@ -46,6 +47,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "memory": footprint.measure,
     "isolation": isolation.measure,
     "copies": copies.measure,
+    "copying": copying.measure,
     "build": building.measure,
 }
 ROUNDS = 7

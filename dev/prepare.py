@@ -72,10 +72,13 @@ TEST_PROGRAMS = {
 
 # Programs that liblinux is measured against; the Python ones are the extra `bench`.
 BENCH_PROGRAMS = {
+    "7z": "7zip",
     "debugfs": "e2fsprogs",
     "fuse2fs": "fuse2fs",
     "fusermount": "fuse",
+    "mcopy": "mtools",
     "mke2fs": "e2fsprogs",
+    "mkfs.fat": "dosfstools",
     "mount": "mount",
 }
 

@@ -496,12 +496,15 @@ static void copy_undo(struct host_copy *copy, size_t index)
 	    !copy_enter(copy, index, &name))
 		return;
 	copy_status(copy, index, &status);
-	if (parent && parent->fresh) /* FINISH may have made it read-only */
-		end_chmod(&copy->to.end, -1, copy->to.parent, ".", 0700);
 	if (S_ISDIR(status.mode) ? !note->fresh : !(parent && parent->fresh))
 		return;
 	code = end_unlink(&copy->to.end, copy->to.parent, name.to,
 			  S_ISDIR(status.mode));
+	if (code == -EACCES) { /* FINISH may have made it read-only */
+		end_chmod(&copy->to.end, -1, copy->to.parent, ".", 0700);
+		code = end_unlink(&copy->to.end, copy->to.parent, name.to,
+				  S_ISDIR(status.mode));
+	}
 	if (!copy_to_failed(copy, index, HOST_COPY_WRITE, code))
 		note->made = 0;
 }

@@ -35,7 +35,9 @@ _EMPTY = 32
 _MAKE, _FINISH, _FLAGS, _REMOVE, COMPARE = range(5)
 _SPARSE = {"auto": 0, "always": 1, "never": 2}
 _EXISTING = {"replace": 0, "skip": 1, "refuse": 2}
+# struct host_copy_note, and places in that of the top.
 _NOTE_BYTES = 8
+_MADE, _FRESH = 4, 5
 _NO_TIME = 2**63 - 1
 _NO_END = 2**64 - 1
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -233,14 +235,20 @@ class Copy:
         links = self.survey.links(indices)
         if is_tree:
             self.call(_MAKE, made[:1], links[:1])
-            if self.problems.errors and not self._notes[4]:
+            if self.problems.errors and not self._notes[_MADE]:
                 raise CopyFailed(str(self.problems.errors[-1]), self.report(0))
             self.source.enter()
             self.target.enter()
+            if self._is_empty():
+                self._notes[_FRESH] = 1
             made, links = made[1:], links[1:]
         self.call(_MAKE, made, links)
         modes = self.survey.modes
         self.call(_FINISH, array("q", [at for at in reversed(indices) if stat_modes.S_ISDIR(modes[at])]))
+
+    def _is_empty(self) -> bool:
+        """Whether the top is an empty directory of a kernel: nobody else sees what is half done there."""
+        return self.target.native is not None and not self.target.system.listdir(self.target.here)
 
     def _flagged(self, indices: Sequence[int]) -> array[int]:
         """Entries that have flags of chattr(1), what is in a directory before itself."""
