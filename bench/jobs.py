@@ -250,13 +250,14 @@ def write_host(directory: str, count: str) -> float:
 
 
 def fat_pyfatfs(image: str, sources: str) -> float:
-    """All files of a directory into the root of a FAT image."""
+    """A directory with all its files into a FAT image."""
     from pyfatfs.PyFatFS import PyFatFS  # noqa: PLC0415
 
     started = time.perf_counter()
     with PyFatFS(image) as system:
+        directory = system.makedir(Path(sources).name)
         for path in sorted(Path(sources).iterdir()):
-            system.writebytes(f"/{path.name}", path.read_bytes())
+            directory.writebytes(path.name, path.read_bytes())
     return time.perf_counter() - started
 
 

@@ -176,3 +176,15 @@ def test_interrupted(number: signal.Signals, code: int, images: Images, tmp_path
     e2fsck(image)
     with ImageRoot(image) as root:
         assert sorted(root.os.listdir("/")) == ["hello.txt", "lost+found", "sub"]
+
+
+def test_names_do_not_command_a_terminal(images: Images, fat: Path, command: Command) -> None:
+    image = images.ext4()
+    with ImageRoot(image, writable=True) as root:
+        root.os.rename("/hello.txt", "/sub/\x1b[31m:")
+        root.os.rename("/sub/data.bin", b"/sub/caf\xe9:")
+    result = command("cp", "-r", f"{image}:/sub", f"{fat}:/")
+    assert result.exit_code == 1
+    assert "/sub/\\x1b[31m: the target cannot hold this name" in result.stderr.replace("::", ":")
+    assert b"/sub/caf\xe9:" in result.stderr_bytes
+    assert "\x1b" not in result.stderr
