@@ -247,6 +247,10 @@ static bool copy_file_between(struct host_copy *copy, size_t index,
 	    !copy_data(copy, index, status.size, status.blocks, from, to))
 		return false;
 	copy_belongings(copy, index, name, from, to, to_name);
+	if ((copy->keep & HOST_COPY_FSYNC) &&
+	    copy_to_failed(copy, index, HOST_COPY_WRITE,
+			   end_fsync(&copy->to.end, to)))
+		return false;
 	return copy_goes_on(copy);
 }
 

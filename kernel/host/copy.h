@@ -40,6 +40,7 @@ enum host_copy_keep {
 	HOST_COPY_XATTRS = 8, /* ACLs among them */
 	HOST_COPY_CHATTR = 16,
 	HOST_COPY_EMPTY = 32, /* and no content: only to see what is lost */
+	HOST_COPY_FSYNC = 64, /* each file is on the disk before it is named */
 };
 
 enum host_copy_sparse {

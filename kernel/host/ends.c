@@ -111,6 +111,13 @@ s64 end_truncate(struct host_end *end, int fd, u64 bytes)
 	return end_call(end, SYS_ftruncate, args, NULL);
 }
 
+s64 end_fsync(struct host_end *end, int fd)
+{
+	const u64 args[6] = { (u64)fd };
+
+	return end_call(end, SYS_fsync, args, NULL);
+}
+
 s64 end_statx(struct host_end *end, int dir, const char *name,
 	      struct host_statx *status)
 {

@@ -40,6 +40,7 @@ s64 end_pwrite(struct host_end *end, int fd, const void *from, u64 bytes,
 	       u64 offset);
 s64 end_lseek(struct host_end *end, int fd, u64 offset, int whence);
 s64 end_truncate(struct host_end *end, int fd, u64 bytes);
+s64 end_fsync(struct host_end *end, int fd);
 /* An empty name: of `dir` itself. */
 s64 end_statx(struct host_end *end, int dir, const char *name,
 	      struct host_statx *status);
