@@ -26,6 +26,7 @@ import calls
 import commands
 import containers
 import copies
+import copying
 import footprint
 import isolation
 import making
@@ -56,6 +57,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "tar": archives.measure,
     "image": making.measure,
     "copies": copies.measure,
+    "copying": copying.measure,
     "build": building.measure,
 }
 ROUNDS = 7

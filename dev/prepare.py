@@ -102,7 +102,9 @@ BENCH_PROGRAMS = {
     "fio": "fio",
     "fuse2fs": "fuse2fs",
     "fusermount": "fuse3",
+    "mcopy": "mtools",
     "mke2fs": "e2fsprogs",
+    "mkfs.fat": "dosfstools",
     "mount": "mount",
 }
 
