@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from container_images import BASE, LAYERS, SEEN, Member, docker_save, layout, packed, tar
 
 from conftest import Command, Images, e2fsck
-from containers import BASE, LAYERS, SEEN, Member, docker_save, layout, packed, tar
 from liblinux import LiblinuxError, archives, make_image
 from liblinux._image_root import ImageRoot
 
