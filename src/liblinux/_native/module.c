@@ -14,6 +14,13 @@ struct native_module *native_module_of(PyObject *self)
 	return PyType_GetModuleState(Py_TYPE(self));
 }
 
+struct native_module *native_module_above(PyTypeObject *type)
+{
+	PyObject *module = PyType_GetModuleByDef(type, &native_definition);
+
+	return module ? PyModule_GetState(module) : NULL;
+}
+
 void native_free(PyObject *self)
 {
 	PyTypeObject *type = Py_TYPE(self);
@@ -144,7 +151,8 @@ static int native_execute(PyObject *module)
 	    !native_add_type(module, &native_listing_spec,
 			     &state->listing_type) ||
 	    !native_add_type(module, &native_snapshot_spec,
-			     &state->snapshot_type))
+			     &state->snapshot_type) ||
+	    !native_add_type(module, &native_socket_spec, &state->socket_type))
 		return -1;
 	return PyModule_AddIntConstant(module, "BOUNDARY_VERSION",
 				       LL_BOUNDARY_VERSION);
@@ -160,6 +168,7 @@ static int native_visit(PyObject *module, visitproc visit, void *arg)
 	Py_VISIT(state->view_type);
 	Py_VISIT(state->listing_type);
 	Py_VISIT(state->snapshot_type);
+	Py_VISIT(state->socket_type);
 	return 0;
 }
 
@@ -173,6 +182,7 @@ static int native_clear(PyObject *module)
 	Py_CLEAR(state->view_type);
 	Py_CLEAR(state->listing_type);
 	Py_CLEAR(state->snapshot_type);
+	Py_CLEAR(state->socket_type);
 	return 0;
 }
 

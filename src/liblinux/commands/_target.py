@@ -13,11 +13,12 @@ import re
 import click
 
 from liblinux._typing import TYPE_CHECKING, Value
+from liblinux.commands import _inside
 
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["ImageOrTarget", "Target", "TargetType", "is_target", "parse_target"]
+__all__ = ["ImageOrTarget", "Target", "TargetOrText", "TargetType", "is_target", "parse_target"]
 
 _COLON = re.compile(r":(?=/(?!/)|$)")
 
@@ -33,7 +34,12 @@ class Target(Value):
 
 
 def parse_target(text: str) -> Target | None:
-    """The image and the path, from its root, that `text` names; None when it names no image."""
+    """The image and the path, from its root, that `text` names; None when it names no image.
+
+    Inside of an image (`liblinux shell`) every text names a path of it.
+    """
+    if _inside.current is not None:
+        return Target(_inside.current.name, _inside.current.absolute(text))
     if os.path.lexists(text):
         return None
     found = _COLON.search(text)
@@ -76,3 +82,15 @@ class ImageOrTarget(TargetType):
         if isinstance(value, Target):
             return value
         return parse_target(value) or Target(value, "/")
+
+
+class TargetOrText(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4, and not before
+    """Any text, completed as a target is."""
+
+    name = "text"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+        """Files of the host up to the colon, names in the image behind it."""
+        from liblinux.commands._completion import complete_target  # noqa: PLC0415 - only a shell asks
+
+        return complete_target(ctx, incomplete)
