@@ -145,6 +145,14 @@ int host_kernel_inject(struct host_kernel *kernel,
 void host_kernel_injected(struct host_kernel *kernel,
 			  u64 counts[HOST_INJECTIONS]);
 
+/*
+ * Let the virtual clock stand still while a thread that has a task here is
+ * outside: what it does next then happens at a time that does not depend on
+ * how soon the host lets it run. From any thread; without effect on a real
+ * clock. Such a thread must end, or wait inside, or time never goes on.
+ */
+void host_kernel_lockstep(struct host_kernel *kernel, bool on);
+
 struct host_statistics {
 	u64 entries, done, host_exits, idle_exits;
 	u64 faults_inside, faults_outside;

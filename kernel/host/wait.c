@@ -89,15 +89,12 @@ void host_note_report(struct host_kernel *kernel)
 
 /* ---- the runner, when the kernel is idle ------------------------------ */
 
-/*
- * Can nothing ever happen again? Not when a thread that has a task here is
- * outside: it may come with a call that changes things.
- */
-static bool host_is_stuck(struct host_kernel *kernel, struct host_wait *wait)
+/* Does every thread that has a task here wait inside, as the runner does? */
+static bool host_all_wait(struct host_kernel *kernel, struct host_wait *wait)
 {
 	struct host_task *task;
 	struct host_wait *other;
-	bool stuck = true;
+	bool all = true;
 	int bucket;
 
 	pthread_mutex_lock(&kernel->lock);
@@ -111,10 +108,23 @@ static bool host_is_stuck(struct host_kernel *kernel, struct host_wait *wait)
 				    load(&other->state) == WAIT_QUEUED)
 					break;
 			if (!other)
-				stuck = false;
+				all = false;
 		}
 	pthread_mutex_unlock(&kernel->lock);
-	return stuck;
+	return all;
+}
+
+/* In lockstep, is somebody outside who must be waited for? */
+static bool host_holds_clock(struct host_kernel *kernel, struct host_wait *wait)
+{
+	return kernel->cpu->clock == LL_CLOCK_VIRTUAL &&
+	       __atomic_load_n(&kernel->lockstep, __ATOMIC_RELAXED) &&
+	       !host_all_wait(kernel, wait);
+}
+
+void host_kernel_lockstep(struct host_kernel *kernel, bool on)
+{
+	__atomic_store_n(&kernel->lockstep, on, __ATOMIC_RELAXED);
 }
 
 /* Move the virtual clock. False when that would not help. */
@@ -144,15 +154,21 @@ struct ll_call *host_idle(struct host_kernel *kernel, struct host_wait *wait)
 		return NULL;
 	if (wait->interrupted && !wait->sent)
 		return host_interruption(wait);
-	if (host_move_clock(kernel)) {
+	if (host_holds_clock(kernel, wait)) {
+		until = LL_FOREVER;
+	} else if (host_move_clock(kernel)) {
 		if (++kernel->virtual_rounds % VIRTUAL_POLL_ROUNDS ||
 		    !host_poll(kernel, wait, false))
 			return NULL;
 		return host_interruption(wait);
-	}
-	if (cpu->clock == LL_CLOCK_VIRTUAL && host_is_stuck(kernel, wait)) {
-		/* Told to end its wait already, and waits for ever again? */
+	} else if (cpu->clock == LL_CLOCK_VIRTUAL &&
+		   host_all_wait(kernel, wait)) {
+		/*
+		 * Nothing can ever happen again: nobody is outside who could
+		 * come with a call that changes things.
+		 */
 		if (wait->deadlock) {
+			/* Told to end its wait already, and waits again. */
 			kernel->stuck = true;
 			return NULL;
 		}

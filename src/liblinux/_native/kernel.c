@@ -504,6 +504,18 @@ static PyObject *native_kernel_behave(PyObject *self, PyObject *unused)
 	Py_RETURN_NONE;
 }
 
+static PyObject *native_kernel_lockstep(PyObject *self, PyObject *on)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+	int wanted = PyObject_IsTrue(on);
+
+	if (wanted < 0 || !native_check_open(kernel) ||
+	    !native_check_here(kernel, "lockstep()"))
+		return NULL;
+	host_kernel_lockstep(kernel->host, wanted);
+	Py_RETURN_NONE;
+}
+
 static PyObject *native_kernel_injected(PyObject *self, PyObject *unused)
 {
 	struct native_kernel *kernel = (struct native_kernel *)self;
@@ -592,6 +604,8 @@ static PyMethodDef native_kernel_methods[] = {
 	  "restore(snapshot, /)\n--\n\nThe kernel as it was then." },
 	{ "inject", native_kernel_inject, METH_VARARGS,
 	  "inject(seed, chances, jump, error, /)\n--\n\nMake the host misbehave on a schedule." },
+	{ "lockstep", native_kernel_lockstep, METH_O,
+	  "lockstep(on, /)\n--\n\nLet the virtual clock wait for every thread that is outside." },
 	{ "behave", native_kernel_behave, METH_NOARGS,
 	  "behave()\n--\n\nEnd what inject() has begun." },
 	{ "injected", native_kernel_injected, METH_NOARGS,
