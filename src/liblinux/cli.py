@@ -22,6 +22,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "liblinux.crash.cli:crashtest_command",
     ),
     "completion": ("Print a script that completes this command in a shell.", "liblinux.cli:completion_command"),
+    "packetdrill": (
+        "Run packetdrill scripts against a kernel, on virtual time.",
+        "liblinux.packetdrill._command:packetdrill_command",
+    ),
     "imagefuzz": ("Damage an image in many ways and mount it.", "liblinux.imagefuzz._command:imagefuzz_command"),
 }
 
@@ -69,6 +73,7 @@ def cli() -> None:
       liblinux crashtest WORKLOAD.py   is what was fsynced there after any crash?
       eval "$(liblinux completion)"    completion in this bash
       liblinux imagefuzz disk.img      damage an image 1,000 times, see what the kernel does
+      liblinux packetdrill FILE.pkt    network tests on virtual time
       liblinux COMMAND --help          more about one command
     """
 
