@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from liblinux._kernel import Kernel
     from liblinux.packetdrill._config import Config
     from liblinux.packetdrill._flow import Flows
+    from liblinux.packetdrill._machine import Machine
 
 __all__ = ["Context", "Prepared", "Result", "address_of", "prepare", "preparer"]
 
@@ -43,14 +44,14 @@ class Prepared:
     done: Callable[[int], None] | None = None  # what the runner must know when it has succeeded
     keep: list[object] = field(default_factory=list)  # memory that the arguments point to
 
-    def make(self, kernel: Kernel) -> Result:
+    def make(self, machine: Machine) -> Result:
         """Make it, on the calling thread. Raises liblinux.Deadlock."""
         try:
-            return Result(kernel.syscall(self.name, *self.arguments), 0, kernel.now())
+            return Result(machine.kernel.syscall(self.name, *self.arguments), 0, machine.now)
         except liblinux.Deadlock:
             raise
         except OSError as error:
-            return Result(-1, error.errno or 0, kernel.now())
+            return Result(-1, error.errno or 0, machine.now)
 
 
 @dataclass(frozen=True)

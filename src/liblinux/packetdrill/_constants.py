@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["constant", "errno_name", "suggestion"]
+__all__ = ["constant", "constants", "errno_name", "suggestion"]
 
 _HEADERS = {
     "NULL": 0,
@@ -178,7 +178,8 @@ _PREFIXES = (
 
 
 @functools.cache
-def _symbols() -> Mapping[str, int]:
+def constants() -> Mapping[str, int]:
+    """All symbols that are known, with their values."""
     found: dict[str, int] = {}
     for module in (termios, select, fcntl, os, socket):
         for name in dir(module):
@@ -190,12 +191,12 @@ def _symbols() -> Mapping[str, int]:
 
 def constant(name: str) -> int | None:
     """The value of a symbol, None when it is not known."""
-    return _symbols().get(name)
+    return constants().get(name)
 
 
 def suggestion(name: str) -> str:
     """What else may have been meant, as the end of a message."""
-    close = difflib.get_close_matches(name, [*_symbols(), *errno.errorcode.values()], n=3)
+    close = difflib.get_close_matches(name, [*constants(), *errno.errorcode.values()], n=3)
     return f"; did you mean {' or '.join(close)}?" if close else "; give its value with --define=NAME=VALUE"
 
 

@@ -4,6 +4,8 @@ Packets go in and out by system calls on the kernel's own /dev/net/tun. Time is
 the kernel's, and stands still while nobody waits, so a packet is stamped with
 the instant at which the kernel has sent it: what is waited for is the packet
 and a timer together, and one of them wakes the waiter at its own instant.
+Every system call costs some tenth of a microsecond of that time, so there are
+no more of them than needed.
 """
 
 from __future__ import annotations
@@ -55,6 +57,7 @@ class Machine:
         self.config = config
         self.kernel = liblinux.Kernel(clock="virtual", seed=seed, version=version, memory=memory)
         self.sent: deque[Sent] = deque()
+        self._lockstep = False
         try:
             self._open()
         except BaseException:
@@ -84,11 +87,22 @@ class Machine:
     @property
     def now(self) -> int:
         """The kernel's clock, in nanoseconds."""
+        if self._lockstep:
+            # Another thread may still be inside, on its way to rest, and use up some time.
+            self.kernel._native.settle(False)
         return self.kernel.now()
+
+    def begin_lockstep(self) -> None:
+        """From now on other threads make calls as well, and what happens does not depend on their speed."""
+        self._lockstep = True
+        self.kernel._native.lockstep(True)
+
+    def settle(self) -> None:
+        """Wait until all other threads wait inside of the kernel; no time passes in it."""
+        self.kernel._native.settle(True)
 
     def wait_until(self, instant: int) -> None:
         """Let time pass until an instant in nanoseconds; packets sent on the way are kept with their times."""
-        self.collect()
         if self.now >= instant:
             return
         self._arm(instant)
@@ -100,7 +114,8 @@ class Machine:
 
         Without a deadline it raises liblinux.Deadlock when nothing can ever be sent.
         """
-        self.collect()
+        if not self.sent:
+            self._take()
         if not self.sent and deadline is not None:
             self._arm(deadline)
         while not self.sent and (deadline is None or self.now < deadline):
@@ -126,16 +141,21 @@ class Machine:
         self.kernel.os.write(self._tun, bytes(_VNET_HEADER_BYTES) + datagram.encode())
 
     def collect(self) -> None:
-        """Take what has been sent until now."""
+        """Take all that has been sent and not been taken."""
+        while self._take():
+            pass
+
+    def _take(self) -> bool:
+        """Take one packet, if there is one. Time has not passed since it was sent: whoever waits takes first."""
         now = self.now
-        while True:
-            try:
-                data = self.kernel.os.read(self._tun, _READ_BYTES)
-            except BlockingIOError:
-                return
-            datagram = decode(data[_VNET_HEADER_BYTES:])
-            if datagram is not None and self._concerns_script(datagram):
-                self.sent.append(Sent(now, datagram))
+        try:
+            data = self.kernel.os.read(self._tun, _READ_BYTES)
+        except BlockingIOError:
+            return False
+        datagram = decode(data[_VNET_HEADER_BYTES:])
+        if datagram is not None and self._concerns_script(datagram):
+            self.sent.append(Sent(now, datagram))
+        return True
 
     def _concerns_script(self, datagram: Datagram) -> bool:
         """Neighbours, routers and listeners of multicast groups are looked for all the time."""

@@ -63,7 +63,8 @@ def describe_datagram(datagram: Datagram, flows: Flows) -> str:
     """A packet in the notation of the script."""
     seen, _, _ = _read(datagram, flows, None)
     if seen is not None:
-        return notation(seen)
+        ecn = f"[{_ECN[datagram.tos & 3]}] " if datagram.tos & 3 else ""
+        return ecn + notation(seen)
     return f"a packet of protocol {datagram.protocol} with {len(datagram.payload)} bytes"
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import liblinux
 from liblinux.packetdrill._calls import Context, Prepared, Result, prepare, verify
 from liblinux.packetdrill._config import Config, Mode, configure
+from liblinux.packetdrill._constants import constants
 from liblinux.packetdrill._errors import Failed, ScriptError
 from liblinux.packetdrill._flow import Flows
 from liblinux.packetdrill._inject import inbound
@@ -81,8 +82,9 @@ class _Run:
         self.shell = Shell(self.kernel, directory, self._variables(), self._sleep)
         self.workers = Workers(machine)
         self.started = 0  # when the script's time was 0, in nanoseconds of the kernel's clock
+        self.exchange: list[tuple[int, str]] = []
         self.script_us = 0  # the script's time of the last event
-        self.code_names: dict[str, Any] = {}
+        self.code_names: dict[str, Any] = dict(constants())
 
     def _variables(self) -> dict[str, str]:
         """What set-up lines and helpers find in their environment."""
@@ -122,6 +124,7 @@ class _Run:
             pass
         finally:
             self.outcome.duration_us = self._elapsed_us(self.machine.now)
+            self._keep_exchange()
             self.workers.close()
 
     def _guard(self, event: Event | None, step: Any) -> None:
@@ -169,7 +172,14 @@ class _Run:
         return self.started + script_us * _MICROSECOND
 
     def _note(self, instant: int, text: str) -> None:
-        self.outcome.exchange.append(f"{self._elapsed_us(instant) / 1e6:.6f} {text}")
+        self.exchange.append((instant, text))
+
+    def _keep_exchange(self) -> None:
+        """What happened in the order in which it did: a packet is looked at later than it was sent."""
+        for sent in self.machine.sent:
+            self._note(sent.time, f"> {describe_datagram(sent.datagram, self.flows)}  # not looked at")
+        self.exchange.sort(key=lambda entry: entry[0])
+        self.outcome.exchange = [f"{self._elapsed_us(instant) / 1e6:.7f} {text}" for instant, text in self.exchange]
 
     def _tolerance_us(self, since_us: int) -> float:
         return self.config.tolerance_us + self.config.tolerance_percent / 100 * max(since_us, 0)
@@ -186,7 +196,6 @@ class _Run:
             self._expect_packet(event, action, before)
             return
         self.machine.wait_until(self._instant(self.script_us))
-        self.workers.settle()
         self._finish_ended()
         match action:
             case SystemCall():
@@ -199,7 +208,9 @@ class _Run:
             case _:
                 self._note(self.machine.now, f"< {notation(action)}")
                 self.machine.inject(inbound(action, self.flows, self.config))
-        self.machine.collect()
+        # A packet or a call may have ended the wait of another call.
+        self.workers.settle()
+        self._finish_ended()
 
     # -- packets
 
@@ -211,7 +222,8 @@ class _Run:
             self._note(sent.time, f"> {describe_datagram(sent.datagram, self.flows)}")
             expected = match(expected, sent.datagram, self.flows, self.config, round(elapsed))
             self._check_time(event, sent, before_us)
-        if event.time.kind == "any":
+        if event.time.kind == "any" or event.time.end is not None:
+            # What comes after it is relative to when it was, which the script left open.
             self.script_us = round(elapsed)
 
     def _window(self, event: Event, before_us: int) -> tuple[float, float]:
@@ -261,19 +273,17 @@ class _Run:
         self._note(self.machine.now, f"{event.text.partition(' ')[2]}")
         if call.duration is not None:
             self.workers.start(prepared, event, call, self.script_us)
-            self.workers.settle()
             return
         started = self.machine.now
-        result = prepared.make(self.kernel)
-        self.machine.collect()
+        result = prepared.make(self.machine)
         took = (result.time - started) / _MICROSECOND
         self._verify(call, prepared, result)
         if took > self.config.tolerance_us:
             raise Failed(f"{call.name}() took {took:.0f} us; a call that blocks is written with its end: TIME...TIME")
 
     def _verify(self, call: SystemCall, prepared: Prepared, result: Result) -> None:
-        if self.outcome.exchange:
-            self._note(result.time, f"{call.name}() = {result}")
+        if call.duration is not None:
+            self._note(result.time, f"{call.name}() has returned")
         verify(self.context, call, prepared, result)
 
     def _finish_ended(self) -> None:
@@ -308,7 +318,7 @@ class _Run:
         names = self.code_names
         if self.context.observed is not None:
             try:
-                names.update(observe(self.kernel, self.context.observed))
+                names.update(observe(self.kernel, self.context.observed, code.text))
             except OSError as error:
                 names["tcpi_error"] = str(error)
         source = "\n" * (event.line - 1) + textwrap.dedent(code.text).strip()

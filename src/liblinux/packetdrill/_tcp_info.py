@@ -76,8 +76,8 @@ _MEMORY = tuple(
 )
 
 
-def observe(kernel: Kernel, fd: int) -> dict[str, int]:
-    """The members of struct tcp_info, of the congestion control's own, and of SO_MEMINFO, as far as they are there.
+def observe(kernel: Kernel, fd: int, code: str) -> dict[str, int]:
+    """The members of struct tcp_info, and of the congestion control's own and of SO_MEMINFO if `code` names them.
 
     Raises OSError when `fd` is no TCP socket.
     """
@@ -94,9 +94,13 @@ def observe(kernel: Kernel, fd: int) -> dict[str, int]:
         "tcpi_delivery_rate_app_limited": bits & 1,
         "tcpi_fastopen_client_fail": bits >> 1 & 3,
     }
-    memory = _option(kernel, fd, _SOL_SOCKET, _SO_MEMINFO)
-    found |= zip(_MEMORY, (value for (value,) in struct.iter_unpack("=I", memory)), strict=False)
-    return found | _congestion(kernel, fd)
+    # Each of them is a system call more, which costs time.
+    if "SK_MEMINFO" in code:
+        memory = _option(kernel, fd, _SOL_SOCKET, _SO_MEMINFO)
+        found |= zip(_MEMORY, (value for (value,) in struct.iter_unpack("=I", memory)), strict=False)
+    if any(names[0].partition("_")[0] + "_" in code for names in _CONGESTION_NAMES.values()):
+        found |= _congestion(kernel, fd)
+    return found
 
 
 def _congestion(kernel: Kernel, fd: int) -> dict[str, int]:

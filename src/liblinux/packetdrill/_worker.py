@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Pending", "Workers"]
 
-# Long enough for a call to block in, by the charges of the virtual clock; short enough not to be seen.
-_SETTLE_NS = 500
-
 
 @dataclass
 class Pending:
@@ -75,7 +72,7 @@ class _Worker:
                 if kernel.os.read(self._reading, 1) == b"e":
                     return
                 job = self._jobs.get()
-                job.result = job.prepared.make(kernel)
+                job.result = job.prepared.make(self._machine)
             except liblinux.Deadlock as deadlock:
                 job.error = deadlock
             except (liblinux.KernelPanic, liblinux.KernelClosed) as end:
@@ -94,7 +91,7 @@ class Workers:
 
     def start(self, prepared: Prepared, event: Event, call: SystemCall, script_us: int) -> None:
         """Make a call on another thread; it is inside of it when settle() returns."""
-        self._machine.kernel._native.lockstep(True)
+        self._machine.begin_lockstep()
         worker = next((one for one in self._workers if one.job is None or _is_over(one.job)), None)
         if worker is None:
             worker = _Worker(self._machine)
@@ -105,8 +102,8 @@ class Workers:
 
     def settle(self) -> None:
         """Let the other threads run until they wait; afterwards what has ended is known."""
-        if any(not pending.reported for pending in self._pending):
-            self._machine.wait_until(self._machine.now + _SETTLE_NS)
+        if self._workers:
+            self._machine.settle()
 
     def ended(self) -> Iterator[Pending]:
         """Calls that are over, each of them once."""
@@ -137,8 +134,6 @@ class Workers:
             self._machine.kernel.abort()
         for worker in self._workers:
             worker.end()
-        if self._machine.kernel.dead is None:
-            self._machine.kernel._native.lockstep(False)
 
 
 def _is_over(pending: Pending) -> bool:

@@ -22,7 +22,7 @@ _PROTOCOLS = {6: "tcp", 17: "udp", 1: "icmp", 58: "icmpv6"}
 _SEEN_REPLY, _ASSURED = 1 << 1, 1 << 2
 # enum tcp_conntrack of linux/netfilter/nf_conntrack_tcp.h
 _STATES = (
-    "NONE SYN_SENT SYN_RECV ESTABLISHED FIN_WAIT CLOSE_WAIT LAST_ACK TIME_WAIT CLOSE SYN_SENT2".split()
+    ["NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2"]
 )  # fmt: skip
 
 

@@ -94,7 +94,9 @@ def _tables(name: str, shell: Shell, arguments: list[str], family: int) -> Done:
                 case _:
                     raise _Usage
     except _Usage as usage:
-        served = "-A, -I, -D, -F, -S; -p, -s, -d, -i, -o, --sport, --dport, --syn, --tcp-flags, -m conntrack --ctstate, -j"
+        served = (
+            "-A, -I, -D, -F, -S; -p, -s, -d, -i, -o, --sport, --dport, --syn, --tcp-flags, -m conntrack --ctstate, -j"
+        )
         return Done(2, errors=f"{name} {' '.join(arguments)}: {usage or 'not served here'}; there are {served}\n")
     except OSError as error:
         return Done(1, errors=f"{name} {' '.join(arguments)}: {error.strerror}\n")
@@ -147,7 +149,11 @@ def _address(text: str, family: int, *, source: bool) -> list[Any]:
     if (length == 16) != (family == _IPV6):
         raise _Usage(f"{text} is of the other version of IP")
     offset = (8 if family == _IPV6 else 12) + (0 if source else length)
-    return [_payload(_NETWORK_HEADER, offset, length), _and(network.netmask.packed), _cmp(network.network_address.packed)]
+    return [
+        _payload(_NETWORK_HEADER, offset, length),
+        _and(network.netmask.packed),
+        _cmp(network.network_address.packed),
+    ]
 
 
 def _device(key: int, name: str) -> list[Any]:
