@@ -13,7 +13,7 @@ import pytest
 
 import liblinux
 
-pytest_plugins = ["tap13", "liblinux.packetdrill.pytest_plugin"]
+pytest_plugins = ["pytester", "tap13", "liblinux.packetdrill.pytest_plugin"]
 
 # Debian keeps mkfs and fsck where users' PATH does not lead.
 ENVIRONMENT = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"}

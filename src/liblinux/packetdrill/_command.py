@@ -13,10 +13,13 @@ from pathlib import Path
 
 import click
 
+from liblinux._errors import BuildError
 from liblinux.packetdrill._config import MODES, Mode, modes_of
 from liblinux.packetdrill._errors import ScriptError
 from liblinux.packetdrill._outcome import Failure, Outcome
 from liblinux.packetdrill._parser import parse
+from liblinux.packetdrill._selftests import options_for, selftests
+from liblinux.packetdrill._table import write_table
 
 __all__ = ["packetdrill_command"]
 
@@ -37,24 +40,32 @@ class _Job:
 
 
 @click.command("packetdrill", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--ip-version", "ip_version", type=click.Choice([*MODES, "all"]), default="all", show_default=True)
-@click.option("--kernel", "version", metavar="VERSION", help="Kernel to test: 6.12, 6.1, a release or an image.")
+@click.option(
+    "--kernel", "versions", multiple=True, metavar="VERSION", help="Kernel to test: 6.12, 6.1, ... Repeatable."
+)
 @click.option("-o", "--option", "options", multiple=True, metavar="NAME=VALUE", help="As --NAME=VALUE in a script.")
 @click.option("-D", "--define", "defines", multiple=True, metavar="NAME=VALUE", help="A constant for the script.")
 @click.option("-j", "--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes at a time.")
 @click.option("--seed", default=0, show_default=True, help="Of all randomness in the kernel.")
+@click.option("--selftests", "with_selftests", is_flag=True, help="Run the scripts that ship with the kernel's source.")
+@click.option(
+    "--table", type=click.Path(path_type=Path), help="Write the results into the table of this Markdown file."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each run.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what happened in every run.")
 def packetdrill_command(
     files: tuple[Path, ...],
     ip_version: str,
-    version: str | None,
+    versions: tuple[str, ...],
     options: tuple[str, ...],
     defines: tuple[str, ...],
     jobs: int,
     seed: int,
+    table: Path | None,
     *,
+    with_selftests: bool,
     as_json: bool,
     verbose: bool,
 ) -> None:
@@ -68,24 +79,31 @@ def packetdrill_command(
       liblinux packetdrill handshake.pkt
       liblinux packetdrill --ip-version ipv6 -v handshake.pkt
       liblinux packetdrill -j 2 -o tolerance_usecs=1 tests/
+      liblinux packetdrill --selftests --kernel 6.12 --kernel 6.1
     Exit status: 0 all passed, 1 some failed, 2 some could not be run.
     """
+    if not files and not with_selftests:
+        raise click.UsageError("no scripts: name files or directories, or give --selftests")
     wanted = MODES if ip_version == "all" else (ip_version,)
     given = tuple(_pair(one) for one in options) + tuple(("define", one) for one in defines)
-    outcomes: list[Outcome] = []
+    paths = [*_scripts(files), *(selftests() if with_selftests else ())]
     work: list[_Job] = []
-    for path in _scripts(files):
+    outcomes: list[Outcome] = []
+    for path in paths:
         try:
             modes = modes_of(parse(_read(path), str(path)), wanted)  # type: ignore[arg-type] # click has checked them
         except ScriptError as error:
             outcomes.append(_broken(path, error))
             continue
-        work += [_Job(path, mode, given, version, seed) for mode in modes]
+        own = (*given, *(options_for(path) if with_selftests else ()))
+        work += [_Job(path, mode, own, version, seed) for version in versions or (None,) for mode in modes]
     for outcome in outcomes:
         _show(outcome, as_json=as_json, verbose=verbose)
     for outcome in _run_all(work, jobs, quiet=as_json or verbose):
         outcomes.append(outcome)
         _show(outcome, as_json=as_json, verbose=verbose)
+    if table is not None:
+        write_table(table, outcomes)
     if not as_json:
         _summary(outcomes)
     statuses = {outcome.status for outcome in outcomes}
@@ -121,9 +139,10 @@ def _run(job: _Job) -> Outcome:
     from liblinux.packetdrill._runner import run  # noqa: PLC0415 - so that --help and errors come quickly
 
     script = parse(_read(job.path), str(job.path))
-    return run(
-        script, job.mode, directory=job.path.parent, options=list(job.options), version=job.version, seed=job.seed
-    )
+    try:
+        return run(script, job.mode, directory=job.path.parent, options=job.options, version=job.version, seed=job.seed)
+    except BuildError as error:
+        return Outcome(str(job.path), job.mode, status="error", failure=Failure(str(error)))
 
 
 def _run_all(work: list[_Job], jobs: int, *, quiet: bool) -> Iterator[Outcome]:

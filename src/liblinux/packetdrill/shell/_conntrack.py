@@ -22,8 +22,17 @@ _PROTOCOLS = {6: "tcp", 17: "udp", 1: "icmp", 58: "icmpv6"}
 _SEEN_REPLY, _ASSURED = 1 << 1, 1 << 2
 # enum tcp_conntrack of linux/netfilter/nf_conntrack_tcp.h
 _STATES = (
-    ["NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2"]
-)  # fmt: skip
+    "NONE",
+    "SYN_SENT",
+    "SYN_RECV",
+    "ESTABLISHED",
+    "FIN_WAIT",
+    "CLOSE_WAIT",
+    "LAST_ACK",
+    "TIME_WAIT",
+    "CLOSE",
+    "SYN_SENT2",
+)
 
 
 def conntrack(shell: Shell, arguments: list[str], _: str) -> Done:

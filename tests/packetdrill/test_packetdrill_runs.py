@@ -86,7 +86,7 @@ FAILURES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "line", "said"), FAILURES)
+@pytest.mark.parametrize(("text", "line", "said"), FAILURES, ids=range(len(FAILURES)))
 def test_a_failure_names_line_and_difference(text: str, line: int, said: list[str]) -> None:
     outcome = outcome_of(text)
     assert outcome.status == "failed", outcome.report()
@@ -101,7 +101,11 @@ def test_a_failure_names_line_and_difference(text: str, line: int, said: list[st
 
 ERRORS = [
     (CONNECTED + "+0 frobnicate(3) = 0", 9, "unknown system call frobnicate(); there are accept,"),
-    (CONNECTED + "+0 setsockopt(4, SOL_TCP, TCP_NODELYA, [1], 4) = 0", 9, "unknown constant TCP_NODELYA; did you mean TCP_NODEL"),
+    (
+        CONNECTED + "+0 setsockopt(4, SOL_TCP, TCP_NODELYA, [1], 4) = 0",
+        9,
+        "unknown constant TCP_NODELYA; did you mean TCP_NODELAY",
+    ),
     (CONNECTED + "+0 listen(4) = 0", 9, "listen() takes 2 arguments, not 1"),
     (CONNECTED + "+0 write(4, 5, 5) = 5", 9, "data is ... or a string, not 5"),
     (CONNECTED + "+0 close(4) = -1 ENOSUCH (x)", 9, "unknown error ENOSUCH"),
@@ -114,7 +118,7 @@ ERRORS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "line", "said"), ERRORS)
+@pytest.mark.parametrize(("text", "line", "said"), ERRORS, ids=range(len(ERRORS)))
 def test_what_cannot_be_run_is_an_error(text: str, line: int, said: str) -> None:
     outcome = outcome_of(text)
     assert outcome.status == "error", outcome.report()
