@@ -26,6 +26,7 @@ import copies
 import footprint
 import isolation
 import reading
+import scripts
 import startup
 import switching
 import walking
@@ -46,6 +47,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "memory": footprint.measure,
     "isolation": isolation.measure,
     "copies": copies.measure,
+    "packetdrill": scripts.measure,
     "build": building.measure,
 }
 ROUNDS = 7

@@ -8,7 +8,7 @@ import fsspec
 import pytest
 
 import liblinux
-from liblinux import crash
+from liblinux import crash, packetdrill
 from liblinux._actor import Actor
 from liblinux._os import _PURE, Os
 
@@ -95,6 +95,24 @@ def test_disk() -> None:
         "size",
     }
     assert public(liblinux.Partition) == {"label", "mountable", "number", "path", "size", "start", "type"}
+
+
+def test_packetdrill() -> None:
+    assert set(packetdrill.__all__) == {
+        "MODES",
+        "Config",
+        "Failure",
+        "Mode",
+        "Outcome",
+        "Script",
+        "ScriptError",
+        "ScriptSyntaxError",
+        "modes_of",
+        "parse",
+        "run",
+    }
+    assert issubclass(packetdrill.ScriptSyntaxError, packetdrill.ScriptError)
+    assert issubclass(packetdrill.ScriptError, liblinux.LiblinuxError)
 
 
 def test_crash() -> None:
