@@ -19,7 +19,7 @@ def sleep(kernel: liblinux.Kernel, nanoseconds: int) -> None:
 def run(*, lockstep: bool) -> tuple[list[int], int]:
     """A thread that sleeps a virtual second, then dawdles outside, five times; the times when it woke up."""
     woke: list[int] = []
-    with liblinux.Kernel(clock="virtual", seed=1) as kernel:
+    with liblinux.Kernel(clock="virtual", seed=1, isolated=False) as kernel:
         kernel._native.lockstep(lockstep)
         ready, reading, writing = threading.Event(), *kernel.os.pipe()
 
@@ -64,7 +64,7 @@ def test_the_same_again_to_the_nanosecond() -> None:
 
 
 def test_a_thread_that_ends_is_not_waited_for() -> None:
-    with liblinux.Kernel(clock="virtual", seed=1) as kernel:
+    with liblinux.Kernel(clock="virtual", seed=1, isolated=False) as kernel:
         kernel._native.lockstep(True)
         thread = threading.Thread(target=lambda: kernel.syscall("gettid"))
         thread.start()
@@ -75,7 +75,7 @@ def test_a_thread_that_ends_is_not_waited_for() -> None:
 
 
 def test_settling_ends_with_the_kernel() -> None:
-    with liblinux.Kernel(clock="virtual", seed=1) as kernel:
+    with liblinux.Kernel(clock="virtual", seed=1, isolated=False) as kernel:
         kernel._native.lockstep(True)
         kernel.abort()
         kernel._native.settle(True)

@@ -112,6 +112,7 @@ ERRORS = [
     (CONNECTED + "+0 < icmp unreachable beyond [1:1(0)]", 9, "'beyond' is no ICMP code"),
     (CONNECTED + "+0 `if true; then echo; fi`", 9, "the shell of scripts has no 'if'"),
     (CONNECTED + "+0 `sleep 1 &`", 9, "the shell of scripts has no '&'"),
+    (LISTEN + "+0 < S 0:0(0) win 1 <FO COOKIE>", 6, "COOKIE is not defined; give it with --define=COOKIE="),
     ("--no_such_option=1\n" + LISTEN, 1, "unknown option --no_such_option; there are --bind_port"),
     ("--mtu=many\n" + LISTEN, 1, "--mtu=many"),
     ("--local_ip=fd00::1\n" + LISTEN, 1, "an IPv4 address is needed"),

@@ -79,12 +79,14 @@ class Flow:
     def from_wire(self, segment: Segment) -> Tcp:
         """An outbound segment with the numbers of the script."""
         flags = flag_letters(segment.flags)
+        # As the number of an inbound SYN is sent as it is written, so is its acknowledgement.
+        ack_from = 0 if "S" in flags else self.remote_start or 0
         return Tcp(
             inbound=False,
             flags=flags,
             sequence=(segment.sequence - (self.local_start or 0)) & _MASK,
             length=len(segment.payload),
-            ack=(segment.ack - (self.remote_start or 0)) & _MASK if "." in flags else None,
+            ack=(segment.ack - ack_from) & _MASK if "." in flags else None,
             window=segment.window,
             urgent=segment.urgent or None,
             options=tuple(self._option_from_wire(option) for option in segment.options),

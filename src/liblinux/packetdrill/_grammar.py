@@ -53,9 +53,10 @@ tcp_option: "nop"                         -> nop
           | "sackOK"                      -> sack_ok
           | "sack" (INTEGER ":" INTEGER)+ -> sack
           | "TS" "val" INTEGER "ecr" INTEGER -> timestamp
-          | "FO" [BLOB]                   -> fast_open
-          | "FOEXP" [BLOB]                -> fast_open_experimental
-          | "md5" BLOB                    -> md5
+          | "FO" [_blob]                  -> fast_open
+          | "FOEXP" [_blob]               -> fast_open_experimental
+          | "md5" _blob                   -> md5
+_blob: BLOB | WORD
 icmp_code: WORD
 mtu: "mtu" INTEGER
 identifier: "id" INTEGER
@@ -102,7 +103,7 @@ CODE: /%\{.*?\}%/s
 FLAGS: /[A-Z]+\.?|\.|-/
 ECN.2: "noecn" | "ect01" | "ect0" | "ect1" | "ce"
 NOTE: /\([^)\n]*\)/
-BLOB.3: /[0-9a-fA-F]+/
+BLOB.3: /[0-9a-fA-F]+(?![0-9A-Za-z_])/
 HEX.3: /0x[0-9a-fA-F]+/
 FLOAT.2: /-?[0-9]*\.[0-9]+/
 INTEGER: /-?[0-9]+/

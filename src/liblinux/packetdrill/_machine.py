@@ -55,7 +55,7 @@ class Machine:
 
     def __init__(self, config: Config, version: str | None = None, seed: int = 0, memory: str = "64M") -> None:
         self.config = config
-        self.kernel = liblinux.Kernel(clock="virtual", seed=seed, version=version, memory=memory)
+        self.kernel = liblinux.Kernel(memory, "virtual", seed, isolated=False, version=version)
         self.sent: deque[Sent] = deque()
         self._lockstep = False
         try:

@@ -310,6 +310,8 @@ class _Reader(Transformer[Token, Any]):
         if not children:
             return script.TcpOption(kind)
         token = children[0]
+        if token.type == "WORD":
+            return script.TcpOption(kind, name=str(token))
         if len(token) % 2:
             raise self._wrong(f"{kind} has an odd number of hexadecimal digits", token)
         if len(token) > 2 * limit:

@@ -13,6 +13,7 @@ import liblinux
 from liblinux.packetdrill._calls import Context, Prepared, Result, prepare, verify
 from liblinux.packetdrill._config import Config, Mode, configure
 from liblinux.packetdrill._constants import constants
+from liblinux.packetdrill._define import defined
 from liblinux.packetdrill._errors import Failed, ScriptError
 from liblinux.packetdrill._flow import Flows
 from liblinux.packetdrill._inject import inbound
@@ -150,8 +151,9 @@ class _Run:
             line = line or command.line
         text = event.text if event else ""
         failure = Failure(message, line, column, text, self._elapsed_us(self.machine.now) if self.started else None)
-        kind = "packet" if event and isinstance(event.action, Packet) else "syscall"
-        if status == "failed" and event and kind in self.config.non_fatal:
+        action = event.action if event else None
+        kind = "packet" if isinstance(action, Packet) else "syscall" if isinstance(action, SystemCall) else ""
+        if status == "failed" and kind in self.config.non_fatal:
             self.outcome.warnings.append(failure)
             self._note(self.machine.now, f"# {message.splitlines()[0]}")
             return
@@ -192,6 +194,8 @@ class _Run:
         if time.kind != "any":
             self.script_us = time.start + (before if time.kind == "relative" else 0)
         action = event.action
+        if isinstance(action, Packet):
+            action = defined(action, self.config.symbols)
         if isinstance(action, Packet) and not action.inbound:
             self._expect_packet(event, action, before)
             return

@@ -132,11 +132,15 @@ class Ip:
 
 @dataclass(frozen=True)
 class TcpOption:
-    """One option: `mss`, `wscale`, `sackOK`, `sack`, `TS`, `nop`, `eol`, `md5`, `FO`, `FOEXP`."""
+    """One option: `mss`, `wscale`, `sackOK`, `sack`, `TS`, `nop`, `eol`, `md5`, `FO`, `FOEXP`.
+
+    `name` is what stands for the data until `_define.py` has put it there.
+    """
 
     kind: str
     numbers: tuple[int, ...] = ()
     data: bytes = b""
+    name: str = ""
 
 
 @dataclass(frozen=True)
