@@ -128,6 +128,21 @@ def test_what_cannot_be_run_is_an_error(text: str, line: int, said: str) -> None
     assert said in outcome.failure.message
 
 
+def test_a_wait_for_ever_beside_a_call_that_blocks() -> None:
+    """Both are named; the thread of the call does not keep anything from ending."""
+    text = "0 socket(..., SOCK_DGRAM, 0) = 3\n+0 bind(3, ..., ...) = 0\n+0...5 read(3, ..., 9) = 3\n* > udp (3)"
+    outcome = outcome_of(text)
+    assert outcome.failure is not None
+    assert outcome.failure.line == 4
+    assert "waits for ever" in outcome.failure.message
+    assert outcome.failure.message.count("waits in the system call") == 2
+
+
+def test_an_error_beside_a_call_that_blocks() -> None:
+    text = "0 socket(..., SOCK_DGRAM, 0) = 3\n+0 bind(3, ..., ...) = 0\n+0...5 read(3, ..., 9) = 3\n+0 nonsense() = 0"
+    assert outcome_of(text).status == "error"
+
+
 def test_packets_that_do_not_matter() -> None:
     """With --non_fatal=packet a wrong packet is a warning."""
     text = LISTEN + "+0 > S. 0:0(0) ack 77 <...>\n+.01 < . 1:1(0) ack 1 win 257\n+0 accept(3, ..., ...) = 4"

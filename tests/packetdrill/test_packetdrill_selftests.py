@@ -20,6 +20,17 @@ def test_there_are_thirty() -> None:
     assert names.count("netfilter/packetdrill") == 6
 
 
+def test_the_table_in_the_documentation() -> None:
+    """It names every script, and says of one alone that it fails."""
+    page = Path(__file__).parents[2] / "docs/PACKETDRILL.md"
+    rows = [line for line in page.read_text().splitlines() if line.startswith("| `")]
+    assert [row.split("`")[1].rpartition("/")[2] for row in rows] == [path.name for path in selftests()]
+    for row in rows:
+        cells = [cell.strip() for cell in row.split("|")[2:-1]]
+        assert len(cells) == 6
+        assert all(cell.startswith("**failed**" if NEEDS_HZ_1000 in row else "passed") for cell in cells), row
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("path", selftests(), ids=lambda path: path.stem)
 def test_script_of_the_kernel(path: Path, mode: Mode) -> None:
