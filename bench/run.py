@@ -19,14 +19,18 @@ from pathlib import Path
 
 from rich.console import Console
 
+import archives
 import boot
 import building
 import calls
+import commands
 import copies
 import footprint
 import isolation
+import making
 import reading
 import scripts
+import serving
 import startup
 import switching
 import walking
@@ -39,13 +43,17 @@ from workplace import workplace
 SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "boot": boot.measure,
     "process": startup.measure,
+    "commands": commands.measure,
     "calls": calls.measure,
     "switch": switching.measure,
     "read": reading.measure,
     "walk": walking.measure,
+    "serve": serving.measure,
     "write": writing.measure,
     "memory": footprint.measure,
     "isolation": isolation.measure,
+    "tar": archives.measure,
+    "image": making.measure,
     "copies": copies.measure,
     "packetdrill": scripts.measure,
     "build": building.measure,

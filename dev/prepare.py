@@ -64,17 +64,42 @@ TEST_PROGRAMS = {
     "genromfs": "genromfs",
     "mkfs.cramfs": "util-linux-extra",
     "xorriso": "xorriso",
+    "blkid": "util-linux",
+    "mkswap": "util-linux",
     "sfdisk": "fdisk",
+    "qemu-img": "qemu-utils",
+    "qemu-io": "qemu-utils",
+    "xz": "xz-utils",
+    "zstd": "zstd",
+    "bzip2": "bzip2",
+    "cryptsetup": "cryptsetup-bin",
+    "bsdtar": "libarchive-tools",
+    "cpio": "cpio",
+    "sqfstar": "squashfs-tools",
+    "faketime": "faketime",
+    "mdadm": "mdadm",
     "setfattr": "attr",
     "setfacl": "acl",
+    "fusermount3": "fuse3",
+    "resize2fs": "e2fsprogs",
+    "resize.f2fs": "f2fs-tools",
+    "setpriv": "util-linux",
+    "7z": "p7zip-full",
+    "strace": "strace",
+    "zsh": "zsh",
+    "fish": "fish",
 }
 
+# Parts of the standard library that Debian has in packages of their own: CPython's tests, which ours run.
+TEST_MODULES = {"test.test_socket": f"libpython{sys.version_info[0]}.{sys.version_info[1]}-testsuite"}
 
 # Programs that liblinux is measured against; the Python ones are the extra `bench`.
 BENCH_PROGRAMS = {
+    "7z": "p7zip-full",
     "debugfs": "e2fsprogs",
+    "fio": "fio",
     "fuse2fs": "fuse2fs",
-    "fusermount": "fuse",
+    "fusermount": "fuse3",
     "mke2fs": "e2fsprogs",
     "mount": "mount",
 }
@@ -83,6 +108,14 @@ BENCH_PROGRAMS = {
 def find_program(name: str) -> str | None:
     """Like shutil.which, also where Debian keeps the programs of root."""
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+
+def has_module(name: str) -> bool:
+    """Whether Python has a module, which need not be loaded for that."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # not even its package
+        return False
 
 
 def packages_of_python() -> list[str]:
@@ -130,7 +163,8 @@ def main() -> None:
         make_environment("dev,bench")
         return
     if options.test_programs:
-        install(package for program, package in TEST_PROGRAMS.items() if find_program(program) is None)
+        programs = [package for program, package in TEST_PROGRAMS.items() if find_program(program) is None]
+        install([*programs, *(package for module, package in TEST_MODULES.items() if not has_module(module))])
         return
     install([*tools.missing_packages(), *packages_of_python()])
     make_environment()

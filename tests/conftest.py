@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
+import fuse_mounts
 import liblinux
+from liblinux.cli import cli
 
 pytest_plugins = ["pytester", "tap13", "liblinux.packetdrill.pytest_plugin"]
 
@@ -23,6 +26,8 @@ MIB = 1 << 20
 # part of the suite, instead of a skipped one.
 DEBUG_KERNELS = [name for name in os.environ.get("LIBLINUX_BUILT", "").split() if name.endswith("-debug")]
 collect_ignore_glob = [] if DEBUG_KERNELS else ["debug/test_*.py"]
+# Where nothing can be mounted, commands/test_mount_refused.py tests that `liblinux mount` says so.
+collect_ignore = ["commands/test_mount.py"] if fuse_mounts.why_not() else []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,6 +39,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--isolated"):
         initialise = liblinux.Kernel.__init__
         initialise.__defaults__ = (*(initialise.__defaults__ or ())[:3], True, None)
+
+
+def pytest_report_header() -> str:
+    reason = fuse_mounts.why_not()
+    return f"FUSE: cannot mount here, only the error is tested: {reason}" if reason else "FUSE: mounts are tested"
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -114,10 +124,24 @@ def isolated() -> Iterator[liblinux.Kernel]:
         yield booted
 
 
+@pytest.fixture(params=[False, True], ids=["here", "isolated"])
+def either(request: pytest.FixtureRequest) -> Iterator[liblinux.Kernel]:
+    """For what must be the same in both: once as `kernel`, once as `isolated`."""
+    with liblinux.Kernel(isolated=request.param) as booted:
+        yield booted
+
+
 @pytest.fixture(scope="module")
 def shared_kernel() -> Iterator[liblinux.Kernel]:
     """One kernel for all tests of a module that do not get in each other's way."""
     with liblinux.Kernel() as booted:
+        yield booted
+
+
+@pytest.fixture(scope="module")
+def shared_isolated() -> Iterator[liblinux.Kernel]:
+    """The same in a process of its own."""
+    with liblinux.Kernel(isolated=True) as booted:
         yield booted
 
 
@@ -154,3 +178,20 @@ def copy(tmp_path: Path) -> Callable[[Path, str], Path]:
         return Path(shutil.copyfile(path, tmp_path / name))
 
     return make
+
+
+# Arguments of `liblinux`, and `input=` for bytes of standard input.
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def command() -> Command:
+    """Runs `liblinux` in this process: command("cat", "disk.img:/a"); its result has exit_code, stdout and stderr."""
+
+    def run(*arguments: object, input: bytes | None = None) -> Result:
+        result = CliRunner().invoke(cli, [str(argument) for argument in arguments], input=input)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run

@@ -8,7 +8,7 @@ import fsspec
 import pytest
 
 import liblinux
-from liblinux import crash, packetdrill
+from liblinux import archives, crash, packetdrill
 from liblinux._actor import Actor
 from liblinux._os import _PURE, Os
 
@@ -20,10 +20,20 @@ def public(thing: object) -> set[str]:
 def test_module() -> None:
     assert set(liblinux.__all__) == {
         "BuildError",
+        "CopyFailed",
+        "CopyProblem",
+        "CopyProgress",
+        "CopyReport",
         "Deadlock",
+        "Difference",
         "Disk",
+        "ExtractLimits",
+        "ExtractRefused",
+        "Extracted",
         "Faults",
+        "FormatError",
         "Frame",
+        "Host",
         "HostFaults",
         "ImageFileSystem",
         "Injected",
@@ -33,15 +43,24 @@ def test_module() -> None:
         "KernelDied",
         "KernelPanic",
         "LiblinuxError",
+        "Link",
+        "Loss",
         "Mapping",
         "Mount",
         "MountError",
+        "Network",
         "Partition",
         "Process",
         "Record",
         "Snapshot",
+        "Socket",
+        "VolumeError",
         "Waiter",
+        "compare_trees",
+        "copy_tree",
+        "extract",
         "images",
+        "make_image",
         "open_image",
     }
     for name in liblinux.__all__:
@@ -55,7 +74,7 @@ def test_unknown_name_of_the_module() -> None:
 
 
 def test_kernel() -> None:
-    actor = {"close", "mapping", "mmap", "open", "pid"}
+    actor = {"close", "mapping", "mmap", "open", "pid", "select", "socket", "ssl"}
     assert public(Actor) == actor  # os, syscall and sysctl belong to the instance
     assert public(liblinux.Kernel) == actor | {
         "abort",
@@ -94,7 +113,8 @@ def test_disk() -> None:
         "resize",
         "size",
     }
-    assert public(liblinux.Partition) == {"label", "mountable", "number", "path", "size", "start", "type"}
+    plain = {"label", "mountable", "number", "path", "size", "start", "type"}
+    assert public(liblinux.Partition) == plain | {"fs_label", "fs_uuid", "part_label", "part_uuid"}
 
 
 def test_packetdrill() -> None:
@@ -143,6 +163,12 @@ def test_crash() -> None:
     assert public(crash.RecordedFilesystem) == filesystem | {"promise", "sleep", "withdraw"}
     assert public(crash.CrashImage) == {"identity", "pieces", "save", "seek"}
     assert issubclass(crash.FsckError, liblinux.LiblinuxError)
+
+
+def test_archives() -> None:
+    assert set(archives.__all__) == {"ArchiveError", "Loss", "LostError", "cpio", "tar", "uncpio", "untar"}
+    assert issubclass(archives.ArchiveError, liblinux.LiblinuxError)
+    assert issubclass(archives.LostError, archives.ArchiveError)
 
 
 def test_exceptions() -> None:

@@ -37,11 +37,13 @@ if TYPE_CHECKING:
     from liblinux._dmesg import Record as Record
     from liblinux._errors import BuildError as BuildError
     from liblinux._errors import Deadlock as Deadlock
+    from liblinux._errors import FormatError as FormatError
     from liblinux._errors import KernelClosed as KernelClosed
     from liblinux._errors import KernelDied as KernelDied
     from liblinux._errors import KernelPanic as KernelPanic
     from liblinux._errors import LiblinuxError as LiblinuxError
     from liblinux._errors import MountError as MountError
+    from liblinux._errors import VolumeError as VolumeError
     from liblinux._errors import Waiter as Waiter
     from liblinux._faults import Faults as Faults
     from liblinux._faults import Injection as Injection
@@ -55,14 +57,41 @@ if TYPE_CHECKING:
     from liblinux._mount import Mount as Mount
     from liblinux._process import Process as Process
     from liblinux._snapshot import Snapshot as Snapshot
+    from liblinux._sockets.sock import Socket as Socket
     from liblinux._symbols import Frame as Frame
+    from liblinux.copying import CopyFailed as CopyFailed
+    from liblinux.copying import CopyProblem as CopyProblem
+    from liblinux.copying import CopyProgress as CopyProgress
+    from liblinux.copying import CopyReport as CopyReport
+    from liblinux.copying import Difference as Difference
+    from liblinux.copying import Extracted as Extracted
+    from liblinux.copying import ExtractLimits as ExtractLimits
+    from liblinux.copying import ExtractRefused as ExtractRefused
+    from liblinux.copying import Loss as Loss
+    from liblinux.copying import compare_trees as compare_trees
+    from liblinux.copying import copy_tree as copy_tree
+    from liblinux.copying import extract as extract
+    from liblinux.making._make import make_image as make_image
+    from liblinux.network import Host as Host
+    from liblinux.network import Link as Link
+    from liblinux.network import Network as Network
 
 __all__ = [
     "BuildError",
+    "CopyFailed",
+    "CopyProblem",
+    "CopyProgress",
+    "CopyReport",
     "Deadlock",
+    "Difference",
     "Disk",
+    "ExtractLimits",
+    "ExtractRefused",
+    "Extracted",
     "Faults",
+    "FormatError",
     "Frame",
+    "Host",
     "HostFaults",
     "ImageFileSystem",
     "Injected",
@@ -72,15 +101,24 @@ __all__ = [
     "KernelDied",
     "KernelPanic",
     "LiblinuxError",
+    "Link",
+    "Loss",
     "Mapping",
     "Mount",
     "MountError",
+    "Network",
     "Partition",
     "Process",
     "Record",
     "Snapshot",
+    "Socket",
+    "VolumeError",
     "Waiter",
+    "compare_trees",
+    "copy_tree",
+    "extract",
     "images",
+    "make_image",
     "open_image",
 ]
 
@@ -90,28 +128,47 @@ __version__ = "0.1.0"
 # kernel, runs before either exists, and the command line starts without them.
 _HOMES = {
     "BuildError": "_errors",
+    "CopyFailed": "copying",
+    "CopyProblem": "copying",
+    "CopyProgress": "copying",
+    "CopyReport": "copying",
     "Deadlock": "_errors",
+    "Difference": "copying",
     "Disk": "_disk",
+    "ExtractLimits": "copying",
+    "ExtractRefused": "copying",
+    "Extracted": "copying",
     "Faults": "_faults",
+    "FormatError": "_errors",
     "Frame": "_symbols",
     "HostFaults": "_inject",
     "ImageFileSystem": "_image",
     "Injected": "_inject",
+    "Host": "network",
     "Injection": "_faults",
     "Kernel": "_kernel",
     "KernelClosed": "_errors",
     "KernelDied": "_errors",
     "KernelPanic": "_errors",
     "LiblinuxError": "_errors",
+    "Link": "network",
+    "Loss": "copying",
     "Mapping": "_mmap",
     "Mount": "_mount",
     "MountError": "_errors",
+    "Network": "network",
     "Partition": "_disk",
     "Process": "_process",
     "Record": "_dmesg",
     "Snapshot": "_snapshot",
+    "Socket": "_sockets.sock",
+    "VolumeError": "_errors",
     "Waiter": "_errors",
+    "compare_trees": "copying",
+    "copy_tree": "copying",
+    "extract": "copying",
     "images": "_library",
+    "make_image": "making._make",
     "open_image": "_image",
 }
 

@@ -5,7 +5,6 @@ The kernel object itself acts as init, process 1.
 
 from __future__ import annotations
 
-import io
 import weakref
 
 from liblinux._io import open_file
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
 
     from liblinux import _native
     from liblinux._os_base import PathOrFd
+    from liblinux._sockets.module import SocketModule
+    from liblinux._sockets.select import SelectModule
+    from liblinux._sockets.tls import SslModule
 
 __all__ = ["Actor"]
 
@@ -48,6 +50,8 @@ class Actor:
         self.os = Os(native, numbers, kernel)
         self.syscall = syscaller(native, numbers)
         self.sysctl = Sysctl(self.os)
+        self._socket: SocketModule | None = None
+        self._select: SelectModule | None = None
         self._writers: weakref.WeakSet[IO[Any]] = weakref.WeakSet()
         self._mappings: weakref.WeakSet[MemoryMapping] = weakref.WeakSet()
         # Not a WeakSet: a view that can be written has no hash.
@@ -66,9 +70,39 @@ class Actor:
         """The process number."""
         return self._process.pid
 
+    @property
+    def socket(self) -> SocketModule:
+        """The `socket`-shaped namespace of this process; see :class:`SocketModule`."""
+        if self._socket is None:
+            from liblinux._sockets.module import SocketModule  # noqa: PLC0415 - most programs are about files
+
+            self._socket = SocketModule(self.os)
+            self._raise_loopback(self._socket)
+        return self._socket
+
+    @property
+    def select(self) -> SelectModule:
+        """The `select`-shaped namespace of this process; see :class:`SelectModule`."""
+        if self._select is None:
+            from liblinux._sockets.select import SelectModule  # noqa: PLC0415 - as above
+
+            self._select = SelectModule(self.os)
+        return self._select
+
+    @property
+    def ssl(self) -> SslModule:
+        """The standard library's `ssl`, for sockets of a kernel; see :class:`SslModule`."""
+        from liblinux._sockets.tls import SslModule  # noqa: PLC0415 - brings in OpenSSL
+
+        return SslModule()
+
     def close(self) -> None:
         """End it."""
         raise NotImplementedError
+
+    def _raise_loopback(self, module: SocketModule) -> None:
+        """Sockets are used for the first time: set the loopback device of the namespace up."""
+        module._raise_loopback()
 
     @overload
     def open(
@@ -129,8 +163,6 @@ class Actor:
         """
         if direct and mode not in ("rb", "br"):
             raise ValueError("direct=True is for mode 'rb'")
-        if direct and self._process.kernel.isolated:
-            raise io.UnsupportedOperation("direct=True needs memory of the kernel's own; an isolated kernel's is away")
         memory = self._direct_memory if direct else None
         opened = open_file(self.os, file, mode, buffering, encoding, errors, newline, closefd, memory)
         if opened.writable():
@@ -200,6 +232,8 @@ class Actor:
     def _lose_files(self, since: int) -> None:
         """The process is again what it was when so many files had been opened."""
         self.os._lose_files(since)
+        if self._socket is not None:
+            self._socket._lose(since)
         for file in list(self._writers):
             raw: Any = getattr(file, "buffer", file)
             if getattr(raw, "raw", raw).lost:

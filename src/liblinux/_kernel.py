@@ -20,7 +20,7 @@ from liblinux._library import find_image, find_jail
 from liblinux._typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from liblinux._disk import Disk
     from liblinux._faults import Faults
@@ -80,8 +80,8 @@ class Kernel(Actor):
     work on the disks that it is given, for images that are not to be trusted. It
     is used in the same way; when the child dies, however that comes about, calls
     raise KernelDied. `cpu_seconds` is the processor time, in seconds, after which
-    the host ends it (0: no limit). Files cannot be mapped, `mmap(None, length)`
-    gives memory whose addresses may stand in arguments of system calls.
+    the host ends it (0: no limit). Addresses inside of what arguments point to, and
+    futexes, must be in memory of `mmap`.
 
     Attributes: `release`, what uname(2) calls so ("6.12.117"); `memory` in bytes;
     `clock`; `isolated`; `seed`, 64 bytes that make the same kernel again; `syscalls`, the numbers
@@ -134,6 +134,8 @@ class Kernel(Actor):
         self._version: str | None = None
         self.syscalls: Mapping[str, int] = MappingProxyType(self._native.syscalls)
         self._log = KernelLog(self._native)
+        # Called by close() between unmounting and the end: what stands on disks and must be left in order.
+        self._at_shutdown: list[Callable[[], None]] = []
         super().__init__(self._native, self._native.init, self._native.syscalls)
         _open_kernels.add(self)
         self._prepare()
@@ -250,7 +252,7 @@ class Kernel(Actor):
         self,
         source: Disk | str | None,
         target: str,
-        partition: int | None = None,
+        partition: int | str | None = None,
         type: str | None = None,
         options: str = "",
         readonly: bool | None = None,
@@ -260,8 +262,10 @@ class Kernel(Actor):
         `source` is a disk, a device of the kernel ("/dev/lda1"), a directory for
         options="bind", or None for a virtual file system (type="tmpfs"). The
         directory `target` is created. `partition` counts from 1, 0 is the whole
-        disk; by default it is the only one that can be mounted, or the whole disk
-        when there is no partition table. Without `type` the one is taken that the
+        disk; or it is a label or UUID of the partition or of its file system, also
+        as "LABEL=root", "UUID=", "PARTLABEL=" or "PARTUUID="; by default it is the
+        only one that can be mounted, or the whole disk when there is no partition
+        table. Without `type` the one is taken that the
         content looks like; when that cannot be told, all that the kernel has are tried. `options` are those of
         mount(8). A read-only disk is mounted read-only.
 
@@ -357,7 +361,8 @@ class Kernel(Actor):
 
         All that are inside or wait get KernelPanic, also one whose call computes
         for ever: `threading.Timer(10, kernel.abort)` bounds what an image can cost.
-        Afterwards the kernel can be closed, or put back to a snapshot.
+        Afterwards the kernel can be closed, or put back to a snapshot; an isolated
+        one only closed, for its process has ended.
         """
         self._check_open()
         self._native.abort()
@@ -439,6 +444,11 @@ class Kernel(Actor):
                 problems.append(failed)
             if call("umount2", target, 0) == -errno.EBUSY:
                 call("umount2", target, _abi.MNT_DETACH)
+        for stop in reversed(self._at_shutdown):
+            try:
+                stop()
+            except OSError as error:
+                problems.append(error)
         call("sync")
         return problems
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from liblinux import _native
     from liblinux._kernel import Kernel
     from liblinux._os import Os
+    from liblinux._sockets.module import SocketModule
 
 __all__ = ["Process", "start"]
 
@@ -23,9 +24,10 @@ _EVERY_ID = b"0 0 4294967295\n"
 class Process(Actor):
     """A process of a kernel; made by :meth:`Kernel.process`, ended by :meth:`close`."""
 
-    def __init__(self, kernel: Kernel, native: _native.Process) -> None:
+    def __init__(self, kernel: Kernel, native: _native.Process, *, own_network: bool) -> None:
         super().__init__(kernel._native, native, kernel.syscalls)
         self._kernel = kernel
+        self._own_network = own_network
         self._pid = native.pid
 
     def __repr__(self) -> str:
@@ -60,6 +62,13 @@ class Process(Actor):
             self.os._ended = True
             self._kernel._processes.discard(self)
 
+    def _raise_loopback(self, module: SocketModule) -> None:
+        if self._own_network:
+            module._raise_loopback()
+        else:
+            # By init, which may: the first use of its sockets does it.
+            self._kernel.socket  # noqa: B018 - it is made by being looked at
+
     def _forget(self) -> None:
         """The kernel was put back to an instant before it was started."""
         self.os._ended = True
@@ -68,21 +77,24 @@ class Process(Actor):
 def start(
     kernel: Kernel,
     *,
-    uid: int,
-    gid: int,
-    groups: Sequence[int],
-    namespaces: Iterable[str],
-    cwd: str | None,
-    umask: int | None,
+    uid: int = 0,
+    gid: int = 0,
+    groups: Sequence[int] = (),
+    namespaces: Iterable[str] = (),
+    cwd: str | None = None,
+    umask: int | None = None,
+    share_files: bool = False,
 ) -> Process:
-    """Make a process; see :meth:`Kernel.process`."""
+    """Make a process; see :meth:`Kernel.process`. With `share_files` it has init's descriptors."""
     if kernel.closed:
         raise KernelClosed("cannot start a process: the kernel is closed")
     wanted = _namespaces(namespaces)
-    flags = sum(_abi.NAMESPACES[name] for name in wanted)
-    process = Process(kernel, kernel._process.spawn(namespaces=flags))
+    flags = sum(_abi.NAMESPACES[name] for name in wanted) | _abi.CLONE_FILES * share_files
+    process = Process(kernel, kernel._process.spawn(namespaces=flags), own_network="net" in wanted)
     try:
         _settle(kernel, process, wanted)
+        if "net" in wanted and (uid or gid or groups):
+            process.socket  # noqa: B018 - its loopback device is set up while the process has the rights
         _become(process.os, uid, gid, groups)
         if cwd is not None:
             process.os.chdir(cwd)

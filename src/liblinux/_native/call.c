@@ -81,7 +81,7 @@ PyObject *native_os_error(struct native_kernel *kernel, int error)
 
 	errno = error;
 	PyErr_SetFromErrno(PyExc_OSError);
-	if (error == EIO) {
+	if (error == EIO && kernel) {
 		cause = native_backings_take_error(kernel);
 		if (cause)
 			native_set_cause(cause);
@@ -98,25 +98,6 @@ bool native_check_open(struct native_kernel *kernel)
 		kernel->closing ?
 			"the kernel is being closed by another thread" :
 			"the kernel is closed; make a new one");
-	return false;
-}
-
-bool native_check_here(struct native_kernel *kernel, const char *what)
-{
-	PyObject *module, *type = NULL;
-
-	if (kernel->side == &host_direct)
-		return true;
-	module = PyImport_ImportModule("io");
-	if (module)
-		type = PyObject_GetAttrString(module, "UnsupportedOperation");
-	if (type)
-		PyErr_Format(
-			type,
-			"%s is not for isolated kernels: it needs the kernel in this process",
-			what);
-	Py_XDECREF(type);
-	Py_XDECREF(module);
 	return false;
 }
 

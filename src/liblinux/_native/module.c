@@ -14,6 +14,13 @@ struct native_module *native_module_of(PyObject *self)
 	return PyType_GetModuleState(Py_TYPE(self));
 }
 
+struct native_module *native_module_above(PyTypeObject *type)
+{
+	PyObject *module = PyType_GetModuleByDef(type, &native_definition);
+
+	return module ? PyModule_GetState(module) : NULL;
+}
+
 void native_free(PyObject *self)
 {
 	PyTypeObject *type = Py_TYPE(self);
@@ -113,6 +120,10 @@ static PyMethodDef native_functions[] = {
 	  "map_view(process, address, length, readonly, /)\n--\n\nMapped memory as a buffer." },
 	{ "reclaim_fault_handler", native_reclaim_fault_handler, METH_NOARGS,
 	  "reclaim_fault_handler()\n--\n\nPut the fault handler in front again; whether that was needed." },
+	{ "survey", native_survey, METH_VARARGS,
+	  "survey(process, path, follow_mounts, most, /)\n--\n\nA whole tree with its top, of a Process or of the host (None), and what could not be read." },
+	{ "copy", native_copy, METH_VARARGS,
+	  "copy(listing, source, target, notes, indices, links, counter, options, /)\n--\n\nCopy entries; how many were done, errno or 0 of what ended it, problems, their texts." },
 	{ "null_call_nanoseconds", native_null_call, METH_VARARGS,
 	  "null_call_nanoseconds(process, count, /)\n--\n\nWhat getpid takes from C." },
 	{ "switch_nanoseconds", native_switches, METH_VARARGS,
@@ -140,7 +151,8 @@ static int native_execute(PyObject *module)
 	    !native_add_type(module, &native_listing_spec,
 			     &state->listing_type) ||
 	    !native_add_type(module, &native_snapshot_spec,
-			     &state->snapshot_type))
+			     &state->snapshot_type) ||
+	    !native_add_type(module, &native_socket_spec, &state->socket_type))
 		return -1;
 	return PyModule_AddIntConstant(module, "BOUNDARY_VERSION",
 				       LL_BOUNDARY_VERSION);
@@ -156,6 +168,7 @@ static int native_visit(PyObject *module, visitproc visit, void *arg)
 	Py_VISIT(state->view_type);
 	Py_VISIT(state->listing_type);
 	Py_VISIT(state->snapshot_type);
+	Py_VISIT(state->socket_type);
 	return 0;
 }
 
@@ -169,6 +182,7 @@ static int native_clear(PyObject *module)
 	Py_CLEAR(state->view_type);
 	Py_CLEAR(state->listing_type);
 	Py_CLEAR(state->snapshot_type);
+	Py_CLEAR(state->socket_type);
 	return 0;
 }
 

@@ -28,7 +28,8 @@
  * serve.c    disks that are Python objects     list.c       a directory
  * view.c     mapped memory as a buffer         walk.c       a whole tree
  * report.c   exceptions of a kernel that died  listing.c    what walk.c found
- * snapshot.c a kernel at an instant
+ * snapshot.c a kernel at an instant             copy.c       trees to other places
+ * socket.c   Socket: its quick calls            message.c    sendmsg and recvmsg
  */
 #ifndef LIBLINUX_NATIVE_H
 #define LIBLINUX_NATIVE_H
@@ -48,6 +49,7 @@ struct native_module {
 	PyTypeObject *view_type;
 	PyTypeObject *listing_type;
 	PyTypeObject *snapshot_type;
+	PyTypeObject *socket_type;
 };
 
 struct native_kernel {
@@ -88,9 +90,12 @@ extern PyType_Spec native_disk_spec;
 extern PyType_Spec native_view_spec;
 extern PyType_Spec native_listing_spec;
 extern PyType_Spec native_snapshot_spec;
+extern PyType_Spec native_socket_spec;
 
-/* The state of the module that `self`, of one of the four types, belongs to. */
+/* The state of the module that `self`, of one of our types, belongs to. */
 struct native_module *native_module_of(PyObject *self);
+/* The same for a class made from one of them; NULL with TypeError. */
+struct native_module *native_module_above(PyTypeObject *type);
 
 /* Release and visit what every object of ours has. */
 void native_free(PyObject *self);
@@ -145,7 +150,7 @@ bool native_check(struct native_kernel *kernel,
 /* The same for the functions of host.h that return -errno. */
 bool native_check_code(struct native_kernel *kernel, s64 code);
 
-/* Set OSError for a positive errno; returns NULL. */
+/* Set OSError for a positive errno; returns NULL. The kernel may be NULL. */
 PyObject *native_os_error(struct native_kernel *kernel, int error);
 /* Set an exception of liblinux._errors; returns NULL. */
 PyObject *native_own_error(const char *name, const char *text);
@@ -160,8 +165,6 @@ PyObject *native_report_error(const char *name, const char *text,
 /* The same with what the kernel has reported; false. */
 bool native_raise_report(struct native_kernel *kernel, const char *name);
 
-/* False with io.UnsupportedOperation: not of a kernel that is elsewhere. */
-bool native_check_here(struct native_kernel *kernel, const char *what);
 /* False with KernelClosed. */
 bool native_check_open(struct native_kernel *kernel);
 bool native_check_process(struct native_process *process);
@@ -249,6 +252,9 @@ int native_disk_io(void *context, void *backing, struct ll_io *io);
 
 PyObject *native_map_view(PyObject *module, PyObject *args);
 
+PyObject *native_survey(PyObject *module, PyObject *args);
+PyObject *native_copy(PyObject *module, PyObject *args);
+
 /* ---- methods of Process, in files of their own ----------------------- */
 
 PyObject *native_read(PyObject *self, PyObject *const *args, Py_ssize_t count);
@@ -280,9 +286,17 @@ enum native_nr {
 	NATIVE_NR_pread64 = 17,
 	NATIVE_NR_pwrite64 = 18,
 	NATIVE_NR_getpid = 39,
+	NATIVE_NR_connect = 42,
+	NATIVE_NR_sendto = 44,
+	NATIVE_NR_recvfrom = 45,
+	NATIVE_NR_sendmsg = 46,
+	NATIVE_NR_recvmsg = 47,
+	NATIVE_NR_getsockopt = 55,
 	NATIVE_NR_getdents64 = 217,
 	NATIVE_NR_exit_group = 231,
 	NATIVE_NR_openat = 257,
+	NATIVE_NR_ppoll = 271,
+	NATIVE_NR_accept4 = 288,
 	NATIVE_NR_statx = 332,
 	NATIVE_NR_openat2 = 437,
 };

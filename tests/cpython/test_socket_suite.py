@@ -1,0 +1,50 @@
+"""CPython's own test_socket passes over sockets of a kernel; what does not is in socket_suite.toml, with the reason.
+
+In several processes at a time, since most of it is waiting for timeouts.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+SHARDS = 6
+
+
+def expected() -> dict[str, str]:
+    """What is known of cases that are not "ok"."""
+    table = tomllib.loads((HERE / "socket_suite.toml").read_text())
+    return {name: group["outcome"] for group in table["cases"] for name in group["names"]}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.in_process("it makes its own kernels")
+def test_cpythons_own_tests() -> None:
+    command = [sys.executable, str(HERE / "socket_suite.py"), "--shard"]
+    processes = [
+        subprocess.Popen([*command, f"{shard}/{SHARDS}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for shard in range(1, SHARDS + 1)
+    ]
+    seen: dict[str, tuple[str, str]] = {}
+    for process in processes:
+        output, complaints = process.communicate()
+        assert process.returncode == 0, complaints
+        for line in output.splitlines():
+            case = json.loads(line)
+            # Of several subtests one that fails counts.
+            if seen.get(case["case"], ("ok", ""))[0] == "ok":
+                seen[case["case"]] = (case["outcome"], case["reason"])
+    assert len(seen) > 600
+    known = expected()
+    wrong = {
+        name: f"{outcome}, expected {known.get(name, 'ok')}: {reason}"
+        for name, (outcome, reason) in seen.items()
+        if outcome != known.get(name, "ok")
+    }
+    assert not wrong, "\n".join(f"{name}: {what}" for name, what in wrong.items())

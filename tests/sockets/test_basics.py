@@ -1,0 +1,200 @@
+"""Sockets of a kernel: the shape of the standard library's, over the kernel's own loopback."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+import threading
+import time
+
+import pytest
+
+import liblinux
+
+
+@pytest.fixture(params=["here", "isolated"])
+def kernel(
+    request: pytest.FixtureRequest, shared_kernel: liblinux.Kernel, shared_isolated: liblinux.Kernel
+) -> liblinux.Kernel:
+    """One in this process, and one in its own."""
+    return shared_kernel if request.param == "here" else shared_isolated
+
+
+def pair(kernel: liblinux.Kernel, family: int = socket.AF_INET) -> tuple[liblinux.Socket, liblinux.Socket]:
+    """Both ends of a TCP connection over loopback."""
+    with kernel.socket.create_server(("", 0), family=family) as server:
+        port = server.getsockname()[1]
+        client = kernel.socket.socket(family)
+        client.connect(("::1" if family == socket.AF_INET6 else "127.0.0.1", port))
+        accepted, address = server.accept()
+    assert address == client.getsockname()
+    return client, accepted
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_tcp(kernel: liblinux.Kernel, family: int) -> None:
+    client, server = pair(kernel, family)
+    with client, server:
+        client.sendall(b"question")
+        assert server.recv(100) == b"question"
+        buffer = bytearray(8)
+        server.send(b"answer")
+        assert client.recv_into(buffer) == 6 and buffer[:6] == b"answer"
+        client.shutdown(socket.SHUT_WR)
+        assert server.recv(1) == b""
+        assert client.getpeername() == server.getsockname()
+        assert client.family is family and client.type is socket.SOCK_STREAM
+
+
+def test_udp(kernel: liblinux.Kernel) -> None:
+    with (
+        kernel.socket.socket(type=socket.SOCK_DGRAM) as one,
+        kernel.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other,
+    ):
+        one.bind(("127.0.0.1", 0))
+        other.bind(("localhost", 0))
+        assert other.sendto(b"datagram", one.getsockname()) == 8
+        assert one.recvfrom(100) == (b"datagram", other.getsockname())
+        one.sendto(b"more", socket.MSG_DONTWAIT, other.getsockname())
+        buffer = bytearray(10)
+        assert other.recvfrom_into(buffer) == (4, one.getsockname())
+        other.sendto(b"cut", one.getsockname())
+        assert one.recv(1, socket.MSG_TRUNC) == b"c"
+
+
+def test_timeouts(kernel: liblinux.Kernel) -> None:
+    client, server = pair(kernel)
+    with client, server:
+        client.settimeout(0.05)
+        started = time.monotonic()
+        with pytest.raises(TimeoutError, match="timed out"):
+            client.recv(1)
+        assert time.monotonic() - started >= 0.05
+        client.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            client.recv(1)
+        assert client.gettimeout() == 0
+        client.settimeout(None)
+        server.send(b"x")
+        assert client.recv(1) == b"x"
+
+
+def test_connection_refused(kernel: liblinux.Kernel) -> None:
+    with kernel.socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        with pytest.raises(ConnectionRefusedError):
+            kernel.socket.create_connection(sock.getsockname())
+        with kernel.socket.socket() as other:
+            assert other.connect_ex(sock.getsockname()) == errno.ECONNREFUSED
+
+
+def test_broken_pipe_is_an_error_and_not_the_end_of_the_process(kernel: liblinux.Kernel) -> None:
+    process = kernel.process()
+    one, other = process.socket.socketpair()
+    other.close()
+    with one, pytest.raises(BrokenPipeError):
+        one.send(b"x")
+    assert process.syscall("getpid") == process.pid
+    process.close()
+
+
+def test_messages(kernel: liblinux.Kernel) -> None:
+    one, other = kernel.socket.socketpair()
+    with one, other:
+        assert one.sendmsg([b"one ", bytearray(b"message")]) == 11
+        assert other.recvmsg(100)[0] == b"one message"
+        first, second = bytearray(3), bytearray(100)
+        one.sendmsg([b"scattered"])
+        assert other.recvmsg_into([first, second])[0] == 9
+        assert first + second[:6] == b"scattered"
+
+
+def test_descriptors_travel(kernel: liblinux.Kernel) -> None:
+    one, other = kernel.socket.socketpair()
+    with one, other:
+        reader, writer = kernel.os.pipe()
+        kernel.socket.send_fds(one, [b"fd"], [writer])
+        kernel.os.close(writer)
+        data, fds, _, _ = kernel.socket.recv_fds(other, 10, 4)
+        assert data == b"fd" and len(fds) == 1
+        kernel.os.write(fds[0], b"through")
+        assert kernel.os.read(reader, 100) == b"through"
+        for fd in (*fds, reader):
+            kernel.os.close(fd)
+
+
+def test_credentials_of_the_sender(kernel: liblinux.Kernel) -> None:
+    one, other = kernel.socket.socketpair()
+    with one, other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        one.send(b"who am I?")
+        _, [(level, kind, raw)], _, _ = other.recvmsg(100, 100)
+        assert (level, kind) == (socket.SOL_SOCKET, kernel.socket.SCM_CREDENTIALS)
+        assert struct.unpack("=III", raw) == (1, 0, 0)
+
+
+def test_two_threads(kernel: liblinux.Kernel) -> None:
+    """One waits in the kernel, the other one comes and sends."""
+    client, server = pair(kernel)
+
+    def echo() -> None:
+        while data := server.recv(1000):
+            server.sendall(data)
+
+    with client, server:
+        thread = threading.Thread(target=echo)
+        thread.start()
+        for size in (1, 10, 1000):
+            client.sendall(b"x" * size)
+            received = b""
+            while len(received) < size:
+                received += client.recv(1000)
+            assert received == b"x" * size
+        client.shutdown(socket.SHUT_WR)
+        thread.join()
+
+
+def test_sockets_of_a_namespace_of_its_own(kernel: liblinux.Kernel) -> None:
+    process = kernel.process(namespaces=("net",))
+    with kernel.socket.create_server(("127.0.0.1", 0)) as server:
+        with pytest.raises(ConnectionRefusedError):
+            process.socket.create_connection(server.getsockname())
+        kernel.socket.create_connection(server.getsockname()).close()
+    process.close()
+
+
+def test_forgotten_socket_is_closed_with_a_warning(shared_kernel: liblinux.Kernel) -> None:
+    sock = shared_kernel.socket.socket()
+    fd = sock.fileno()
+    holder = [sock]
+    del sock
+    with pytest.warns(ResourceWarning, match="unclosed <liblinux.Socket fd"):
+        holder.clear()
+    assert shared_kernel.os.call("fcntl", fd, 1, 0) == -errno.EBADF
+
+
+def test_closed_kernel() -> None:
+    with liblinux.Kernel() as kernel:
+        sock = kernel.socket.socket()
+    with pytest.raises(liblinux.KernelClosed):
+        sock.connect(("127.0.0.1", 1))
+    sock.close()
+    assert sock.fileno() == -1
+
+
+def test_sockets_and_snapshots() -> None:
+    with liblinux.Kernel() as kernel:
+        kept, other = kernel.socket.socketpair()
+        state = kernel.snapshot()
+        lost = kernel.socket.socket()
+        kept.send(b"gone")
+        kernel.restore(state)
+        assert lost.fileno() == -1
+        with pytest.raises(OSError) as caught:
+            lost.listen()
+        assert caught.value.errno == errno.EBADF
+        kept.send(b"there")
+        assert other.recv(100) == b"there"
+        kept.close()
+        other.close()
