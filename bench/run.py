@@ -24,7 +24,9 @@ import boot
 import building
 import calls
 import commands
+import containers
 import copies
+import copying
 import footprint
 import isolation
 import making
@@ -44,6 +46,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "boot": boot.measure,
     "process": startup.measure,
     "commands": commands.measure,
+    "containers": containers.measure,
     "calls": calls.measure,
     "switch": switching.measure,
     "read": reading.measure,
@@ -56,6 +59,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "image": making.measure,
     "copies": copies.measure,
     "packetdrill": scripts.measure,
+    "copying": copying.measure,
     "build": building.measure,
 }
 ROUNDS = 7
