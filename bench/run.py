@@ -31,6 +31,7 @@ import footprint
 import isolation
 import making
 import reading
+import scripts
 import serving
 import startup
 import switching
@@ -57,6 +58,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "tar": archives.measure,
     "image": making.measure,
     "copies": copies.measure,
+    "packetdrill": scripts.measure,
     "copying": copying.measure,
     "build": building.measure,
 }

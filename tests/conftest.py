@@ -16,7 +16,7 @@ import fuse_mounts
 import liblinux
 from liblinux.cli import cli
 
-pytest_plugins = ["tap13"]
+pytest_plugins = ["pytester", "tap13", "liblinux.packetdrill.pytest_plugin"]
 
 # Debian keeps mkfs and fsck where users' PATH does not lead.
 ENVIRONMENT = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"}

@@ -8,7 +8,7 @@ import fsspec
 import pytest
 
 import liblinux
-from liblinux import archives, crash
+from liblinux import archives, crash, packetdrill
 from liblinux._actor import Actor
 from liblinux._os import _PURE, Os
 
@@ -115,6 +115,24 @@ def test_disk() -> None:
     }
     plain = {"label", "mountable", "number", "path", "size", "start", "type"}
     assert public(liblinux.Partition) == plain | {"fs_label", "fs_uuid", "part_label", "part_uuid"}
+
+
+def test_packetdrill() -> None:
+    assert set(packetdrill.__all__) == {
+        "MODES",
+        "Config",
+        "Failure",
+        "Mode",
+        "Outcome",
+        "Script",
+        "ScriptError",
+        "ScriptSyntaxError",
+        "modes_of",
+        "parse",
+        "run",
+    }
+    assert issubclass(packetdrill.ScriptSyntaxError, packetdrill.ScriptError)
+    assert issubclass(packetdrill.ScriptError, liblinux.LiblinuxError)
 
 
 def test_crash() -> None:

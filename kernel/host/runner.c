@@ -287,6 +287,9 @@ host_call_slowly(struct host_kernel *kernel, struct host_wait *wait,
 		return;
 	}
 	host_own_revoke(kernel);
+	/* So that it meets the kernel in the same state every time. */
+	if (__atomic_load_n(&kernel->lockstep, __ATOMIC_RELAXED))
+		host_kernel_settle(kernel, false);
 	if (host_spin(kernel)) {
 		host_start(kernel, wait);
 		return;

@@ -8,7 +8,9 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <sched.h>
 #include <time.h>
+#include "own.h"
 #include "runner.h"
 
 /* Is it time to ask, and does the embedding say so? No lock held. */
@@ -90,31 +92,74 @@ void host_note_report(struct host_kernel *kernel)
 /* ---- the runner, when the kernel is idle ------------------------------ */
 
 /*
- * Can nothing ever happen again? Not when a thread that has a task here is
- * outside: it may come with a call that changes things.
+ * Threads that have a task here and are neither the caller nor waiting for
+ * somebody else to run their calls: the runner, and those outside.
  */
-static bool host_is_stuck(struct host_kernel *kernel, struct host_wait *wait)
+static unsigned int host_at_large(struct host_kernel *kernel, u64 self)
 {
 	struct host_task *task;
-	struct host_wait *other;
-	bool stuck = true;
+	struct host_wait *wait;
+	unsigned int count = 0;
 	int bucket;
 
 	pthread_mutex_lock(&kernel->lock);
 	for (bucket = 0; bucket < TASK_BUCKETS; bucket++)
 		for (task = kernel->buckets[bucket]; task;
 		     task = task->next_hash) {
-			if (!task->thread || task->thread == wait->thread)
+			if (!task->thread || task->thread == self)
 				continue;
-			for (other = kernel->waits; other; other = other->next)
-				if (other->thread == task->thread &&
-				    load(&other->state) == WAIT_QUEUED)
+			for (wait = kernel->waits; wait; wait = wait->next)
+				if (wait->thread == task->thread &&
+				    load(&wait->state) == WAIT_QUEUED)
 					break;
-			if (!other)
-				stuck = false;
+			if (!wait)
+				count++;
 		}
 	pthread_mutex_unlock(&kernel->lock);
-	return stuck;
+	return count;
+}
+
+/* In lockstep, is somebody outside who must be waited for? */
+static bool host_holds_clock(struct host_kernel *kernel, struct host_wait *wait)
+{
+	return kernel->cpu->clock == LL_CLOCK_VIRTUAL &&
+	       __atomic_load_n(&kernel->lockstep, __ATOMIC_RELAXED) &&
+	       host_at_large(kernel, wait->thread);
+}
+
+static bool host_is_settled(struct host_kernel *kernel, bool all)
+{
+	bool owned = load(&kernel->owner);
+
+	/* As long as one thread is all that there is, it has just left. */
+	if (__atomic_load_n(&kernel->bias, __ATOMIC_RELAXED) != NOBODY)
+		owned = false;
+	if (owned && !load(&kernel->sleeping))
+		return false;
+	return !all || host_at_large(kernel, host_self.id) == owned;
+}
+
+bool host_kernel_settle(struct host_kernel *kernel, bool all)
+{
+	const struct timespec pause = { .tv_nsec = SETTLE_PAUSE_NS };
+	int round;
+
+	for (round = 0; round < SETTLE_ROUNDS; round++) {
+		if (__atomic_load_n(&kernel->dead, __ATOMIC_ACQUIRE) ||
+		    host_is_settled(kernel, all))
+			return true;
+		/* The others need the processor; most are quick. */
+		if (round < SETTLE_YIELDS)
+			sched_yield();
+		else
+			nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+void host_kernel_lockstep(struct host_kernel *kernel, bool on)
+{
+	__atomic_store_n(&kernel->lockstep, on, __ATOMIC_RELAXED);
 }
 
 /* Move the virtual clock. False when that would not help. */
@@ -144,15 +189,21 @@ struct ll_call *host_idle(struct host_kernel *kernel, struct host_wait *wait)
 		return NULL;
 	if (wait->interrupted && !wait->sent)
 		return host_interruption(wait);
-	if (host_move_clock(kernel)) {
+	if (host_holds_clock(kernel, wait)) {
+		until = LL_FOREVER;
+	} else if (host_move_clock(kernel)) {
 		if (++kernel->virtual_rounds % VIRTUAL_POLL_ROUNDS ||
 		    !host_poll(kernel, wait, false))
 			return NULL;
 		return host_interruption(wait);
-	}
-	if (cpu->clock == LL_CLOCK_VIRTUAL && host_is_stuck(kernel, wait)) {
-		/* Told to end its wait already, and waits for ever again? */
+	} else if (cpu->clock == LL_CLOCK_VIRTUAL &&
+		   !host_at_large(kernel, wait->thread)) {
+		/*
+		 * Nothing can ever happen again: nobody is outside who could
+		 * come with a call that changes things.
+		 */
 		if (wait->deadlock) {
+			/* Told to end its wait already, and waits again. */
 			kernel->stuck = true;
 			return NULL;
 		}
