@@ -38,6 +38,9 @@ _MICROSECOND, _SECOND = 1_000, 1_000_000_000
 _PATIENCE_NS = 130 * _SECOND
 _REALTIME = 0
 # The kernel looks at the state of links once a second, and IPv6 waits for that.
+# With HZ = 1000 a tick is a millisecond; INITIAL_JIFFIES is -300,000 of them.
+_WHEEL_NS = 64 * 10**6
+_JIFFIES_AT_BOOT_NS = 300 * 10**9 % _WHEEL_NS
 _LINK_SECONDS = 2
 
 
@@ -102,6 +105,18 @@ class _Run:
     def _sleep(self, seconds: float) -> None:
         self.machine.wait_until(self.machine.now + int(seconds * _SECOND))
 
+    def _turn_of_the_wheel(self) -> None:
+        """Wait for the next instant at which all timers of a script begin alike.
+
+        Linux rounds a timer of the network of more than half a second up to the next
+        multiple of 64 ticks since boot (kernel/time/timer.c). Where a script begins
+        in between decides about milliseconds of its timers, and on a machine that is
+        chance. Jiffies begin at -300 s, so this is where they are such a multiple.
+        """
+        now = self.machine.now
+        since = (now - _JIFFIES_AT_BOOT_NS) % _WHEEL_NS
+        self.machine.wait_until(now - since + _WHEEL_NS)
+
     # -- the whole
 
     def run(self) -> None:
@@ -111,6 +126,7 @@ class _Run:
         try:
             if self.script.setup is not None:
                 self._guard(None, lambda: self._command(self.script.setup))
+            self._turn_of_the_wheel()
             self.machine.collect()
             self.machine.sent.clear()
             self.started = self.machine.now
