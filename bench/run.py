@@ -26,6 +26,7 @@ import copies
 import footprint
 import isolation
 import reading
+import sockets
 import startup
 import switching
 import walking
@@ -45,6 +46,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "write": writing.measure,
     "memory": footprint.measure,
     "isolation": isolation.measure,
+    "sockets": sockets.measure,
     "copies": copies.measure,
     "build": building.measure,
 }
