@@ -13,12 +13,9 @@ import pytest
 import liblinux
 
 
-@pytest.fixture(params=["here", "isolated"])
-def kernel(
-    request: pytest.FixtureRequest, shared_kernel: liblinux.Kernel, shared_isolated: liblinux.Kernel
-) -> liblinux.Kernel:
-    """One in this process, and one in its own."""
-    return shared_kernel if request.param == "here" else shared_isolated
+@pytest.fixture
+def kernel(either_kernel: liblinux.Kernel) -> liblinux.Kernel:
+    return either_kernel
 
 
 def pair(kernel: liblinux.Kernel, family: int = socket.AF_INET) -> tuple[liblinux.Socket, liblinux.Socket]:
