@@ -92,6 +92,10 @@ def test_broken_pipe_is_an_error_and_not_the_end_of_the_process(kernel: liblinux
     other.close()
     with one, pytest.raises(BrokenPipeError):
         one.send(b"x")
+    reader, writer = process.os.pipe()
+    process.os.close(reader)
+    with pytest.raises(BrokenPipeError):
+        process.os.write(writer, b"x")
     assert process.syscall("getpid") == process.pid
     process.close()
 
