@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 import liblinux
+from liblinux.cli import cli
 
 pytest_plugins = ["tap13"]
 
@@ -169,3 +171,20 @@ def copy(tmp_path: Path) -> Callable[[Path, str], Path]:
         return Path(shutil.copyfile(path, tmp_path / name))
 
     return make
+
+
+# Arguments of `liblinux`, and `input=` for bytes of standard input.
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def command() -> Command:
+    """Runs `liblinux` in this process: command("cat", "disk.img:/a"); its result has exit_code, stdout and stderr."""
+
+    def run(*arguments: object, input: bytes | None = None) -> Result:
+        result = CliRunner().invoke(cli, [str(argument) for argument in arguments], input=input)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run

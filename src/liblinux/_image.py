@@ -26,7 +26,7 @@ from fsspec.utils import stringify_path
 
 from liblinux import _abi
 from liblinux._image_file import ImageFile, open_image_file
-from liblinux._kernel import Kernel
+from liblinux._image_root import MOUNTED, UNTRUSTED_CPU_SECONDS, ImageRoot
 from liblinux._os_base import encode
 
 if TYPE_CHECKING:
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ImageFileSystem", "open_image"]
 
-ROOT = "/mnt"
-# Enough for every file of a large image, little for one that computes for ever.
-UNTRUSTED_CPU_SECONDS = 600
 COPY_BYTES = 1 << 26
 READ_BYTES = 1 << 22
 
@@ -161,37 +158,30 @@ class ImageFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspe
         writable = _MODES[mode]
         self.mode = mode
         self.auto_mkdir = auto_mkdir
-        self.root = ROOT
+        self.root = MOUNTED
         overlay = not writable if overlay is None else overlay
         self._remote = _open_remote(source, target_protocol, target_options, writable=writable and not overlay)
         try:
-            self.kernel = Kernel(
-                memory, version=version, isolated=untrusted, cpu_seconds=cpu_seconds if untrusted else 0
+            self._opened = ImageRoot(
+                self._find_source(source),
+                writable=writable,
+                partition=partition,
+                untrusted=untrusted,
+                type=type,
+                options=options,
+                sector_size=sector_size,
+                version=version,
+                memory=memory,
+                overlay=overlay,
+                cpu_seconds=cpu_seconds,
             )
         except BaseException:
             self._close_remote()
             raise
-        try:
-            self.disk = self.kernel.attach(
-                self._find_source(source),
-                readonly=not writable and not overlay,
-                overlay=overlay,
-                sector_size=sector_size,
-            )
-            if writable and self.disk.readonly:
-                raise OSError(errno.EROFS, f"mode {mode!r}, but the source cannot be written: add overlay=True")
-            self.kernel.mount(
-                self.disk, ROOT, partition, type, ",".join(filter(None, ("nodev", options))), readonly=not writable
-            )
-            self._process = self.kernel.process()
-            self._process.syscall("chroot", ROOT)
-            self._process.os.chdir("/")
-            self.os: Os = self._process.os
-            if writable and self.os.statvfs("/").f_flag & os.ST_RDONLY:
-                raise OSError(errno.EROFS, f"mode {mode!r}, but this file system can only be read")
-        except BaseException:
-            self.close()
-            raise
+        self.kernel = self._opened.kernel
+        self.disk = self._opened.disk
+        self.os: Os = self._opened.os
+        self._process = self._opened.process
 
     def _find_source(self, source: Any) -> Any:
         if self._remote is not None:

@@ -7,16 +7,21 @@ when it is called or its help is asked for, so that starting stays quick.
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Sequence
+from typing import IO, Any
 
 import click
 from click.shell_completion import get_completion_class
 
-__all__ = ["COMMANDS", "main"]
+from liblinux._errors import LiblinuxError
+
+__all__ = ["COMMANDS", "describe", "main"]
 
 # Name of the command: its one-line help, and where it is.
 COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("Build a Linux kernel as a shared library.", "liblinux.builder.cli:build_command"),
+    "cat": ("Print files of an image.", "liblinux.commands.cat:cat_command"),
     "crashtest": (
         "Let the power fail while a program writes, and check what is left.",
         "liblinux.crash.cli:crashtest_command",
@@ -26,7 +31,22 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+class _Failure(click.ClickException):
+    """An operation that failed: one line, and exit code 1."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"liblinux: {self.message}", file=file, err=file is None)
+
+
 class _LazyGroup(click.Group):
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except (OSError, LiblinuxError) as error:
+            if isinstance(error, BrokenPipeError) and not error.filename:
+                raise  # whoever reads our output has had enough: click knows what to do
+            raise _Failure(describe(error)) from error
+
     def list_commands(self, context: click.Context) -> list[str]:
         return sorted(COMMANDS)
 
@@ -42,6 +62,14 @@ class _LazyGroup(click.Group):
         # Not click's own: it would import every command for one line of help.
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name][0]) for name in self.list_commands(context)])
+
+
+def describe(error: OSError | LiblinuxError) -> str:
+    """What a user is told of an error: what it is about first, as programs of Unix do."""
+    if not isinstance(error, OSError) or isinstance(error, LiblinuxError) or error.filename is None:
+        return str(error)
+    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name is not None]
+    return f"{' -> '.join(names)}: {error.strerror}"
 
 
 def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -66,6 +94,7 @@ def cli() -> None:
     Examples:
       liblinux build                   build Linux 6.12, all file systems and protocols
       liblinux build --kernel 6.1      the same port, an older kernel
+      liblinux cat disk.img:/etc/fstab a file of an image
       liblinux crashtest WORKLOAD.py   is what was fsynced there after any crash?
       eval "$(liblinux completion)"    completion in this bash
       liblinux imagefuzz disk.img      damage an image 1,000 times, see what the kernel does
