@@ -211,9 +211,9 @@ int host_measure_stream(struct host_process *process, const int sockets[2],
 			struct host_result *result)
 {
 	struct host_kernel *kernel = process->kernel;
-	char *memory = aligned_alloc(STREAM_ALIGN,
-				     (2 * block + STREAM_ALIGN - 1) &
-					     ~(STREAM_ALIGN - 1ULL));
+	char *memory =
+		aligned_alloc(STREAM_ALIGN, (2 * block + STREAM_ALIGN - 1) &
+						    ~(STREAM_ALIGN - 1ULL));
 	int error;
 
 	if (!memory)

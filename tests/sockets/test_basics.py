@@ -184,6 +184,15 @@ def test_closed_kernel() -> None:
     assert sock.fileno() == -1
 
 
+def test_process_that_ends_takes_its_sockets_along(kernel: liblinux.Kernel) -> None:
+    process = kernel.process()
+    sock = process.socket.socket()
+    process.close()
+    assert sock.fileno() == -1
+    with pytest.raises(liblinux.KernelClosed, match="has exited"):
+        sock.listen()
+
+
 def test_sockets_and_snapshots() -> None:
     with liblinux.Kernel() as kernel:
         kept, other = kernel.socket.socketpair()
