@@ -22,6 +22,7 @@ from rich.console import Console
 import boot
 import building
 import calls
+import commands
 import copies
 import footprint
 import isolation
@@ -39,6 +40,7 @@ from workplace import workplace
 SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "boot": boot.measure,
     "process": startup.measure,
+    "commands": commands.measure,
     "calls": calls.measure,
     "switch": switching.measure,
     "read": reading.measure,

@@ -64,9 +64,21 @@ TEST_PROGRAMS = {
     "genromfs": "genromfs",
     "mkfs.cramfs": "util-linux-extra",
     "xorriso": "xorriso",
+    "blkid": "util-linux",
+    "mkswap": "util-linux",
     "sfdisk": "fdisk",
+    "qemu-img": "qemu-utils",
+    "qemu-io": "qemu-utils",
+    "xz": "xz-utils",
+    "zstd": "zstd",
+    "bzip2": "bzip2",
+    "cryptsetup": "cryptsetup-bin",
     "setfattr": "attr",
     "setfacl": "acl",
+    "7z": "p7zip-full",
+    "strace": "strace",
+    "zsh": "zsh",
+    "fish": "fish",
 }
 
 # Parts of the standard library that Debian has in packages of their own: CPython's tests, which ours run.
@@ -74,6 +86,7 @@ TEST_MODULES = {"test.test_socket": f"libpython{sys.version_info[0]}.{sys.versio
 
 # Programs that liblinux is measured against; the Python ones are the extra `bench`.
 BENCH_PROGRAMS = {
+    "7z": "p7zip-full",
     "debugfs": "e2fsprogs",
     "fuse2fs": "fuse2fs",
     "fusermount": "fuse",

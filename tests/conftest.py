@@ -116,6 +116,13 @@ def isolated() -> Iterator[liblinux.Kernel]:
         yield booted
 
 
+@pytest.fixture(params=[False, True], ids=["here", "isolated"])
+def either(request: pytest.FixtureRequest) -> Iterator[liblinux.Kernel]:
+    """For what must be the same in both: once as `kernel`, once as `isolated`."""
+    with liblinux.Kernel(isolated=request.param) as booted:
+        yield booted
+
+
 @pytest.fixture(scope="module")
 def shared_kernel() -> Iterator[liblinux.Kernel]:
     """One kernel for all tests of a module that do not get in each other's way."""

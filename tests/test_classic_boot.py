@@ -35,7 +35,8 @@ class Futex:
 
     def __init__(self, kernel: liblinux.Kernel, value: int = 0) -> None:
         self.kernel = kernel
-        self.word = bytearray(struct.pack("=I", value))
+        self.word = kernel.mmap(None, 4)  # where an isolated kernel sees it as well
+        self.value = value
 
     @property
     def value(self) -> int:

@@ -16,6 +16,8 @@ from typing_extensions import Buffer
 import liblinux
 import planted
 
+pytestmark = pytest.mark.in_process("endless loops are planted in the memory of this process")
+
 
 class Enough(Exception):
     """Raised by the handler of a signal."""

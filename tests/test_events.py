@@ -33,12 +33,19 @@ FLOCK = struct.Struct("=hh4xqqi4x")
 
 
 @pytest.fixture
-def kernel(shared_kernel: liblinux.Kernel) -> liblinux.Kernel:
-    return shared_kernel
+def kernel(either: liblinux.Kernel) -> liblinux.Kernel:
+    return either
 
 
-def address_of(buffer: bytearray) -> int:
+def address_of(buffer: memoryview) -> int:
     return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+
+
+def memory(kernel: liblinux.Kernel, content: bytes) -> memoryview:
+    """Memory whose address means the same to the kernel, isolated or not."""
+    view = kernel.mmap(None, len(content))
+    view[:] = content
+    return view
 
 
 def test_futex_times_out(kernel: liblinux.Kernel) -> None:
@@ -54,9 +61,8 @@ def test_futex_value_has_changed(kernel: liblinux.Kernel) -> None:
         kernel.syscall("futex", bytearray(struct.pack("=I", 7)), 128, 8, None, None, 0)
 
 
-@pytest.mark.in_process("a futex in memory of Python's own")
 def test_futex_wakes_only_as_many(kernel: liblinux.Kernel) -> None:
-    word = bytearray(4)
+    word = memory(kernel, bytes(4))
     woken: list[int] = []
 
     def wait(number: int) -> None:
@@ -130,16 +136,16 @@ def disk_file(kernel: liblinux.Kernel, images: Images) -> Iterator[int]:
         kernel.os.close(fd)
 
 
-@pytest.mark.in_process("addresses in memory of Python's own")
 def test_aio(kernel: liblinux.Kernel, disk_file: int) -> None:
     """Write and read back with io_submit."""
     context = bytearray(8)
     kernel.syscall("io_setup", 8, context)
     (identifier,) = struct.unpack("=Q", context)
-    data, back = bytearray(b"asynchronous" * 100), bytearray(1200)
+    data, back = memory(kernel, b"asynchronous" * 100), memory(kernel, bytes(1200))
     for cookie, opcode, buffer in ((11, 1, data), (22, 0, back)):
-        block = bytearray(
-            struct.pack("=QIIHhIQQqQII", cookie, 0, 0, opcode, 0, disk_file, address_of(buffer), 1200, 0, 0, 0, 0)
+        block = memory(
+            kernel,
+            struct.pack("=QIIHhIQQqQII", cookie, 0, 0, opcode, 0, disk_file, address_of(buffer), 1200, 0, 0, 0, 0),
         )
         pointers = bytearray(struct.pack("=Q", address_of(block)))
         assert kernel.syscall("io_submit", identifier, 1, pointers) == 1
@@ -187,7 +193,6 @@ class Ring:
         self.kernel.os.close(self.fd)
 
 
-@pytest.mark.in_process("mapped rings")
 def test_io_uring_nothing(kernel: liblinux.Kernel) -> None:
     ring = Ring(kernel)
     for cookie in range(20):
@@ -195,10 +200,9 @@ def test_io_uring_nothing(kernel: liblinux.Kernel) -> None:
     ring.close()
 
 
-@pytest.mark.in_process("mapped rings")
 def test_io_uring_reads_and_writes(kernel: liblinux.Kernel, disk_file: int) -> None:
     ring = Ring(kernel)
-    data, back = bytearray(b"ring" * 1024), bytearray(4096)
+    data, back = memory(kernel, b"ring" * 1024), memory(kernel, bytes(4096))
     assert ring.submit(23, disk_file, 0, address_of(data), 4096, 1) == (1, 4096)
     assert ring.submit(3, disk_file, 0, 0, 0, 2) == (2, 0)
     assert ring.submit(22, disk_file, 0, address_of(back), 4096, 3) == (3, 4096)

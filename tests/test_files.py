@@ -176,7 +176,6 @@ def test_full_file_system(kernel: liblinux.Kernel) -> None:
     kernel.umount("/small")
 
 
-@pytest.mark.in_process("direct I/O into memory of the kernel's own")
 def test_direct(kernel: liblinux.Kernel, images: Images) -> None:
     """Direct I/O from any position into any memory."""
     with kernel.attach(images.ext4()) as disk, kernel.mount(disk, "/mnt/direct"):

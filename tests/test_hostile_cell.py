@@ -14,6 +14,7 @@ from liblinux import _native
 from liblinux._errors import Deadlock, KernelDied, KernelPanic
 from liblinux._library import find_image
 
+PAGE = 4096
 HERE = Path(__file__).resolve().parent
 JAIL = HERE.parent / "kernel" / "jail"
 # The numbers are those of `enum lie` in hostile_cell.c.
@@ -28,6 +29,10 @@ LIES = {
     "answers without end": 8,
     "disks of others": 9,
     "anything": 10,
+    "memory of others": 11,
+    "no pages": 12,
+    "pages in words": 13,
+    "pages of noise": 14,
 }
 
 
@@ -105,6 +110,48 @@ def test_disks_that_it_may_not_have(hostile: Callable[[str], _native.Kernel]) ->
     kernel.close()
 
 
+def test_memory_that_is_not_its_own(hostile: Callable[[str], _native.Kernel]) -> None:
+    """Shown or hidden outside of the window, from outside of the file, or to be executed."""
+    kernel = hostile("memory of others")
+    count = kernel.init.call(1000)
+    kernel.close()
+    assert count == 17
+    for which in range(count):
+        kernel = hostile("memory of others")
+        with pytest.raises(KernelDied, match="memory that is not its own"):
+            kernel.init.call(which)
+        kernel.close()
+
+
+@pytest.mark.parametrize(
+    ("lie", "why"), [("no pages", "could not be had"), ("pages in words", "has not shown the page")], ids=str
+)
+def test_pages_that_do_not_come(hostile: Callable[[str], _native.Kernel], lie: str, why: str) -> None:
+    """The access ends, with an empty page; this process goes on."""
+    kernel = hostile(lie)
+    view = memoryview(_native.map_view(kernel.init, kernel.init.syscall(9), 4 * PAGE, False))
+    assert view[0] == 0
+    assert kernel.dead is not None
+    assert why in kernel.dead
+    view[PAGE] = 7
+    assert (view[PAGE], view[3 * PAGE]) == (7, 0)
+    with pytest.raises(KernelDied, match=why):
+        kernel.init.getpid()
+    view.release()
+    kernel.close()
+
+
+def test_pages_that_change_while_they_are_read(hostile: Callable[[str], _native.Kernel]) -> None:
+    kernel = hostile("pages of noise")
+    view = memoryview(_native.map_view(kernel.init, kernel.init.syscall(9), 16 * PAGE, False))
+    for page in range(16):
+        view[page * PAGE] = page
+        assert len(bytes(view[page * PAGE : (page + 1) * PAGE])) == PAGE
+    assert kernel.dead is None
+    view.release()
+    kernel.close()
+
+
 def questions(kernel: _native.Kernel) -> tuple[Callable[[], object], ...]:
     return (
         lambda: kernel.init.read(3, 5000),
@@ -116,6 +163,9 @@ def questions(kernel: _native.Kernel) -> tuple[Callable[[], object], ...]:
         kernel.init.spawn,
         kernel.statistics,
         kernel.now,
+        kernel.snapshot,
+        lambda: kernel.inject(1, (0, 0, 0, 0, 0, 1), 1, 5),
+        kernel.injected,
     )
 
 

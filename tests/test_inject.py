@@ -16,6 +16,11 @@ KIB, MIB = 1 << 10, 1 << 20
 RANDOM = 1  # of fadvise: no reading ahead
 
 
+@pytest.fixture
+def kernel(either: liblinux.Kernel) -> liblinux.Kernel:
+    return either
+
+
 def failing_reads(seed: int) -> tuple[list[int], liblinux.Injected]:
     """Which of 200 pages of a disk cannot be read."""
     failed = []

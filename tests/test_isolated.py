@@ -117,13 +117,15 @@ def test_bad_pointers_are_efault(isolated: liblinux.Kernel) -> None:
         isolated.syscall("write", fd, id(isolated), 5)
 
 
-def test_what_is_not_supported_says_so(isolated: liblinux.Kernel) -> None:
-    with isolated.open("/tmp/file", "w+b") as file:
-        file.write(b"content")
-        with pytest.raises(io.UnsupportedOperation, match="mapped"):
-            isolated.mmap(file)
-    with pytest.raises(io.UnsupportedOperation, match="direct"):
-        isolated.open("/tmp/file", "rb", direct=True)
+def test_direct_reading(isolated: liblinux.Kernel, images: Images) -> None:
+    data = os.urandom(2_500_000)
+    with isolated.attach(images.ext4()) as disk, isolated.mount(disk, "/mnt"):
+        with isolated.open("/mnt/file", "wb") as file:
+            file.write(data)
+        with isolated.open("/mnt/file", "rb", direct=True) as file:
+            assert file.read() == data
+            file.seek(1_234_567)
+            assert file.read(100) == data[1_234_567:1_234_667]
 
 
 def test_disks_of_every_kind(isolated: liblinux.Kernel, images: Images) -> None:

@@ -19,11 +19,14 @@ import pytest
 import liblinux
 from conftest import Images, e2fsck
 
-pytestmark = pytest.mark.in_process("files as memory of this process")
-
 PAGE = 4096
 MARK = b"a mark that is nowhere else in the image"
 BAD_ADDRESS = 8
+
+
+@pytest.fixture
+def kernel(either: liblinux.Kernel) -> liblinux.Kernel:
+    return either
 
 
 @pytest.fixture
@@ -198,6 +201,21 @@ def test_direct_io_into_anonymous_memory(kernel: liblinux.Kernel, file: BinaryIO
     kernel.os.close(fd)
 
 
+def test_direct_io_into_some_of_it(kernel: liblinux.Kernel, file: BinaryIO) -> None:
+    """Addresses inside of an argument, one after the other; between them memory of Python's own."""
+    kernel.os.fsync(file.raw.fd)  # type: ignore[attr-defined]  # our raw file
+    window, own = kernel.mmap(None, 3 * PAGE), bytearray(100)
+    window[0] = window[PAGE] = window[2 * PAGE] = 9
+    fd = kernel.os.open("/mnt/file", os.O_RDONLY | os.O_DIRECT)
+    assert kernel.os.preadv(fd, [window[2 * PAGE :], window[:PAGE]], PAGE) == 2 * PAGE
+    assert (window[2 * PAGE], window[0], window[PAGE]) == (1, 2, 9)
+    kernel.os.close(fd)
+    fd = kernel.os.open("/mnt/file", os.O_RDONLY)
+    assert kernel.os.preadv(fd, [window[:PAGE], own, window[PAGE : PAGE + 10]], 2 * PAGE) == PAGE + 110
+    assert (window[0], own, window[PAGE], window[PAGE + 10]) == (2, bytearray([3] * 100), 3, 0)
+    kernel.os.close(fd)
+
+
 def test_mapping_object(kernel: liblinux.Kernel, file: BinaryIO) -> None:
     mapping = kernel.mapping(file)
     assert len(mapping) == 4 * PAGE
@@ -248,7 +266,8 @@ def test_a_bad_pointer_is_efault(kernel: liblinux.Kernel, call: str) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after", "both", "disabled", "never"])
-def test_faulthandler(when: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("isolated", [False, True], ids=["here", "isolated"])
+def test_faulthandler(when: str, isolated: bool) -> None:
     """A bad pointer, and the first touch of a mapped page, with Python's own fault handler."""
     before = "faulthandler.enable()" if when in ("before", "both") else ""
     after = {"after": "faulthandler.enable()", "both": "faulthandler.enable()", "disabled": "faulthandler.disable()"}
@@ -256,7 +275,7 @@ def test_faulthandler(when: str, tmp_path: Path) -> None:
         import faulthandler, os
         {before}
         import liblinux
-        with liblinux.Kernel() as kernel:
+        with liblinux.Kernel(isolated={isolated}) as kernel:
             {after.get(when, "")}
             try:
                 kernel.syscall("mkdir", {BAD_ADDRESS}, 0)

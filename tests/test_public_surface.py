@@ -27,7 +27,9 @@ def test_module() -> None:
         "Deadlock",
         "Disk",
         "Faults",
+        "FormatError",
         "Frame",
+        "Host",
         "HostFaults",
         "ImageFileSystem",
         "Injected",
@@ -37,14 +39,17 @@ def test_module() -> None:
         "KernelDied",
         "KernelPanic",
         "LiblinuxError",
+        "Link",
         "Mapping",
         "Mount",
         "MountError",
+        "Network",
         "Partition",
         "Process",
         "Record",
         "Snapshot",
         "Socket",
+        "VolumeError",
         "Waiter",
         "images",
         "open_image",
@@ -99,7 +104,8 @@ def test_disk() -> None:
         "resize",
         "size",
     }
-    assert public(liblinux.Partition) == {"label", "mountable", "number", "path", "size", "start", "type"}
+    plain = {"label", "mountable", "number", "path", "size", "start", "type"}
+    assert public(liblinux.Partition) == plain | {"fs_label", "fs_uuid", "part_label", "part_uuid"}
 
 
 def test_crash() -> None:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,11 @@ from contents import get, put
 
 ROUNDS = 50
 FITRIM = 0xC0185879
+
+
+@pytest.fixture
+def kernel(either: liblinux.Kernel) -> liblinux.Kernel:
+    return either
 
 
 def work(kernel: liblinux.Kernel) -> str:
@@ -168,7 +174,15 @@ def test_overlay_grows_and_is_trimmed_after_a_restore(kernel: liblinux.Kernel, i
     e2fsck(path)
 
 
-def test_a_dead_kernel_lives_again(kernel: liblinux.Kernel) -> None:
+@pytest.fixture
+def here() -> Iterator[liblinux.Kernel]:
+    """A kernel in whose memory, which is that of this process, faults can be planted."""
+    with liblinux.Kernel(isolated=False) as booted:
+        yield booted
+
+
+def test_a_dead_kernel_lives_again(here: liblinux.Kernel) -> None:
+    kernel = here
     state = kernel.snapshot()
     for _ in range(3):
         undo = planted.plant(kernel, "vfs_statx", planted.NULL_READ)
@@ -182,7 +196,8 @@ def test_a_dead_kernel_lives_again(kernel: liblinux.Kernel) -> None:
         assert kernel.os.stat("/dev").st_mode
 
 
-def test_stacks_are_guarded_after_a_restore(kernel: liblinux.Kernel) -> None:
+def test_stacks_are_guarded_after_a_restore(here: liblinux.Kernel) -> None:
+    kernel = here
     state = kernel.snapshot()
     processes = [kernel.process() for _ in range(5)]
     kernel.restore(state)

@@ -32,7 +32,7 @@ typedef uint64_t u64;
 #endif
 
 /* Increased with every change to this file; the host refuses any other. */
-#define LL_BOUNDARY_VERSION 4
+#define LL_BOUNDARY_VERSION 5
 
 /* "liblinux", little endian; the first word of `struct ll_image`. */
 #define LL_IMAGE_MAGIC 0x78756e696c62696cULL
@@ -97,8 +97,9 @@ enum ll_spawn {
 	LL_SPAWN_THREAD = 0, /* of the caller's thread group */
 	/*
 	 * A child with its own files and directories; with CLONE_NEW* flags in
-	 * the same word also with its own namespaces. (unshare() cannot do
-	 * that for users: it wants the memory to itself.)
+	 * the same word also with its own namespaces, with CLONE_FILES with
+	 * the files of its parent. (unshare() cannot do that for users: it
+	 * wants the memory to itself.)
 	 */
 	LL_SPAWN_PROCESS = 1,
 };
@@ -156,6 +157,23 @@ struct ll_io {
 
 /* ---- the table of host calls ----------------------------------------- */
 
+/* ---- the network ----------------------------------------------------- */
+
+enum ll_frame_direction {
+	LL_FRAME_IN = 1,
+	LL_FRAME_OUT = 2,
+};
+
+/* An Ethernet frame, at the instant when it passes; nothing of it is kept. */
+struct ll_frame {
+	u32 interface; /* the number that the host gave the device */
+	u32 direction;
+	u64 time; /* nanoseconds since 1970, of the kernel's clock */
+	u32 bytes;
+	u32 nr_segments;
+	const struct ll_iovec *segments;
+};
+
 enum ll_protection {
 	LL_PROT_READ = 1,
 	LL_PROT_WRITE = 2,
@@ -194,6 +212,8 @@ struct ll_host_ops {
 	 * again. The host may decline: the stack is then without a guard.
 	 */
 	void (*guard_stack)(void *host, u64 address, u32 on);
+	/* A frame passes a network device that the host wants to hear. */
+	void (*frame)(void *host, const struct ll_frame *frame);
 };
 
 /* ---- what is said of a kernel that cannot go on ----------------------- */

@@ -29,6 +29,26 @@ static void host_direct_call(struct host_process *process, s64 nr,
 	host_process_call(process, nr, args, result);
 }
 
+static int host_direct_snapshot(struct host_kernel *kernel,
+				struct host_snapshot **taken)
+{
+	return host_kernel_snapshot(kernel, NULL, taken);
+}
+
+static void host_direct_drop(struct host_kernel *kernel,
+			     struct host_snapshot *snapshot)
+{
+	(void)kernel;
+	host_snapshot_free(snapshot);
+}
+
+static int host_direct_injected(struct host_kernel *kernel,
+				u64 counts[HOST_INJECTIONS])
+{
+	host_kernel_injected(kernel, counts);
+	return 0;
+}
+
 const struct host_side host_direct = {
 	.open = host_kernel_open,
 	.close = host_kernel_close,
@@ -62,4 +82,11 @@ const struct host_side host_direct = {
 	.bytes = host_disk_bytes,
 	.changes = host_disk_changes,
 	.resize = host_disk_resize,
+	.forget = host_disk_forget,
+	.snapshot = host_direct_snapshot,
+	.restore = host_kernel_restore,
+	.drop = host_direct_drop,
+	.snapshot_bytes = host_snapshot_bytes,
+	.inject = host_kernel_inject,
+	.injected = host_direct_injected,
 };

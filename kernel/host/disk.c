@@ -16,7 +16,7 @@
 
 /* ---- requests -------------------------------------------------------- */
 
-static int host_disk_do(struct ll_io *io, bool on_host)
+int host_disk_do(struct ll_io *io, bool on_host)
 {
 	struct host_disk *disk = io->handle;
 	struct host_statistics *statistics = &disk->kernel->statistics;
@@ -56,9 +56,10 @@ int host_disk_io(void *host, struct ll_io *io)
 /* LL_EXIT_HOST: on the runner's stack. */
 int host_disk_serve(struct host_kernel *kernel, struct ll_io *io)
 {
-	int result = host_disk_do(io, true);
+	int result;
 
-	(void)kernel;
+	if (!host_inject_serve(kernel, io, &result))
+		result = host_disk_do(io, true);
 	return result > 0 ? -EIO : result;
 }
 

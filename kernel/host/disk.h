@@ -41,6 +41,7 @@ struct host_saved_overlay {
  * Both return 0, -errno, or LL_IO_NEEDS_HOST. `on_host`: not on a fiber, so
  * the embedding may be called.
  */
+int host_disk_do(struct ll_io *io, bool on_host);
 int host_backing_io(struct host_disk *disk, struct ll_io *io, bool on_host);
 int host_overlay_io(struct host_disk *disk, struct ll_io *io, bool on_host);
 

@@ -17,6 +17,7 @@
  *    page is asked for with a call of a task that does nothing else. If the
  *    kernel has no page there, the access is made again with a mark that lets
  *    the fault pass on to the previous handler, with all registers as before.
+ *    The same for a page that no kernel of this process has (window.h).
  *
  * A thread inside one kernel gets no pages of another: that would be a wait
  * on a fiber. Its access fails as one to a bad address does.
@@ -25,6 +26,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 #include "fault.h"
+#include "window.h"
 
 #define RED_ZONE_BYTES 128
 #define VECTOR_ALIGN_BYTES 64
@@ -32,6 +34,8 @@
 #define FAULT_TRIES 16
 /* What answering a fault needs at least of a fiber's stack. */
 #define SERVE_BYTES 1024
+/* What a signal takes of the stack that it comes on, at most. */
+#define HANDLER_BYTES (32 * KIB)
 
 /* ---- the outside case ------------------------------------------------ */
 
@@ -86,10 +90,9 @@ static bool host_fault_of_dead(u64 address)
 		    0) != MAP_FAILED;
 }
 
-static bool host_fault_outside(struct host_kernel *kernel,
-			       struct ll_fault *fault)
+int host_kernel_touch(struct host_kernel *kernel, u64 address, bool is_write)
 {
-	u64 args[6] = { fault->address, fault->is_write };
+	u64 args[6] = { address, is_write };
 	struct host_result result = { .value = -EFAULT };
 	struct host_task *task;
 	int tries;
@@ -106,8 +109,19 @@ static bool host_fault_outside(struct host_kernel *kernel,
 	}
 	pthread_mutex_unlock(&kernel->fault_lock);
 	if (__atomic_load_n(&kernel->dead, __ATOMIC_ACQUIRE))
-		return host_fault_of_dead(fault->address);
-	return !result.value;
+		return -EOWNERDEAD;
+	return result.value;
+}
+
+static bool host_fault_outside(struct host_kernel *kernel,
+			       struct ll_fault *fault)
+{
+	int code;
+
+	if (!kernel)
+		return host_window_provide(fault->address, fault->is_write);
+	code = host_kernel_touch(kernel, fault->address, fault->is_write);
+	return code == -EOWNERDEAD ? host_fault_of_dead(fault->address) : !code;
 }
 
 /* ---- the trampoline's second half ------------------------------------ */
@@ -167,6 +181,21 @@ static struct host_kernel *host_fault_owner(u64 address, u64 ip, u64 sp)
 	return kernel && !host_in_callback(kernel) ? kernel : NULL;
 }
 
+/* A page of a window, wanted by host code that may wait for it? */
+static bool host_is_of_window(int signal, siginfo_t *info, u64 ip)
+{
+	u64 address = (u64)info->si_addr;
+	bool genuine;
+
+	if (signal != SIGSEGV || info->si_code <= 0 || host_self.inside ||
+	    !host_window_has(address))
+		return false;
+	genuine = host_self.genuine_address == address &&
+		  host_self.genuine_ip == ip;
+	host_self.genuine_address = host_self.genuine_ip = 0;
+	return !genuine;
+}
+
 static void host_save_registers(struct host_fault_frame *frame,
 				const greg_t *registers)
 {
@@ -221,10 +250,27 @@ static bool host_has_room(struct host_kernel *kernel, u64 sp, u64 frame)
 	       !host_is_guard(kernel, frame) && !host_is_guard(kernel, sp);
 }
 
+/*
+ * Below what a thread uses of its stack, or below this handler: one that never
+ * made a call has no other stack for handlers, and this signal's own frame, with
+ * the vector registers that are to be restored, is in the way.
+ */
+static __attribute__((noinline)) u64 host_free_below(u64 sp)
+{
+	u64 here = (u64)__builtin_frame_address(0);
+	stack_t stack;
+
+	if (sp - here > HANDLER_BYTES || sigaltstack(NULL, &stack) ||
+	    (stack.ss_flags & SS_ONSTACK))
+		return host_frame_below(sp);
+	return host_frame_below(here - SERVE_BYTES);
+}
+
+/* `kernel` NULL: host code wants a page of a window. */
 static void host_divert(struct host_kernel *kernel, enum ll_fault_kind kind,
 			u64 address, greg_t *registers)
 {
-	u64 below = host_frame_below(registers[REG_RSP]);
+	u64 below = host_free_below(registers[REG_RSP]);
 	struct host_fault_frame *frame;
 	char *vectors;
 
@@ -283,6 +329,8 @@ void host_fault_handler(int signal, siginfo_t *info, void *context)
 	} else if (kernel) {
 		host_divert(kernel, host_fault_kind(signal, info->si_code),
 			    address, registers);
+	} else if (host_is_of_window(signal, info, registers[REG_RIP])) {
+		host_divert(NULL, LL_FAULT_PAGE, address, registers);
 	} else {
 		host_fault_chain(signal, info, context);
 	}

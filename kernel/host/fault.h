@@ -12,7 +12,7 @@ struct host_fault_frame {
 	u64 r15, r14, r13, r12, r11, r10, r9, r8;
 	u64 bp, di, si, dx, cx, bx, ax;
 	u64 ip, cs, flags, sp, ss;
-	struct host_kernel *kernel;
+	struct host_kernel *kernel; /* NULL: a window's */
 	u64 outside;
 	struct ll_fault fault;
 };

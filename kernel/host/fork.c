@@ -86,6 +86,7 @@ static void host_before(struct host_kernel *kernel, u64 unused)
 	(void)unused;
 	pthread_mutex_lock(&kernel->lock);
 	pthread_mutex_lock(&kernel->log.lock);
+	pthread_mutex_lock(&kernel->capture.lock);
 	kernel->fork_failed = host_somebody_is_inside(kernel);
 	kernel->fork_fd = -1;
 	if (kernel->memfd < 0 || kernel->fork_failed)
@@ -110,6 +111,7 @@ static void host_in_parent(struct host_kernel *kernel, u64 unused)
 {
 	(void)unused;
 	host_fork_close(kernel);
+	pthread_mutex_unlock(&kernel->capture.lock);
 	pthread_mutex_unlock(&kernel->log.lock);
 	pthread_mutex_unlock(&kernel->lock);
 }
@@ -176,6 +178,7 @@ static void host_in_child(struct host_kernel *kernel, u64 unused)
 		kernel->last_wait = &kernel->waits;
 		__atomic_store_n(&kernel->dead, true, __ATOMIC_RELEASE);
 	}
+	pthread_mutex_unlock(&kernel->capture.lock);
 	pthread_mutex_unlock(&kernel->log.lock);
 	pthread_mutex_unlock(&kernel->lock);
 }

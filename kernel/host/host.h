@@ -39,12 +39,32 @@ struct host_embedding {
 	 */
 	void *(*release)(void *context);
 	void (*acquire)(void *context, void *token);
+	/*
+	 * The memory unit shows and hides pages of the user window (ops->alias
+	 * and ops->unalias), which others see as well. Called by the runner, on
+	 * a fiber; 0 or -errno. May be NULL.
+	 */
+	int (*show)(void *context, u64 address, u64 offset, u64 bytes,
+		    u32 protection);
+	int (*hide)(void *context, u64 address, u64 bytes);
+};
+
+struct host_file {
+	int fd;
+	u64 bytes;
 };
 
 struct host_options {
 	const char *image; /* path of liblinux-<release>.so */
 	int image_fd; /* the same file, open; 0: open `image` */
 	u64 memory_bytes; /* of the arena */
+	/*
+	 * An empty memfd for pages that are shown at a second address, as long
+	 * as arena and image together, which is taken over; fd 0: one is made.
+	 */
+	struct host_file memory_file;
+	/* Where the user window shall begin, at a 2 MiB boundary; 0: anywhere. */
+	u64 user;
 	bool virtual_clock;
 	u64 boot_realtime; /* ns since the epoch, virtual clock only */
 	const char *command_line;
@@ -155,6 +175,12 @@ void host_kernel_statistics(struct host_kernel *kernel,
 			    struct host_statistics *statistics);
 
 /*
+ * The frames captured since the last time, as blocks of pcapng: memory for the
+ * caller to free(), and its length. *lost counts those there was no memory for.
+ */
+u64 host_kernel_captured(struct host_kernel *kernel, void **blocks, u64 *lost);
+
+/*
  * Processes. A call runs on the kernel task of the calling host thread, which
  * is made when the thread first comes; the first thread gets the main task.
  * The result is the system call's, -errno included. -EDEADLK with *deadlock
@@ -172,8 +198,8 @@ void host_process_call(struct host_process *process, s64 nr, const u64 args[6],
 		       struct host_result *result);
 int host_process_pid(struct host_process *process);
 /*
- * A child process, in new namespaces if there are CLONE_NEW* flags; NULL and
- * the error in *result on failure.
+ * A child process, in new namespaces if there are CLONE_NEW* flags, with the
+ * same files for CLONE_FILES; NULL and the error in *result on failure.
  */
 struct host_process *host_process_spawn(struct host_process *process,
 					u32 namespaces,
@@ -186,13 +212,16 @@ void host_process_release(struct host_process *process);
 
 /*
  * One kernel at an earlier instant; see snapshot.c. Both -EBUSY while a thread
- * is inside or waits. Taking: -EROFS when a disk writes through. Putting back:
+ * is inside or waits. Taking: -EROFS when a disk writes through; into `file`, an
+ * empty memfd of a fixed size, which is taken over, or with NULL into one of its
+ * own; -ENOSPC when the given one is too small. Putting back:
  * -ENODEV when a disk of then is no longer attached; disks that came since
  * must be forgotten with host_disk_forget() and processes that came since have
  * no task any more (-ESRCH). Any other error leaves a dead kernel.
  */
 struct host_snapshot;
 int host_kernel_snapshot(struct host_kernel *kernel,
+			 const struct host_file *file,
 			 struct host_snapshot **taken);
 int host_kernel_restore(struct host_kernel *kernel,
 			struct host_snapshot *snapshot);
@@ -241,6 +270,12 @@ u32 host_disk_index(struct host_disk *disk);
 /* Bytes that an overlay holds. */
 u64 host_disk_changes(struct host_disk *disk);
 int host_disk_resize(struct host_disk *disk, u64 bytes);
+
+/*
+ * Make a page of the user window present, as if it had been touched there by
+ * host code: 0, or -errno.
+ */
+int host_kernel_touch(struct host_kernel *kernel, u64 address, bool is_write);
 
 /*
  * The process-wide handler of faults is installed with the first

@@ -8,7 +8,8 @@
  * closed: a call may be in one of them when it is taken out.
  *
  * The draws are made by the runner only. Whether a request fails is decided
- * when it comes in, before it is known whether a disk is the embedding's.
+ * when it comes in, before it is known whether a disk is the embedding's. Then a
+ * torn write leaves the kernel like any other, and is cut off where it is served.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,6 +20,9 @@ struct host_injector {
 	struct host_injection injection;
 	u64 state[HOST_INJECTIONS];
 	u64 counts[HOST_INJECTIONS];
+	/* A torn write that the embedding has to serve, and how much of it. */
+	struct ll_io *torn;
+	u64 torn_bytes;
 	struct host_injector *older;
 };
 
@@ -53,33 +57,56 @@ static bool host_happens(struct host_injector *injector,
 
 /* ---- the entries ----------------------------------------------------- */
 
+/* Do only the first `bytes` of a write. */
+static int host_write_part(const struct ll_io *io, u64 bytes, bool on_host)
+{
+	struct ll_iovec segments[DISK_SEGMENTS];
+	struct ll_io part = *io;
+
+	part.bytes = bytes;
+	part.segments = segments;
+	for (part.nr_segments = 0; bytes; part.nr_segments++) {
+		struct ll_iovec *segment = &segments[part.nr_segments];
+
+		*segment = io->segments[part.nr_segments];
+		if (segment->bytes > bytes)
+			segment->bytes = bytes;
+		bytes -= segment->bytes;
+	}
+	if (!part.bytes)
+		return 0;
+	return host_disk_do(&part, on_host);
+}
+
 /* The first of its sectors, how many is drawn; then the write has failed. */
-static int host_tear(struct host_injector *injector, void *host,
-		     struct ll_io *io)
+static int host_tear(struct host_injector *injector, struct ll_io *io)
 {
 	struct host_disk *disk = io->handle;
-	u64 sectors = io->bytes / disk->sector_bytes, left;
-	struct ll_iovec segments[DISK_SEGMENTS];
-	struct ll_io torn = *io;
-	u32 at;
+	u64 sectors = io->bytes / disk->sector_bytes, bytes;
 
 	if (io->nr_segments > DISK_SEGMENTS || !sectors)
 		return injector->injection.error;
-	torn.bytes = host_draw(&injector->state[HOST_INJECT_TORN]) % sectors *
-		     disk->sector_bytes;
-	torn.segments = segments;
-	torn.nr_segments = 0;
-	for (at = 0, left = torn.bytes; left; at++) {
-		segments[at] = io->segments[at];
-		if (segments[at].bytes > left)
-			segments[at].bytes = left;
-		left -= segments[at].bytes;
-		torn.nr_segments++;
+	bytes = host_draw(&injector->state[HOST_INJECT_TORN]) % sectors *
+		disk->sector_bytes;
+	if (host_write_part(io, bytes, false) == LL_IO_NEEDS_HOST) {
+		injector->torn = io;
+		injector->torn_bytes = bytes;
+		return LL_IO_NEEDS_HOST;
 	}
-	/* Disks of the embedding are asked on another stack: not for this. */
-	if (torn.bytes)
-		host_disk_io(host, &torn);
 	return injector->injection.error;
+}
+
+bool host_inject_serve(struct host_kernel *kernel, struct ll_io *io,
+		       int *result)
+{
+	struct host_injector *injector = host_injector(kernel);
+
+	if (likely(!injector || injector->torn != io))
+		return false;
+	injector->torn = NULL;
+	host_write_part(io, injector->torn_bytes, true);
+	*result = injector->injection.error;
+	return true;
 }
 
 static int host_inject_disk_io(void *host, struct ll_io *io)
@@ -98,7 +125,7 @@ static int host_inject_disk_io(void *host, struct ll_io *io)
 		fails = host_happens(injector, HOST_INJECT_WRITE);
 		if (!fails && io->op == LL_IO_WRITE &&
 		    host_happens(injector, HOST_INJECT_TORN))
-			return host_tear(injector, host, io);
+			return host_tear(injector, io);
 	}
 	return fails ? injector->injection.error : host_disk_io(host, io);
 }

@@ -117,6 +117,13 @@ struct host_log {
 	u64 head, tail; /* bytes ever written, ever taken or dropped */
 };
 
+struct host_capture {
+	pthread_mutex_t lock;
+	char *blocks;
+	u64 bytes, room;
+	u64 lost;
+};
+
 struct host_kernel {
 	/* What a call that does not block touches. */
 	u64 bias; /* id of the thread whose kernel it is, or NOBODY; own.h */
@@ -154,6 +161,7 @@ struct host_kernel {
 	struct host_region region; /* all of the memory; see snapshot.c */
 	bool enlarged; /* large pages all over; see memory.c */
 	int memfd; /* -1 before the first alias */
+	bool memfd_given; /* there can be no other */
 	u64 *granules; /* a bit: lives in the memfd */
 	u64 *copied; /* a bit: private, of a file of a fork */
 	u64 *guards; /* a bit: is a guard page; see guard.c */
@@ -176,6 +184,7 @@ struct host_kernel {
 	struct host_injector *injector; /* the newest; see inject.c */
 	u64 clock_ahead; /* ns that the kernel's real clock was made to jump */
 	struct host_log log;
+	struct host_capture capture;
 
 	/* Between the two halves of a fork; see fork.c. */
 	int fork_fd;
@@ -193,7 +202,6 @@ int host_fail(struct host_error *error, int code, const char *format, ...)
 
 /* memory.c */
 int host_memory_init(struct host_kernel *kernel);
-int host_memory_prepare(struct host_kernel *kernel);
 void host_memory_exit(struct host_kernel *kernel);
 int host_memory_alias(void *host, u64 address, u64 offset, u64 bytes,
 		      u32 protection);
@@ -229,6 +237,11 @@ void host_log_exit(struct host_log *log);
 void host_log_add(void *host, const char *text, u64 bytes);
 /* The last of what was ever added, taken or not. */
 size_t host_log_end(struct host_log *log, char *buffer, size_t bytes);
+
+/* capture.c */
+void host_capture_init(struct host_capture *capture);
+void host_capture_exit(struct host_capture *capture);
+void host_capture_frame(void *host, const struct ll_frame *frame);
 
 /* runner.c */
 void host_call(struct host_kernel *kernel, struct host_task *task, s64 nr,
@@ -296,6 +309,8 @@ static inline bool host_renews(s64 nr)
 
 /* thread.c */
 void host_thread_prepare(void);
+/* The calling thread is a new one from here on; its tasks are forgotten. */
+void host_thread_rename(void);
 void host_callback_begin(struct host_kernel *kernel,
 			 struct host_callback *callback);
 void host_callback_end(struct host_callback *callback);
@@ -315,6 +330,9 @@ int host_disk_serve(struct host_kernel *kernel, struct ll_io *io);
 void host_disk_exit(struct host_kernel *kernel);
 
 /* inject.c */
+/* On the runner's stack: was that a write to be torn? Then it is done. */
+bool host_inject_serve(struct host_kernel *kernel, struct ll_io *io,
+		       int *result);
 void host_inject_exit(struct host_kernel *kernel);
 
 /* fault.c and trampoline.S */

@@ -136,6 +136,7 @@ static void host_kernel_free(struct host_kernel *kernel)
 	host_unload(kernel);
 	host_memory_exit(kernel);
 	host_log_exit(&kernel->log);
+	host_capture_exit(&kernel->capture);
 	free(kernel->command_line);
 	kernel->command_line = NULL;
 	pthread_mutex_lock(&host_registry_lock);
@@ -217,7 +218,14 @@ int host_kernel_open(const struct host_options *options,
 	code = host_load(kernel, options, error);
 	if (code)
 		goto failed;
+	host_capture_init(&kernel->capture);
 	code = host_memory_init(kernel);
+	if (!code && options->memory_file.fd) {
+		kernel->memfd = options->memory_file.fd;
+		kernel->memfd_given = true;
+		if (options->memory_file.bytes < kernel->memory_bytes)
+			code = -EFBIG;
+	}
 	if (!code)
 		code = host_log_init(&kernel->log);
 	if (!code && !kernel->command_line)

@@ -151,12 +151,58 @@ static int host_read_segments(struct host_image *image,
 	return host_check_sizes(image, error);
 }
 
-/* Decide on all addresses and reserve them. */
-static int host_reserve(struct host_kernel *kernel, struct host_image *image,
-			u64 memory_bytes, struct host_error *error)
+static int host_no_room(struct host_error *error, u64 bytes)
 {
-	u64 bytes, bss_end, arena_end, slack, end;
+	return host_fail(error, -errno,
+			 "cannot reserve %llu GiB of address space: %s",
+			 (unsigned long long)(bytes / GIB), strerror(errno));
+}
+
+/* `kernel->bytes` anywhere, so that the base is `into` behind a boundary. */
+static int host_reserve_anywhere(struct host_kernel *kernel, u64 into,
+				 struct host_error *error)
+{
+	u64 slack = 2 * WINDOW_ALIGN_BYTES, end;
 	char *start;
+
+	start = mmap(NULL, kernel->bytes + slack, PROT_NONE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (start == MAP_FAILED)
+		return host_no_room(error, kernel->bytes);
+	kernel->base = host_round_up((u64)start, WINDOW_ALIGN_BYTES) + into;
+	end = kernel->base + kernel->bytes;
+	if (kernel->base > (u64)start)
+		munmap(start, kernel->base - (u64)start);
+	if (end < (u64)start + kernel->bytes + slack)
+		munmap((void *)end, (u64)start + kernel->bytes + slack - end);
+	return 0;
+}
+
+/* The same with the user window at `user`, and nothing behind it. */
+static int host_reserve_at(struct host_kernel *kernel, u64 user, u64 into,
+			   u64 arena_end, struct host_error *error)
+{
+	u64 base = user -
+		   host_round_up(into + arena_end, WINDOW_ALIGN_BYTES) -
+		   2 * GUARD_BYTES - kernel->vmalloc_bytes + into;
+
+	kernel->bytes = user + kernel->user_bytes - base;
+	if (user % WINDOW_ALIGN_BYTES || base >= user ||
+	    mmap((void *)base, kernel->bytes, PROT_NONE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+			 MAP_FIXED_NOREPLACE,
+		 -1, 0) != (void *)base)
+		return host_no_room(error, kernel->bytes);
+	kernel->base = base;
+	return 0;
+}
+
+/* Decide on all addresses and reserve them. `user`: of the window, or 0. */
+static int host_reserve(struct host_kernel *kernel, struct host_image *image,
+			u64 memory_bytes, u64 user, struct host_error *error)
+{
+	u64 bss_end, arena_end, into;
+	int result;
 
 	bss_end = host_round_up(image->data.p_vaddr + image->data.p_memsz,
 				PAGE_BYTES);
@@ -166,28 +212,16 @@ static int host_reserve(struct host_kernel *kernel, struct host_image *image,
 	if (kernel->vmalloc_bytes < VMALLOC_WINDOW_MIN_BYTES)
 		kernel->vmalloc_bytes = VMALLOC_WINDOW_MIN_BYTES;
 	kernel->user_bytes = USER_WINDOW_BYTES;
-	bytes = host_round_up(arena_end, WINDOW_ALIGN_BYTES) +
-		WINDOW_ALIGN_BYTES + GUARD_BYTES + kernel->vmalloc_bytes +
-		GUARD_BYTES + kernel->user_bytes;
-	slack = 2 * WINDOW_ALIGN_BYTES;
-
-	start = mmap(NULL, bytes + slack, PROT_NONE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (start == MAP_FAILED)
-		return host_fail(error, -errno,
-				 "cannot reserve %llu GiB of address space: %s",
-				 (unsigned long long)(bytes / GIB),
-				 strerror(errno));
+	kernel->bytes = host_round_up(arena_end, WINDOW_ALIGN_BYTES) +
+			WINDOW_ALIGN_BYTES + GUARD_BYTES +
+			kernel->vmalloc_bytes + GUARD_BYTES +
+			kernel->user_bytes;
 	/* A large page shall begin with the arena, and the bss end just in it. */
-	kernel->base =
-		host_round_up((u64)start, WINDOW_ALIGN_BYTES) +
-		host_round_up(-bss_end % WINDOW_ALIGN_BYTES, GRANULE_BYTES);
-	kernel->bytes = bytes;
-	end = kernel->base + bytes;
-	if (kernel->base > (u64)start)
-		munmap(start, kernel->base - (u64)start);
-	if (end < (u64)start + bytes + slack)
-		munmap((void *)end, (u64)start + bytes + slack - end);
+	into = host_round_up(-bss_end % WINDOW_ALIGN_BYTES, GRANULE_BYTES);
+	result = user ? host_reserve_at(kernel, user, into, arena_end, error) :
+			host_reserve_anywhere(kernel, into, error);
+	if (result)
+		return result;
 
 	kernel->memory = kernel->base + image->data.p_vaddr;
 	kernel->arena = kernel->base + bss_end;
@@ -389,7 +423,8 @@ static int host_check(struct host_kernel *kernel, struct host_image *image,
 }
 
 static int host_load_image(struct host_kernel *kernel, struct host_image *image,
-			   u64 memory_bytes, struct host_error *error)
+			   const struct host_options *options,
+			   struct host_error *error)
 {
 	int result;
 
@@ -397,7 +432,8 @@ static int host_load_image(struct host_kernel *kernel, struct host_image *image,
 	if (!result)
 		result = host_read_segments(image, error);
 	if (!result)
-		result = host_reserve(kernel, image, memory_bytes, error);
+		result = host_reserve(kernel, image, options->memory_bytes,
+				      options->user, error);
 	if (!result)
 		result = host_map(kernel, image, error);
 	if (!result)
@@ -426,7 +462,7 @@ int host_load(struct host_kernel *kernel, const struct host_options *options,
 	if (image.fd < 0)
 		return host_fail(error, -errno, "cannot open %s: %s",
 				 options->image, strerror(errno));
-	result = host_load_image(kernel, &image, options->memory_bytes, error);
+	result = host_load_image(kernel, &image, options, error);
 	if (!options->image_fd)
 		close(image.fd);
 	if (result)

@@ -17,6 +17,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -94,12 +95,6 @@ static int host_memfd(struct host_kernel *kernel)
 	}
 	kernel->memfd = fd;
 	return 0;
-}
-
-/* Now, and not with the first alias: later the host may not let us. */
-int host_memory_prepare(struct host_kernel *kernel)
-{
-	return host_memfd(kernel);
 }
 
 bool host_page_is_zero(const u64 *page)
@@ -262,12 +257,17 @@ int host_memory_alias(void *host, u64 address, u64 offset, u64 bytes,
 		flags |= PROT_READ;
 	if (protection & LL_PROT_WRITE)
 		flags |= PROT_WRITE;
-	if (protection & LL_PROT_EXEC)
+	/* Who else sees it must not execute it, nor need we. */
+	if ((protection & LL_PROT_EXEC) && !kernel->embedding.show)
 		flags |= PROT_EXEC;
 	if (mmap((void *)address, bytes, flags, MAP_SHARED | MAP_FIXED,
 		 kernel->memfd, offset) == MAP_FAILED)
 		return -errno;
 	kernel->statistics.aliases++;
+	if (kernel->embedding.show && address >= kernel->user)
+		return kernel->embedding.show(kernel->embedding.context,
+					      address, offset, bytes,
+					      protection);
 	return 0;
 }
 
@@ -280,6 +280,17 @@ static int host_hide(u64 start, u64 bytes)
 		       0;
 }
 
+/* From us, and from whoever else sees the user window. */
+static int host_hide_from_all(struct host_kernel *kernel, u64 start, u64 bytes)
+{
+	int error = host_hide(start, bytes);
+
+	if (!error && kernel->embedding.hide && start >= kernel->user)
+		error = kernel->embedding.hide(kernel->embedding.context, start,
+					       bytes);
+	return error;
+}
+
 /* ops->unalias */
 int host_memory_unalias(void *host, u64 address, u64 bytes)
 {
@@ -289,7 +300,7 @@ int host_memory_unalias(void *host, u64 address, u64 bytes)
 
 	if (!host_in_window(kernel, address, bytes))
 		return -EINVAL;
-	error = host_hide(address, bytes);
+	error = host_hide_from_all(kernel, address, bytes);
 	if (!error)
 		kernel->statistics.unaliases++;
 	return error;
@@ -301,9 +312,19 @@ int host_memory_forget_aliases(struct host_kernel *kernel)
 	int error = host_hide(kernel->vmalloc, kernel->vmalloc_bytes);
 
 	if (!error)
-		error = host_hide(kernel->user, kernel->user_bytes);
+		error = host_hide_from_all(kernel, kernel->user,
+					   kernel->user_bytes);
 	memset(kernel->granules, 0,
 	       (granules / GRANULE_BITS + 1) * sizeof(u64));
+	if (kernel->memfd_given) {
+		/* A granule that moves writes only what is not zero. */
+		if (fallocate(kernel->memfd,
+			      FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+			      (off_t)kernel->memory_bytes) &&
+		    !error)
+			error = -errno;
+		return error;
+	}
 	close(kernel->memfd);
 	kernel->memfd = -1;
 	return error;

@@ -58,4 +58,5 @@ const struct ll_host_ops host_default_ops = {
 	.unalias = host_memory_unalias,
 	.task_gone = host_task_gone,
 	.guard_stack = host_guard,
+	.frame = host_capture_frame,
 };

@@ -22,14 +22,28 @@
 /* Entries that are looked at together. */
 #define PAGEMAP_ENTRIES 512
 
-struct host_image_file *host_image_file_new(void)
+#define PAGEMAP_UNOPENED (-2)
+
+static int host_pagemap = PAGEMAP_UNOPENED;
+
+void host_region_pagemap(int fd)
+{
+	host_pagemap = fd;
+}
+
+struct host_image_file *host_image_file_new(const struct host_file *given)
 {
 	struct host_image_file *file = calloc(1, sizeof(*file));
 
-	if (!file)
+	if (!file) {
+		if (given)
+			close(given->fd);
 		return NULL;
+	}
 	file->users = 1;
-	file->fd = memfd_create("liblinux-snapshot", MFD_CLOEXEC);
+	file->limit = given ? given->bytes : 0;
+	file->fd = given ? given->fd :
+			   memfd_create("liblinux-snapshot", MFD_CLOEXEC);
 	if (file->fd >= 0)
 		return file;
 	free(file);
@@ -149,11 +163,16 @@ int host_region_save(const struct host_region *region,
 
 	*offset = file->bytes;
 	file->bytes += region->bytes;
-	if (ftruncate(file->fd, file->bytes))
+	if (file->limit && file->bytes > file->limit)
+		return -ENOSPC;
+	if (!file->limit && ftruncate(file->fd, file->bytes))
 		return -errno;
 	if (region->from)
 		error = host_save_origin(&saving);
-	saving.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	saving.pagemap = host_pagemap;
+	if (host_pagemap == PAGEMAP_UNOPENED)
+		saving.pagemap =
+			open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	for (done = 0; done < region->bytes && !error;
 	     done += pages * PAGE_BYTES) {
 		pages = (region->bytes - done) / PAGE_BYTES;
@@ -161,7 +180,7 @@ int host_region_save(const struct host_region *region,
 			pages = PAGEMAP_ENTRIES;
 		error = host_save_pages(&saving, region->start + done, pages);
 	}
-	if (saving.pagemap >= 0)
+	if (host_pagemap == PAGEMAP_UNOPENED && saving.pagemap >= 0)
 		close(saving.pagemap);
 	return error;
 }

@@ -18,6 +18,7 @@ struct host_image_file {
 	int fd;
 	u32 users;
 	u64 bytes;
+	u64 limit; /* what it was given with; 0: it grows */
 };
 
 struct host_region {
@@ -27,7 +28,9 @@ struct host_region {
 	u64 from_offset;
 };
 
-struct host_image_file *host_image_file_new(void);
+/* Around `given`, which is taken over in any case; with NULL a new one. */
+struct host_file;
+struct host_image_file *host_image_file_new(const struct host_file *given);
 void host_image_file_release(struct host_image_file *file);
 
 /*
@@ -42,6 +45,11 @@ int host_region_save(const struct host_region *region,
 /* 0, or -errno with the region in an unknown state. */
 int host_region_restore(struct host_region *region,
 			struct host_image_file *file, u64 offset);
+/*
+ * From now on this is /proc/self/pagemap, opened before the process could open
+ * nothing any more; -1: there is none.
+ */
+void host_region_pagemap(int fd);
 /* The region is unmapped, or forgotten. */
 void host_region_forget(struct host_region *region);
 

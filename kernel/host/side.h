@@ -87,6 +87,20 @@ struct host_side {
 	u64 (*bytes)(struct host_disk *disk);
 	u64 (*changes)(struct host_disk *disk);
 	int (*resize)(struct host_disk *disk, u64 bytes);
+	void (*forget)(struct host_disk *disk);
+
+	int (*snapshot)(struct host_kernel *kernel,
+			struct host_snapshot **taken);
+	int (*restore)(struct host_kernel *kernel,
+		       struct host_snapshot *snapshot);
+	/* `kernel` is NULL when it is closed. */
+	void (*drop)(struct host_kernel *kernel,
+		     struct host_snapshot *snapshot);
+	u64 (*snapshot_bytes)(struct host_snapshot *snapshot);
+	int (*inject)(struct host_kernel *kernel,
+		      const struct host_injection *injection);
+	int (*injected)(struct host_kernel *kernel,
+			u64 counts[HOST_INJECTIONS]);
 };
 
 extern const struct host_side host_direct;

@@ -108,10 +108,9 @@ static int host_save(struct host_kernel *kernel, struct host_snapshot *snapshot)
 	u64 bytes = host_guard_bytes(kernel);
 	int error;
 
-	snapshot->file = host_image_file_new();
 	snapshot->guards = malloc(bytes);
 	snapshot->processes = host_processes_save(kernel);
-	if (!snapshot->file || !snapshot->guards || !snapshot->processes)
+	if (!snapshot->guards || !snapshot->processes)
 		return -ENOMEM;
 	memcpy(snapshot->guards, kernel->guards, bytes);
 	snapshot->nr_guards = kernel->nr_guards;
@@ -138,32 +137,45 @@ static int host_count_disks(struct host_kernel *kernel)
 	return count;
 }
 
+/* The kernel is seized. */
+static int host_take(struct host_kernel *kernel, struct host_image_file *file,
+		     struct host_snapshot **taken)
+{
+	int disks = host_count_disks(kernel), error;
+	struct host_snapshot *snapshot;
+
+	if (disks < 0)
+		return disks;
+	snapshot = calloc(1, sizeof(*snapshot) +
+				     disks * sizeof(*snapshot->disks));
+	if (!snapshot)
+		return -ENOMEM;
+	__atomic_add_fetch(&file->users, 1, __ATOMIC_RELAXED);
+	snapshot->file = file;
+	snapshot->nr_disks = disks;
+	error = host_save(kernel, snapshot);
+	if (error)
+		host_snapshot_free(snapshot);
+	else
+		*taken = snapshot;
+	return error;
+}
+
 int host_kernel_snapshot(struct host_kernel *kernel,
+			 const struct host_file *given,
 			 struct host_snapshot **taken)
 {
-	struct host_snapshot *snapshot = NULL;
-	int error, disks;
+	struct host_image_file *file = host_image_file_new(given);
+	int error;
 
+	if (!file)
+		return -ENOMEM;
 	error = host_seize(kernel, false);
-	if (error)
-		return error;
-	disks = host_count_disks(kernel);
-	if (disks < 0)
-		error = disks;
 	if (!error) {
-		snapshot = calloc(1, sizeof(*snapshot) +
-					     disks * sizeof(*snapshot->disks));
-		error = snapshot ? 0 : -ENOMEM;
+		error = host_take(kernel, file, taken);
+		host_own_begin(kernel);
 	}
-	if (!error) {
-		snapshot->nr_disks = disks;
-		error = host_save(kernel, snapshot);
-	}
-	host_own_begin(kernel);
-	if (error && snapshot)
-		host_snapshot_free(snapshot);
-	else if (!error)
-		*taken = snapshot;
+	host_image_file_release(file);
 	return error;
 }
 

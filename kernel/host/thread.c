@@ -70,6 +70,13 @@ void host_thread_prepare(void)
 	host_thread_stack();
 }
 
+void host_thread_rename(void)
+{
+	if (host_self.id)
+		host_self.id = __atomic_add_fetch(&host_thread_ids, 1,
+						  __ATOMIC_RELAXED);
+}
+
 void host_callback_begin(struct host_kernel *kernel,
 			 struct host_callback *callback)
 {

@@ -14,10 +14,10 @@
 
 static bool jail_is_shared(struct jail *jail, u64 address, u64 bytes)
 {
-	u64 offset = address - (u64)jail->channel->heap;
+	u64 offset = address - jail->window;
+	u64 end = USER_WINDOW_BYTES + sizeof(struct channel);
 
-	return offset < CHANNEL_HEAP_BYTES &&
-	       bytes <= CHANNEL_HEAP_BYTES - offset;
+	return offset < end && bytes <= end - offset;
 }
 
 /* With a zero behind it, for strings. */

@@ -2,17 +2,19 @@
 /*
  * The channel between this process (jail_) and the process that holds an
  * isolated kernel (cell_): one piece of shared memory, at the same address in
- * both, so that an address in it means the same to both.
+ * both, so that an address in it means the same to both. Before it is the user
+ * window of the kernel (mmap), at the same address in both as well.
  *
- *	header | slots | areas, one for each slot | heap
+ *	user window | header | slots | areas, one for each slot | heap
  *
  * A thread of this process has a slot, and the cell has a thread for each slot
  * that was ever used. The thread writes a request into its slot and counts
  * `request` up; the cell's thread does it and sets `finished` to that number.
- * Meanwhile it may post something (`posted`, a request to serve a disk) that
- * the waiting thread serves (`served`), or send and take pieces of a long
- * transfer (`produced`, `consumed`). Who waits looks at these words for a while
- * and then sleeps on its bell, which the other rings after every change.
+ * Meanwhile it may post something (`posted`: a request to serve a disk, or to
+ * show memory) that the waiting thread serves (`served`), or send and take
+ * pieces of a long transfer (`produced`, `consumed`). Who waits looks at these
+ * words for a while and then sleeps on its bell, which the other rings after
+ * every change.
  *
  * Trust. The cell may be in the hands of whoever made the image. So this
  * process reads every word of the cell once, into memory of its own, and checks
@@ -27,7 +29,7 @@
 #include "limits.h"
 
 #define CHANNEL_MAGIC 0x6c696a78756e696cULL /* "linuxjil" */
-#define CHANNEL_VERSION 1
+#define CHANNEL_VERSION 2
 
 /* ---- limits ---------------------------------------------------------- */
 
@@ -46,6 +48,12 @@
 #define CHANNEL_RELEASE_BYTES 128
 #define CHANNEL_SYSCALLS_BYTES (64 * KIB)
 #define CHANNEL_COMMAND_BYTES 4096
+/* What an image may have of data and bss, which are memory of the kernel too. */
+#define CHANNEL_IMAGE_BYTES (128 * MIB)
+/* The file of pages that are shown elsewhere too: all pages that there are. */
+#define CHANNEL_ARENA_BYTES(memory) ((memory) + CHANNEL_IMAGE_BYTES)
+/* That one kernel can have at a time: each is a descriptor of the cell. */
+#define CHANNEL_SNAPSHOTS 512
 /* How long a side looks at the words before it sleeps. */
 #define CHANNEL_SPIN_NS 30000ULL
 
@@ -53,10 +61,11 @@
 
 enum channel_descriptor {
 	CHANNEL_FD_CONTROL = 3, /* a u32 for each slot that wants a thread */
-	CHANNEL_FD_PASSING, /* descriptors of disks, one for each ATTACH */
+	CHANNEL_FD_PASSING, /* one for each ATTACH and each SNAPSHOT */
 	CHANNEL_FD_MEMORY,
 	CHANNEL_FD_IMAGE,
 	CHANNEL_FD_PARENT, /* pidfd of this process */
+	CHANNEL_FD_ARENA, /* pages of the kernel that are shown elsewhere too */
 	CHANNEL_FD_END,
 };
 
@@ -90,11 +99,27 @@ enum channel_op {
 	CHANNEL_LOG, /* -> value: bytes in the area */
 	CHANNEL_FORGET, /* the thread that had this slot has ended */
 	CHANNEL_SWITCHES, /* handle: process; args[0] -> value, counts[0] */
+	CHANNEL_DISK_FORGET, /* args[5]: handle */
+	/* args[0]: bytes of the file that was passed -> value, counts[0]: handle */
+	CHANNEL_SNAPSHOT,
+	CHANNEL_RESTORE, /* args[5]: handle -> value */
+	CHANNEL_SNAPSHOT_DROP, /* args[5]: handle */
+	/* args[0]: begin; then a struct host_injection in the area -> value */
+	CHANNEL_INJECT,
+	CHANNEL_INJECTED, /* -> u64[HOST_INJECTIONS] in the area */
+	CHANNEL_FAULT, /* args: address, is a write -> value: 0 when it is shown */
 };
 
 enum channel_backing {
 	CHANNEL_BACKING_FD,
 	CHANNEL_BACKING_SERVED, /* by this process */
+};
+
+/* What the memory unit has done in the user window is to be done there too. */
+enum channel_post {
+	/* flags: LL_PROT_*; offset in the arena's file */
+	CHANNEL_SHOW = 64,
+	CHANNEL_HIDE,
 };
 
 enum channel_flags {
@@ -136,10 +161,11 @@ struct channel_slot {
 	s64 value;
 	u64 counts[3];
 	u32 piece_bytes[CHANNEL_PIECES];
-	/* What is posted: an LL_IO_* for a disk, data in the area. */
-	u64 disk;
-	u32 disk_op, disk_flags;
-	u64 disk_offset, disk_bytes;
+	/* What is posted. */
+	u64 post_at; /* the name of a disk, or an address of the window */
+	u32 post_op; /* LL_IO_*, data in the area, or enum channel_post */
+	u32 post_flags;
+	u64 post_offset, post_bytes;
 
 	struct channel_waiter parent __attribute__((aligned(64)));
 	struct channel_waiter cell __attribute__((aligned(64)));
@@ -159,6 +185,7 @@ struct channel_header {
 	u32 version;
 	u32 boundary_version;
 	u64 address; /* of this header */
+	u64 user; /* of the user window */
 	u64 memory_bytes;
 	u64 boot_realtime;
 	u64 data_bytes; /* RLIMIT_DATA */

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 #include "keeper.h"
@@ -63,12 +62,12 @@ static int jail_disk_io(struct jail *jail, struct jail_slot *slot,
 	struct channel_slot *shared = slot->shared;
 	struct ll_iovec segment = {
 		.base = slot->area + CHANNEL_CALL_BYTES,
-		.bytes = channel_once(shared->disk_bytes),
+		.bytes = channel_once(shared->post_bytes),
 	};
 	struct ll_io io = {
-		.op = channel_once(shared->disk_op),
-		.flags = channel_once(shared->disk_flags) & LL_IO_FUA,
-		.offset = channel_once(shared->disk_offset),
+		.op = channel_once(shared->post_op),
+		.flags = channel_once(shared->post_flags) & LL_IO_FUA,
+		.offset = channel_once(shared->post_offset),
 		.bytes = segment.bytes,
 		.segments = &segment,
 		.nr_segments = 1,
@@ -88,9 +87,9 @@ static int jail_disk_io(struct jail *jail, struct jail_slot *slot,
 	return result;
 }
 
-void jail_serve(struct jail *jail, struct jail_slot *slot)
+static int jail_serve_disk(struct jail *jail, struct jail_slot *slot)
 {
-	u64 name = channel_once(slot->shared->disk);
+	u64 name = channel_once(slot->shared->post_at);
 	struct jail_disk *disk = NULL;
 	int result = -EIO;
 
@@ -106,36 +105,54 @@ void jail_serve(struct jail *jail, struct jail_slot *slot)
 		disk->users--;
 		pthread_mutex_unlock(&jail->lock);
 	}
-	slot->shared->served_result = result;
+	return result;
+}
+
+void jail_serve(struct jail *jail, struct jail_slot *slot)
+{
+	u32 op = channel_once(slot->shared->post_op);
+
+	slot->shared->served_result =
+		op == CHANNEL_SHOW || op == CHANNEL_HIDE ?
+			jail_window_serve(jail, slot, op) :
+			jail_serve_disk(jail, slot);
 	channel_store(&slot->shared->served, ++slot->served);
 	channel_ring(&slot->shared->cell);
 }
 
 /* ---- limits ---------------------------------------------------------- */
 
+static void jail_limit(struct jail *jail, __rlimit_resource_t which, u64 bytes)
+{
+	struct rlimit limit;
+
+	if (jail->reaped || prlimit(jail->pid, which, NULL, &limit))
+		return;
+	limit.rlim_cur = bytes;
+	prlimit(jail->pid, which, &limit, NULL);
+}
+
+void jail_allow_file(struct jail *jail, u64 bytes)
+{
+	pthread_mutex_lock(&jail->lock);
+	if (bytes > jail->file_bytes) {
+		jail->file_bytes = bytes;
+		jail_limit(jail, RLIMIT_FSIZE, bytes);
+	}
+	pthread_mutex_unlock(&jail->lock);
+}
+
 /* An overlay is memory of the cell; a disk that can be written, a long file. */
 static void jail_allow(struct jail *jail, u32 flags, u64 bytes)
 {
-	struct rlimit limit = { .rlim_max = RLIM_INFINITY };
-	struct rlimit now;
-
-	pthread_mutex_lock(&jail->lock);
-	if (flags & HOST_DISK_OVERLAY)
-		jail->data_bytes +=
-			bytes + bytes / (8 * PAGE_BYTES) + 2 * PAGE_BYTES;
-	else if (!(flags & HOST_DISK_READONLY) && bytes > jail->file_bytes)
-		jail->file_bytes = bytes;
-	if (!jail->reaped && !prlimit(jail->pid, RLIMIT_DATA, NULL, &now)) {
-		limit.rlim_max = now.rlim_max;
-		limit.rlim_cur = jail->data_bytes;
-		prlimit(jail->pid, RLIMIT_DATA, &limit, NULL);
+	if (flags & HOST_DISK_OVERLAY) {
+		pthread_mutex_lock(&jail->lock);
+		jail->data_bytes += jail_overlay_bytes(bytes);
+		jail_limit(jail, RLIMIT_DATA, jail->data_bytes);
+		pthread_mutex_unlock(&jail->lock);
+	} else if (!(flags & HOST_DISK_READONLY)) {
+		jail_allow_file(jail, bytes);
 	}
-	if (!jail->reaped && !prlimit(jail->pid, RLIMIT_FSIZE, NULL, &now)) {
-		limit.rlim_max = now.rlim_max;
-		limit.rlim_cur = jail->file_bytes;
-		prlimit(jail->pid, RLIMIT_FSIZE, &limit, NULL);
-	}
-	pthread_mutex_unlock(&jail->lock);
 }
 
 /* ---- attaching ------------------------------------------------------- */
@@ -191,18 +208,23 @@ static struct jail_disk *jail_disk_new(struct host_kernel *kernel, u64 bytes,
 	return NULL;
 }
 
-/* Ask the cell to; `disk` is freed when it does not. */
-static int jail_attach(struct jail_disk *disk, u32 backing, u32 sector_bytes,
+/* Ask the cell to; `disk` is freed when it does not. `fd` or -1: served. */
+static int jail_attach(struct jail_disk *disk, int fd, u32 sector_bytes,
 		       struct host_disk **attached)
 {
-	const u64 args[6] = { backing, disk->bytes, sector_bytes, disk->flags,
+	const u64 args[6] = { fd < 0 ? CHANNEL_BACKING_SERVED :
+				       CHANNEL_BACKING_FD,
+			      disk->bytes, sector_bytes, disk->flags,
 			      disk->name };
 	struct jail *jail = disk->jail;
 	struct host_result result;
 	struct jail_slot *slot = jail_enter(jail, &result);
 
-	if (slot)
+	if (slot && fd < 0)
 		jail_request(jail, slot, CHANNEL_ATTACH, 0, 0, args, &result);
+	else if (slot)
+		jail_request_with(jail, slot, fd, CHANNEL_ATTACH, args,
+				  &result);
 	if (result.value) {
 		jail_disk_free(disk);
 		return result.reentered ? -EDEADLK :
@@ -233,34 +255,9 @@ static int jail_restrict(int fd, u32 flags)
 	return fd < 0 ? -errno : fd;
 }
 
-static int jail_pass(struct jail *jail, int fd)
-{
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)),
-				  .cmsg_level = SOL_SOCKET,
-				  .cmsg_type = SCM_RIGHTS } };
-	char byte = 0;
-	struct iovec vector = { &byte, 1 };
-	struct msghdr message = {
-		.msg_iov = &vector,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-
-	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-	if (sendmsg(jail->passing, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == 1)
-		return 0;
-	return jail_is_gone(jail) ? -EOWNERDEAD : -errno;
-}
-
 int jail_attach_fd(struct host_kernel *kernel, int fd, u64 bytes,
 		   u32 sector_bytes, u32 flags, struct host_disk **attached)
 {
-	static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
-	struct jail *jail = jail_of(kernel);
 	struct jail_disk *disk;
 	int restricted, code;
 
@@ -272,16 +269,8 @@ int jail_attach_fd(struct host_kernel *kernel, int fd, u64 bytes,
 		close(restricted);
 		return -ENOMEM;
 	}
-	jail_allow(jail, flags, bytes);
-	/* The descriptor on its way is that of the next request to attach. */
-	pthread_mutex_lock(&one_at_a_time);
-	code = jail_pass(jail, restricted);
-	if (!code)
-		code = jail_attach(disk, CHANNEL_BACKING_FD, sector_bytes,
-				   attached);
-	else
-		jail_disk_free(disk);
-	pthread_mutex_unlock(&one_at_a_time);
+	jail_allow(disk->jail, flags, bytes);
+	code = jail_attach(disk, restricted, sector_bytes, attached);
 	close(restricted);
 	return code;
 }
@@ -297,8 +286,7 @@ static int jail_attach_served(struct host_kernel *kernel, char *memory,
 	disk->memory = memory;
 	disk->foreign = foreign;
 	jail_allow(disk->jail, flags, bytes);
-	return jail_attach(disk, CHANNEL_BACKING_SERVED, sector_bytes,
-			   attached);
+	return jail_attach(disk, -1, sector_bytes, attached);
 }
 
 int jail_attach_memory(struct host_kernel *kernel, void *memory, u64 bytes,
@@ -363,6 +351,16 @@ int jail_resize(struct host_disk *host, u64 bytes)
 	code = jail_ask(disk->jail, CHANNEL_RESIZE, args);
 	disk->bytes = code < 0 ? before : bytes;
 	return (int)code;
+}
+
+/* After a restore: the kernel does not know it. */
+void jail_forget(struct host_disk *host)
+{
+	struct jail_disk *disk = jail_disk_of(host);
+	const u64 args[6] = { [5] = disk->handle };
+
+	jail_ask(disk->jail, CHANNEL_DISK_FORGET, args);
+	jail_disk_free(disk);
 }
 
 void jail_disks_exit(struct jail *jail)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 #include "keeper.h"
 
@@ -35,10 +36,11 @@ bool jail_is_ours(const struct jail *jail)
 
 static void jail_close_descriptors(struct jail *jail)
 {
-	int *const each[] = { &jail->pidfd, &jail->control, &jail->passing };
+	int *const each[] = { &jail->pidfd, &jail->control, &jail->passing,
+			      &jail->arena };
 	size_t at;
 
-	for (at = 0; at < 3; at++) {
+	for (at = 0; at < sizeof(each) / sizeof(*each); at++) {
 		if (*each[at] >= 0)
 			close(*each[at]);
 		*each[at] = -1;
@@ -61,8 +63,11 @@ static void jail_in_child(void)
 	struct jail *jail;
 
 	jail_generation++;
-	for (jail = jail_all; jail; jail = jail->next)
+	for (jail = jail_all; jail; jail = jail->next) {
 		jail_close_descriptors(jail);
+		if (jail->window)
+			jail_window_forked(jail);
+	}
 	pthread_mutex_unlock(&jail_all_lock);
 }
 
@@ -91,6 +96,43 @@ static void jail_unlink(struct jail *jail)
 	pthread_mutex_unlock(&jail_all_lock);
 }
 
+struct jail *jail_find(u64 address)
+{
+	struct jail *jail;
+
+	pthread_mutex_lock(&jail_all_lock);
+	for (jail = jail_all; jail; jail = jail->next)
+		if (jail->window &&
+		    address - jail->window < USER_WINDOW_BYTES) {
+			jail->users++;
+			break;
+		}
+	pthread_mutex_unlock(&jail_all_lock);
+	return jail;
+}
+
+void jail_let_go_of(struct jail *jail)
+{
+	pthread_mutex_lock(&jail_all_lock);
+	jail->users--;
+	pthread_mutex_unlock(&jail_all_lock);
+}
+
+/* Nobody finds it any more; those who have are on their way out. */
+static void jail_wait_for_users(struct jail *jail)
+{
+	const struct timespec moment = { .tv_nsec = 1000000 };
+	u32 users;
+
+	do {
+		pthread_mutex_lock(&jail_all_lock);
+		users = jail->users;
+		pthread_mutex_unlock(&jail_all_lock);
+		if (users)
+			nanosleep(&moment, NULL);
+	} while (users);
+}
+
 /* ---- life ------------------------------------------------------------ */
 
 static struct jail *jail_new(const struct host_options *options)
@@ -104,13 +146,15 @@ static struct jail *jail_new(const struct host_options *options)
 	jail->generation = jail_generation;
 	jail->embedding = options->embedding;
 	jail->virtual_clock = options->virtual_clock;
+	jail->memory_bytes = options->memory_bytes;
 	jail->data_bytes = options->memory_bytes + JAIL_DATA_BYTES;
 	jail->file_bytes = jail->data_bytes;
-	jail->pidfd = jail->control = jail->passing = -1;
+	jail->pidfd = jail->control = jail->passing = jail->arena = -1;
 	jail->reaped = true; /* not born yet */
 	jail->init.jail = jail;
 	jail->init.pid = 1;
 	pthread_mutex_init(&jail->lock, NULL);
+	pthread_mutex_init(&jail->pass_lock, NULL);
 	jail_link(jail);
 	return jail;
 }
@@ -152,12 +196,19 @@ static int jail_close(struct host_kernel *kernel)
 		jail_kill(jail, "it is closed");
 		if (!jail->reaped)
 			jail_reap(jail);
+		jail_wait_for_users(jail);
 		jail_close_descriptors(jail);
 		if (jail->channel)
 			munmap(jail->channel, sizeof(struct channel));
 	}
+	if (jail->window) {
+		jail_window_exit(jail);
+		munmap((void *)jail->window, USER_WINDOW_BYTES);
+	}
 	jail_disks_exit(jail);
+	jail_snapshots_exit(jail);
 	jail_heap_exit(jail);
+	pthread_mutex_destroy(&jail->pass_lock);
 	pthread_mutex_destroy(&jail->lock);
 	free(jail->syscalls);
 	free(jail);
@@ -173,6 +224,8 @@ static int jail_open(const struct host_options *options,
 	if (!jail)
 		return -ENOMEM;
 	code = jail_spawn(jail, options, error);
+	if (!code)
+		code = jail_window_init(jail);
 	if (!code)
 		code = jail_copy_texts(jail);
 	if (code) {
@@ -229,8 +282,9 @@ static u64 jail_now(struct host_kernel *kernel)
 	struct jail *jail = jail_of(kernel);
 	s64 now;
 
-	/* The real clock is the same for all processes of the host. */
-	if (!jail->virtual_clock)
+	/* The real clock is the same for all, unless it was made to jump. */
+	if (!jail->virtual_clock &&
+	    !__atomic_load_n(&jail->clock_jumps, __ATOMIC_RELAXED))
 		return channel_now();
 	now = jail_ask(jail, CHANNEL_NOW, NULL);
 	return now < 0 ? 0 : (u64)now;
@@ -243,8 +297,8 @@ static u64 jail_text(struct host_kernel *kernel)
 
 static void jail_window(struct host_kernel *kernel, u64 *start, u64 *bytes)
 {
-	*start = (u64)jail_of(kernel)->channel->heap;
-	*bytes = CHANNEL_HEAP_BYTES;
+	*start = jail_of(kernel)->window;
+	*bytes = USER_WINDOW_BYTES + sizeof(struct channel);
 }
 
 void jail_copy_report(const char *from, struct host_report *report)
@@ -408,4 +462,11 @@ const struct host_side jail_side = {
 	.bytes = jail_disk_bytes,
 	.changes = jail_disk_changes,
 	.resize = jail_resize,
+	.forget = jail_forget,
+	.snapshot = jail_snapshot,
+	.restore = jail_restore,
+	.drop = jail_drop,
+	.snapshot_bytes = jail_snapshot_bytes,
+	.inject = jail_inject,
+	.injected = jail_injected,
 };

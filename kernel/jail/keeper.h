@@ -6,6 +6,8 @@
  * spawn.c   starting the cell             disks.c  disks, and serving them
  * slot.c    threads, requests, waiting    heap.c   memory of the channel
  * call.c    system calls                  batch.c  directories and trees
+ * pass.c    descriptors                   state.c  snapshots, misbehaviour
+ * window.c  mapped memory
  *
  * `lock` is held for some instructions only; a slot belongs to one thread.
  * What comes out of the channel is read once and checked: see channel.h.
@@ -17,6 +19,7 @@
 #include <string.h>
 #include <sys/types.h>
 #include "channel.h"
+#include "internal.h"
 #include "jail.h"
 
 /* How often a thread that waits looks whether the cell is alive. */
@@ -66,10 +69,16 @@ struct jail {
 	u64 id; /* never used twice */
 	u32 generation; /* of the process; see jail_is_ours() */
 	bool virtual_clock;
+	bool clock_jumps; /* or has jumped */
 	struct host_embedding embedding;
 	pid_t pid;
 	int pidfd, control, passing;
+	int arena; /* the file of pages that are shown in the window */
+	u64 window; /* address, or 0 */
+	u32 users; /* faults under way; see jail_find() */
+	struct jail_wanted *wanted; /* pages that they are about; see window.c */
 
+	pthread_mutex_t pass_lock; /* see pass.c; before `lock` */
 	pthread_mutex_t lock;
 	bool reaped; /* `pid` means nothing any more */
 	bool dead, gone;
@@ -79,6 +88,8 @@ struct jail {
 	struct jail_slot slots[CHANNEL_SLOTS];
 	struct jail_disk *disks[DISKS];
 	u64 data_bytes, file_bytes; /* limits of the cell */
+	u64 memory_bytes; /* of the kernel, without its image's data */
+	struct jail_snapshot *dropped; /* that the cell is to be told of */
 	struct jail_range *ranges; /* of the heap, by address; see heap.c */
 
 	struct jail_process init;
@@ -87,6 +98,12 @@ struct jail {
 	u64 text_base;
 	struct jail *next, **link; /* of all jails of this process */
 };
+
+/* What the overlay of a disk takes: its blocks, and a bit for each. */
+static inline u64 jail_overlay_bytes(u64 bytes)
+{
+	return bytes + bytes / (8 * PAGE_BYTES) + 4 * PAGE_BYTES;
+}
 
 static inline struct jail *jail_of(struct host_kernel *kernel)
 {
@@ -97,6 +114,9 @@ static inline struct jail *jail_of(struct host_kernel *kernel)
 void jail_each(void (*function)(struct jail *jail, u64 value), u64 value);
 /* False in a child of fork(). */
 bool jail_is_ours(const struct jail *jail);
+/* The one whose window that is: it is kept until it is let go. NULL: none. */
+struct jail *jail_find(u64 address);
+void jail_let_go_of(struct jail *jail);
 
 /* spawn.c */
 int jail_spawn(struct jail *jail, const struct host_options *options,
@@ -113,7 +133,19 @@ void jail_kernel_died(struct jail *jail);
 void jail_kill(struct jail *jail, const char *because);
 void jail_reap(struct jail *jail);
 
+/* window.c */
+int jail_window_init(struct jail *jail);
+void jail_window_exit(struct jail *jail);
+void jail_window_forked(struct jail *jail);
+/* CHANNEL_SHOW or CHANNEL_HIDE is posted: 0 or -errno. */
+int jail_window_serve(struct jail *jail, struct jail_slot *slot, u32 op);
+
 /* slot.c */
+/*
+ * This thread asks in the middle of code that knows nothing of it: no question
+ * whether it was interrupted, and the embedding's lock given up while it sleeps.
+ */
+extern __thread const struct host_embedding *jail_faulting;
 /* The slot of this thread; NULL with the error in *result. */
 struct jail_slot *jail_enter(struct jail *jail, struct host_result *result);
 struct jail_slot *jail_enter_dead(struct jail *jail,
@@ -164,8 +196,31 @@ u32 jail_disk_index(struct host_disk *disk);
 u64 jail_disk_bytes(struct host_disk *disk);
 u64 jail_disk_changes(struct host_disk *disk);
 int jail_resize(struct host_disk *disk, u64 bytes);
+void jail_forget(struct host_disk *disk);
+/* The cell may write files of that length. */
+void jail_allow_file(struct jail *jail, u64 bytes);
 void jail_disks_exit(struct jail *jail);
 /* What the cell has posted in this slot: do it, and say how it went. */
 void jail_serve(struct jail *jail, struct jail_slot *slot);
+
+/* pass.c */
+/* A memory file of that size, for ever; or -errno. */
+int jail_file(const char *name, u64 bytes);
+/*
+ * A request with a descriptor, which stays the caller's. The request that comes
+ * next in the cell is the one that it belongs to.
+ */
+bool jail_request_with(struct jail *jail, struct jail_slot *slot, int fd,
+		       u32 op, const u64 args[6], struct host_result *result);
+
+/* state.c */
+int jail_snapshot(struct host_kernel *kernel, struct host_snapshot **taken);
+int jail_restore(struct host_kernel *kernel, struct host_snapshot *snapshot);
+void jail_drop(struct host_kernel *kernel, struct host_snapshot *snapshot);
+u64 jail_snapshot_bytes(struct host_snapshot *snapshot);
+void jail_snapshots_exit(struct jail *jail);
+int jail_inject(struct host_kernel *kernel,
+		const struct host_injection *injection);
+int jail_injected(struct host_kernel *kernel, u64 counts[HOST_INJECTIONS]);
 
 #endif /* LIBLINUX_KEEPER_H */

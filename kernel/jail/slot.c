@@ -22,6 +22,7 @@ static __thread struct {
 	struct jail_slot *slot;
 } jail_cache[CACHE_ENTRIES];
 static __thread u64 jail_thread; /* id of this thread; 0: none yet */
+__thread const struct host_embedding *jail_faulting;
 
 static pthread_key_t jail_thread_key;
 static pthread_once_t jail_thread_once = PTHREAD_ONCE_INIT;
@@ -79,6 +80,7 @@ static void jail_thread_key_make(void)
 static void jail_thread_prepare(void)
 {
 	pthread_once(&jail_thread_once, jail_thread_key_make);
+	host_thread_prepare(); /* a stack for the handler of faults */
 	jail_thread = __atomic_add_fetch(&jail_threads, 1, __ATOMIC_RELAXED);
 	pthread_setspecific(jail_thread_key, &jail_thread);
 }
@@ -235,7 +237,8 @@ static bool jail_look_around(struct jail *jail, struct jail_slot *slot,
 	}
 	if (!slot->next_poll) /* the first look of this call */
 		slot->next_poll = now + JAIL_POLL_NS;
-	if (!jail->embedding.interrupted || (!signal && now < slot->next_poll))
+	if (!jail->embedding.interrupted || jail_faulting ||
+	    (!signal && now < slot->next_poll))
 		return true;
 	slot->next_poll = now + JAIL_POLL_NS;
 	slot->serving = true;
@@ -250,6 +253,20 @@ static bool jail_look_around(struct jail *jail, struct jail_slot *slot,
 	return true;
 }
 
+static int jail_doze(struct channel_waiter *self, u32 bell)
+{
+	const struct host_embedding *embedding = jail_faulting;
+	void *token = NULL;
+	int result;
+
+	if (embedding && embedding->release)
+		token = embedding->release(embedding->context);
+	result = channel_sleep(self, bell, channel_now() + JAIL_LOOK_NS);
+	if (embedding && embedding->release)
+		embedding->acquire(embedding->context, token);
+	return result;
+}
+
 /* Asleep until the bell rings, for a while. False: the cell is dead. */
 static bool jail_sleep(struct jail *jail, struct jail_slot *slot,
 		       bool (*there)(struct jail_slot *slot))
@@ -261,8 +278,7 @@ static bool jail_sleep(struct jail *jail, struct jail_slot *slot,
 	__atomic_store_n(&self->sleeps, 1, __ATOMIC_SEQ_CST);
 	bell = __atomic_load_n(&self->bell, __ATOMIC_SEQ_CST);
 	if (!jail_is_posted(slot) && !there(slot))
-		result =
-			channel_sleep(self, bell, channel_now() + JAIL_LOOK_NS);
+		result = jail_doze(self, bell);
 	__atomic_store_n(&self->sleeps, 0, __ATOMIC_RELAXED);
 	if (result == -EINTR || result == -ETIMEDOUT)
 		return jail_look_around(jail, slot, result == -EINTR);

@@ -3,8 +3,9 @@
  * Starting the cell: the channel, the descriptors, the process, and the wait
  * for its boot. posix_spawn does not copy this process, however large it is.
  *
- * The channel lies at an address of our choice between where programs and where
- * libraries are put, so that it is free in the new process, too.
+ * User window and channel lie at an address of our choice between where programs
+ * and where libraries are put, so that it is free in the new process, too. There
+ * the kernel's memory goes below it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,10 +23,10 @@
 #include <unistd.h>
 #include "keeper.h"
 
-#define ADDRESS_FIRST 0x100000000000ULL
-#define ADDRESS_LAST 0x400000000000ULL
+#define ADDRESS_FIRST 0x020000000000ULL
+#define ADDRESS_LAST 0x500000000000ULL
 #define ADDRESS_STEP (1 * GIB)
-#define ADDRESS_TRIES 16
+#define ADDRESS_TRIES 256
 /* Out of the way of the descriptors that the cell is given. */
 #define DESCRIPTOR_FIRST 32
 
@@ -42,6 +43,7 @@ static int jail_fail(struct host_error *error, int code, const char *what)
 static int jail_map(struct jail *jail, int fd)
 {
 	u64 places = (ADDRESS_LAST - ADDRESS_FIRST) / ADDRESS_STEP, place;
+	u64 bytes = USER_WINDOW_BYTES + sizeof(struct channel);
 	void *wanted, *mapped;
 	int tries;
 
@@ -50,37 +52,41 @@ static int jail_map(struct jail *jail, int fd)
 			return -errno;
 		wanted =
 			(void *)(ADDRESS_FIRST + place % places * ADDRESS_STEP);
-		mapped = mmap(wanted, sizeof(struct channel),
-			      PROT_READ | PROT_WRITE,
-			      MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
-			      fd, 0);
-		if (mapped == wanted) {
-			jail->channel = mapped;
-			/* A child of fork() has no business in it. */
-			madvise(mapped, sizeof(struct channel), MADV_DONTFORK);
-			return 0;
-		}
+		/* All of it; then the channel takes the place of the end. */
+		mapped = mmap(wanted, bytes, PROT_NONE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+				      MAP_FIXED_NOREPLACE,
+			      -1, 0);
+		if (mapped == wanted)
+			break;
 		if (mapped != MAP_FAILED) /* a host that knows not the flag */
-			munmap(mapped, sizeof(struct channel));
+			munmap(mapped, bytes);
 	}
-	return -ENOMEM;
+	if (tries == ADDRESS_TRIES)
+		return -ENOMEM;
+	mapped = mmap((char *)wanted + USER_WINDOW_BYTES,
+		      sizeof(struct channel), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, 0);
+	if (mapped == MAP_FAILED) {
+		munmap(wanted, bytes);
+		return -ENOMEM;
+	}
+	jail->window = (u64)wanted;
+	jail->channel = mapped;
+	/* A child of fork() has no business in it. */
+	madvise(mapped, sizeof(struct channel), MADV_DONTFORK);
+	return 0;
 }
 
-/* The memory that both share; neither can make it smaller. */
+/* The memory that both share. */
 static int jail_memory(struct jail *jail)
 {
-	int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
-	int fd = memfd_create("liblinux-channel",
-			      MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	int code = 0;
+	int fd = jail_file("liblinux-channel", sizeof(struct channel));
+	int code;
 
 	if (fd < 0)
-		return -errno;
-	if (ftruncate(fd, sizeof(struct channel)) ||
-	    fcntl(fd, F_ADD_SEALS, seals))
-		code = -errno;
-	if (!code)
-		code = jail_map(jail, fd);
+		return fd;
+	code = jail_map(jail, fd);
 	if (!code)
 		return fd;
 	close(fd);
@@ -106,6 +112,7 @@ static int jail_describe(struct jail *jail, const struct host_options *options)
 	header->version = CHANNEL_VERSION;
 	header->boundary_version = LL_BOUNDARY_VERSION;
 	header->address = (u64)header;
+	header->user = jail->window;
 	header->memory_bytes = options->memory_bytes;
 	header->boot_realtime = options->boot_realtime;
 	header->virtual_clock = options->virtual_clock;
@@ -187,6 +194,16 @@ static int jail_gather(struct jail *jail, const struct host_options *options,
 	if (code < 0)
 		return jail_fail(error, code, "its shared memory");
 	descriptors[CHANNEL_FD_MEMORY] = jail_lift(code);
+	code = jail_file("liblinux-arena",
+			 CHANNEL_ARENA_BYTES(jail->memory_bytes));
+	if (code < 0)
+		return jail_fail(error, code, "the file of its shared pages");
+	jail->arena = jail_lift(code);
+	descriptors[CHANNEL_FD_ARENA] =
+		fcntl(jail->arena, F_DUPFD_CLOEXEC, DESCRIPTOR_FIRST);
+	if (descriptors[CHANNEL_FD_ARENA] < 0)
+		return jail_fail(error, -EMFILE,
+				 "the file of its shared pages");
 	code = jail_describe(jail, options);
 	if (code)
 		return jail_fail(error, code, "the command line");

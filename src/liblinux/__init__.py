@@ -37,11 +37,13 @@ if TYPE_CHECKING:
     from liblinux._dmesg import Record as Record
     from liblinux._errors import BuildError as BuildError
     from liblinux._errors import Deadlock as Deadlock
+    from liblinux._errors import FormatError as FormatError
     from liblinux._errors import KernelClosed as KernelClosed
     from liblinux._errors import KernelDied as KernelDied
     from liblinux._errors import KernelPanic as KernelPanic
     from liblinux._errors import LiblinuxError as LiblinuxError
     from liblinux._errors import MountError as MountError
+    from liblinux._errors import VolumeError as VolumeError
     from liblinux._errors import Waiter as Waiter
     from liblinux._faults import Faults as Faults
     from liblinux._faults import Injection as Injection
@@ -57,13 +59,18 @@ if TYPE_CHECKING:
     from liblinux._snapshot import Snapshot as Snapshot
     from liblinux._sockets.sock import Socket as Socket
     from liblinux._symbols import Frame as Frame
+    from liblinux.network import Host as Host
+    from liblinux.network import Link as Link
+    from liblinux.network import Network as Network
 
 __all__ = [
     "BuildError",
     "Deadlock",
     "Disk",
     "Faults",
+    "FormatError",
     "Frame",
+    "Host",
     "HostFaults",
     "ImageFileSystem",
     "Injected",
@@ -73,14 +80,17 @@ __all__ = [
     "KernelDied",
     "KernelPanic",
     "LiblinuxError",
+    "Link",
     "Mapping",
     "Mount",
     "MountError",
+    "Network",
     "Partition",
     "Process",
     "Record",
     "Snapshot",
     "Socket",
+    "VolumeError",
     "Waiter",
     "images",
     "open_image",
@@ -95,24 +105,29 @@ _HOMES = {
     "Deadlock": "_errors",
     "Disk": "_disk",
     "Faults": "_faults",
+    "FormatError": "_errors",
     "Frame": "_symbols",
     "HostFaults": "_inject",
     "ImageFileSystem": "_image",
     "Injected": "_inject",
+    "Host": "network",
     "Injection": "_faults",
     "Kernel": "_kernel",
     "KernelClosed": "_errors",
     "KernelDied": "_errors",
     "KernelPanic": "_errors",
     "LiblinuxError": "_errors",
+    "Link": "network",
     "Mapping": "_mmap",
     "Mount": "_mount",
     "MountError": "_errors",
+    "Network": "network",
     "Partition": "_disk",
     "Process": "_process",
     "Record": "_dmesg",
     "Snapshot": "_snapshot",
     "Socket": "_sockets.sock",
+    "VolumeError": "_errors",
     "Waiter": "_errors",
     "images": "_library",
     "open_image": "_image",

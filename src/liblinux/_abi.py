@@ -61,6 +61,7 @@ DT_DIR = 4
 DT_REG = 8
 DT_LNK = 10
 
+CLONE_FILES = 0x400
 # Namespace names as they stand in /proc/self/ns, with their clone(2) flags.
 NAMESPACES = MappingProxyType(
     {

@@ -5,7 +5,6 @@ The kernel object itself acts as init, process 1.
 
 from __future__ import annotations
 
-import io
 import weakref
 
 from liblinux._io import open_file
@@ -164,8 +163,6 @@ class Actor:
         """
         if direct and mode not in ("rb", "br"):
             raise ValueError("direct=True is for mode 'rb'")
-        if direct and self._process.kernel.isolated:
-            raise io.UnsupportedOperation("direct=True needs memory of the kernel's own; an isolated kernel's is away")
         memory = self._direct_memory if direct else None
         opened = open_file(self.os, file, mode, buffering, encoding, errors, newline, closefd, memory)
         if opened.writable():

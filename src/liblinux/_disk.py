@@ -14,6 +14,7 @@ from liblinux._backing import (
     open_image_file,
     plain_descriptor,
 )
+from liblinux._partition_table import part_uuids
 from liblinux._signatures import PROBE_BYTES, Content, identify
 from liblinux._typing import TYPE_CHECKING, Any, Value
 
@@ -36,6 +37,8 @@ class Partition(Value):
     `number` counts from 1; `type` is what its first bytes look like ("ext4",
     "vfat", "swap"), or None; `label` is its name in a GPT, else the label of the
     file system; `start` and `size` are in bytes; `path` is its device node.
+    `part_label` and `part_uuid` are those of the partition table, `fs_label` and
+    `fs_uuid` those of its content, all written as blkid(8) does, or "".
     """
 
     number: int
@@ -45,6 +48,10 @@ class Partition(Value):
     size: int
     path: str
     mountable: bool = True
+    part_label: str = ""
+    part_uuid: str = ""
+    fs_label: str = ""
+    fs_uuid: str = ""
 
     def __str__(self) -> str:
         label = f" {self.label!r}" if self.label else ""
@@ -128,26 +135,33 @@ class Disk:
 
     def _read_partitions(self) -> list[Partition]:
         directory = f"/sys/block/{self.name}"
-        names = self._kernel.os.listdir(directory)
-        return [self._read_partition(f"{directory}/{name}", name) for name in names if self._is_part(name)]
+        names = [name for name in self._kernel.os.listdir(directory) if self._is_part(name)]
+        uuids = part_uuids(self._kernel, self.path) if names else {}
+        return [self._read_partition(f"{directory}/{name}", name, uuids) for name in names]
 
     def _is_part(self, name: str) -> bool:
         return name.startswith(self.name) and self._kernel.os.path.exists(f"/sys/block/{self.name}/{name}/partition")
 
-    def _read_partition(self, directory: str, name: str) -> Partition:
+    def _read_partition(self, directory: str, name: str, uuids: dict[int, str]) -> Partition:
         def read(attribute: str) -> str:
             return self._kernel._read_text(f"{directory}/{attribute}")
 
         uevent = dict(line.partition("=")[::2] for line in read("uevent").splitlines())
         content = probe(self._kernel, f"/dev/{name}")
+        number = int(read("partition"))
+        label = uevent.get("PARTNAME", "")
         return Partition(
-            number=int(read("partition")),
+            number=number,
             type=content.type if content else None,
-            label=uevent.get("PARTNAME") or (content.label if content else ""),
+            label=label or (content.label if content else ""),
             start=int(read("start")) * SYSFS_SECTOR_BYTES,
             size=int(read("size")) * SYSFS_SECTOR_BYTES,
             path=f"/dev/{name}",
             mountable=content is None or content.mountable,
+            part_label=label,
+            part_uuid=uuids.get(number, ""),
+            fs_label=content.label if content else "",
+            fs_uuid=content.uuid if content else "",
         )
 
 

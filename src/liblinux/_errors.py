@@ -9,6 +9,10 @@ the kernel's errno. Only what has no errno is here::
           │    └── KernelDied      with the process that it was isolated in
           ├── MountError           no file system could be mounted
           │    (also an OSError, with the kernel's errno)
+          ├── FormatError          an image file of another format than a disk's bytes could not be read
+          │    (also an OSError)
+          ├── VolumeError          a volume (LVM, LUKS, md) is not there, or could not be opened
+          │    (also an OSError)
           ├── BuildError           the kernel could not be built
           ├── Deadlock             every task waits and nothing can wake one: who, for what
           └── KernelClosed         the kernel was used after close()
@@ -31,11 +35,13 @@ if TYPE_CHECKING:
 __all__ = [
     "BuildError",
     "Deadlock",
+    "FormatError",
     "KernelClosed",
     "KernelDied",
     "KernelPanic",
     "LiblinuxError",
     "MountError",
+    "VolumeError",
     "Waiter",
 ]
 
@@ -163,6 +169,35 @@ class MountError(LiblinuxError, OSError):
         if self.advice:
             lines.append(self.advice)
         return "\n  ".join(lines)
+
+
+class _ImageError(LiblinuxError, OSError):
+    """Something about an image, with what to do next in `advice`, or ""."""
+
+    def __init__(self, errno: int, reason: str, source: str | None = None, *, advice: str = "") -> None:
+        super().__init__(errno, reason, source)
+        self.advice = advice
+
+    def __str__(self) -> str:
+        line = f"{self.filename}: {self.strerror}" if self.filename is not None else str(self.strerror)
+        return f"{line}\n  {self.advice}" if self.advice else line
+
+
+class FormatError(_ImageError):
+    """A qcow2, VMDK, VDI or compressed image cannot be read, or not be written.
+
+    `errno` is EBADMSG when it is damaged, EOPNOTSUPP for what is not supported,
+    EACCES or ENOENT when it is made of another file that may not be opened or is
+    not there, EROFS when it was to be written.
+    """
+
+
+class VolumeError(_ImageError):
+    """A volume of LVM, LUKS or md is not there, or cannot be opened.
+
+    `errno` is ENXIO when it is not there, EACCES for a pass phrase that is missing
+    or wrong, EBADMSG for damaged metadata, EOPNOTSUPP for what is not supported.
+    """
 
 
 class BuildError(LiblinuxError):

@@ -21,20 +21,21 @@ from glob import has_magic
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import fsspec
-from fsspec.core import OpenFile
 from fsspec.utils import stringify_path
 
 from liblinux import _abi
 from liblinux._image_file import ImageFile, open_image_file
 from liblinux._image_root import MOUNTED, UNTRUSTED_CPU_SECONDS, ImageRoot
 from liblinux._os_base import encode
+from liblinux._remote import open_remote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
     from typing import Self
 
     from liblinux._os import Os
+    from liblinux.volumes import Passphrase
 
 __all__ = ["ImageFileSystem", "open_image"]
 
@@ -63,9 +64,14 @@ class _Given:
 def open_image(
     source: Any,
     mode: Literal["r", "r+", "rw"] = "r",
-    partition: int | None = None,
+    partition: int | str | None = None,
     untrusted: bool = False,
     *,
+    volume: str | None = None,
+    passphrase: Passphrase = None,
+    members: Sequence[Any] = (),
+    format: str | None = None,
+    backing: Iterable[str | os.PathLike[str]] = (),
     type: str | None = None,
     options: str = "",
     sector_size: int = 512,
@@ -78,11 +84,21 @@ def open_image(
     """Open a disk image as a file system of fsspec; use it in a `with` statement, or close() it.
 
     `source` is whatever :meth:`Kernel.attach` takes: a path, a bytes-like object,
-    a file object, a device object. With mode "r" nothing is written to it, and
+    a file object, a device object; or a URL of another file system of fsspec. What
+    is in a qcow2, VMDK, VDI, gzip, bzip2, xz or zstd file is told by its content, or
+    said by `format` ("raw": the bytes of the disk); it is only read. Other files that
+    such an image is made of must be in its own directory or below, or in one of the
+    directories `backing`. With mode "r" nothing is written to it, and
     writing is refused (EROFS); a journal that was not replayed is replayed in
     memory. "r+" (or "rw") reads and writes. `partition`, `type` and `options` are
     those of :meth:`Kernel.mount`, `sector_size` of :meth:`Kernel.attach`, `version`
     and `memory` of :class:`Kernel`.
+
+    `volume` is a logical volume ("vg/lv"), an md array ("md0", its name or UUID), or
+    the UUID or label of anything on them. LVM and md are assembled by themselves;
+    other images that have a part of them are `members`. `passphrase` opens LUKS
+    volumes: text, bytes, or a function that is asked when it is needed and told for
+    what.
 
     `untrusted=True` reads it in an isolated kernel, which the host ends after
     `cpu_seconds` of processor time. `overlay` says whether what the kernel writes
@@ -91,8 +107,8 @@ def open_image(
     that can be changed and is as before afterwards. `auto_mkdir=True` makes the
     directories above a file that is written.
 
-    Raises ValueError for another mode, and what Kernel(), attach() and mount()
-    raise: MountError among others. Its methods raise OSError as the kernel does,
+    Raises ValueError for another mode, FormatError and VolumeError, and what
+    Kernel(), attach() and mount() raise: MountError among others. Its methods raise OSError as the kernel does,
     KernelPanic or KernelDied when the image was too much for it, KernelClosed
     after close().
     """
@@ -101,6 +117,11 @@ def open_image(
         mode,
         partition,
         untrusted,
+        volume=volume,
+        passphrase=passphrase,
+        members=members,
+        format=format,
+        backing=backing,
         type=type,
         options=options,
         sector_size=sector_size,
@@ -128,10 +149,15 @@ class ImageFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspe
         self,
         fo: Any = None,
         mode: str = "r",
-        partition: int | None = None,
+        partition: int | str | None = None,
         untrusted: bool = False,
         *,
         image: Any = None,
+        volume: str | None = None,
+        passphrase: Passphrase = None,
+        members: Sequence[Any] = (),
+        format: str | None = None,
+        backing: Iterable[str | os.PathLike[str]] = (),
         type: str | None = None,
         options: str = "",
         sector_size: int = 512,
@@ -160,12 +186,21 @@ class ImageFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspe
         self.auto_mkdir = auto_mkdir
         self.root = MOUNTED
         overlay = not writable if overlay is None else overlay
-        self._remote = _open_remote(source, target_protocol, target_options, writable=writable and not overlay)
+        self._remote = None
+        if target_protocol is not None and not (target_protocol in ("file", "local") and not target_options):
+            self._remote = open_remote(
+                os.fspath(source), target_protocol, target_options, writable=writable and not overlay
+            )
         try:
             self._opened = ImageRoot(
                 self._find_source(source),
                 writable=writable,
                 partition=partition,
+                volume=volume,
+                passphrase=passphrase,
+                members=members,
+                format=format,
+                backing=backing,
                 untrusted=untrusted,
                 type=type,
                 options=options,
@@ -185,7 +220,7 @@ class ImageFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspe
 
     def _find_source(self, source: Any) -> Any:
         if self._remote is not None:
-            return self._remote[1]
+            return self._remote
         return source.source if isinstance(source, _Given) else source
 
     # ---- opening and closing -------------------------------------------------
@@ -215,7 +250,7 @@ class ImageFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspe
         Raises the first OSError of writing back, when all the rest is done.
         """
         try:
-            self.kernel.close()
+            self._opened.close()
         finally:
             if self.kernel.closed:
                 self._close_remote()
@@ -223,7 +258,7 @@ class ImageFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspe
     def _close_remote(self) -> None:
         remote, self._remote = self._remote, None
         if remote is not None:
-            remote[0].close()
+            remote.close()
 
     def _remember(self, file: _File) -> _File:
         """Note a file that is written, so that close() flushes it; returns it."""
@@ -556,20 +591,6 @@ def _ignore(error: OSError) -> None:
 
 def _moment(nanoseconds: int) -> datetime:
     return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=nanoseconds // 1000)
-
-
-def _open_remote(
-    source: Any, protocol: str | None, options: dict[str, Any] | None, *, writable: bool
-) -> tuple[OpenFile, Any] | None:
-    """A source that fsspec has to find: what it opened, to be closed, and the file object. None for others."""
-    if not isinstance(source, str | os.PathLike):
-        return None
-    url = os.fspath(source)
-    local = protocol in ("file", "local") and not options
-    if isinstance(url, bytes) or local or (protocol is None and "://" not in url):
-        return None  # the kernel locks it, and reads it itself
-    opened = fsspec.open(url, "r+b" if writable else "rb", protocol=protocol, **(options or {}))
-    return opened, opened.__enter__()
 
 
 fsspec.register_implementation("liblinux", ImageFileSystem, clobber=True)

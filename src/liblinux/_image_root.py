@@ -11,32 +11,32 @@ from __future__ import annotations
 import errno
 import os
 
-from liblinux._kernel import Kernel
+from liblinux._image_disks import UNTRUSTED_CPU_SECONDS, ImageDisks
 from liblinux._typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Self
+    from typing import Self, Unpack
 
+    from liblinux._image_disks import Opening
     from liblinux._os import Os
 
 __all__ = ["MOUNTED", "UNTRUSTED_CPU_SECONDS", "ImageRoot"]
 
 MOUNTED = "/mnt"
-# Enough for every file of a large image, little for one that computes for ever.
-UNTRUSTED_CPU_SECONDS = 600
 
 
 class ImageRoot:
     """A file system of an image, mounted as the root of a process; close() or `with` ends it.
 
-    Arguments are those of :func:`liblinux.open_image`, `writable` is its mode
-    "r+". Attributes: `kernel`, the :class:`Kernel` that reads the image; `disk`,
-    the :class:`Disk`; `mount`, the :class:`Mount`; `process`, the one in the
-    image, and its `os`, the functions of `os` with the image as "/".
+    Arguments are those of :func:`liblinux.open_image`; `writable` is its mode
+    "r+", `opening` goes to :class:`ImageDisks`. Attributes: `kernel`, the
+    :class:`Kernel` that reads the image; `disk`, the :class:`Disk`; `mount`, the
+    :class:`Mount`; `process`, the one in the image, and its `os`, the functions of
+    `os` with the image as "/"; `disks`, the :class:`ImageDisks`.
 
-    Raises what Kernel(), attach() and mount() raise, and OSError (EROFS) when
-    something cannot be written that was to be.
+    Raises what Kernel(), attach() and mount() raise, FormatError and VolumeError,
+    and OSError (EROFS) when something cannot be written that was to be.
     """
 
     def __init__(
@@ -44,35 +44,31 @@ class ImageRoot:
         source: Any,
         *,
         writable: bool = False,
-        partition: int | None = None,
-        untrusted: bool = False,
+        partition: int | str | None = None,
+        volume: str | None = None,
         type: str | None = None,
         options: str = "",
-        sector_size: int = 512,
-        version: str | None = None,
-        memory: int | str = "64M",
-        overlay: bool | None = None,
-        cpu_seconds: int = UNTRUSTED_CPU_SECONDS,
+        **opening: Unpack[Opening],
     ) -> None:
-        overlay = not writable if overlay is None else overlay
         self.writable = writable
-        self.kernel = Kernel(memory, version=version, isolated=untrusted, cpu_seconds=cpu_seconds if untrusted else 0)
+        self.disks = ImageDisks(source, writable=writable, **opening)
         try:
-            self.disk = self.kernel.attach(
-                source, readonly=not writable and not overlay, overlay=overlay, sector_size=sector_size
-            )
-            if writable and self.disk.readonly:
-                raise OSError(errno.EROFS, "it was to be written, but the source cannot be: add overlay=True")
+            self.kernel = self.disks.kernel
+            self.disk = self.disks.disk
+            device = self.disks.find_device(partition, volume)
             options = ",".join(filter(None, ("nodev", options)))
-            self.mount = self.kernel.mount(self.disk, MOUNTED, partition, type, options, readonly=not writable)
+            self.mount = self.kernel.mount(device, MOUNTED, None, type, options, readonly=not writable)
             self.process = self.kernel.process()
             self.process.syscall("chroot", MOUNTED)
             self.os: Os = self.process.os
             self.os.chdir("/")
             if writable and self.os.statvfs("/").f_flag & os.ST_RDONLY:
                 raise OSError(errno.EROFS, "it was to be written, but this file system can only be read")
-        except BaseException:
+        except BaseException as error:
             self.close()
+            failure = self.disks.failure()
+            if failure is not None and isinstance(error, OSError):
+                raise error from failure
             raise
 
     def __enter__(self) -> Self:
@@ -93,4 +89,4 @@ class ImageRoot:
 
         Raises the first OSError of writing back, when all the rest is done.
         """
-        self.kernel.close()
+        self.disks.close()

@@ -7,7 +7,9 @@ host (`kernel/host/inject.c`), as real disks and machines do.
 from __future__ import annotations
 
 import errno as errnos
+from contextlib import suppress
 
+from liblinux._errors import KernelDied
 from liblinux._typing import TYPE_CHECKING, Value
 
 if TYPE_CHECKING:
@@ -58,9 +60,12 @@ class HostFaults:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._kernel.closed:
+        if self._kernel.closed:
+            return
+        # What has happened in a process that is gone went with it: `counts` says so to whoever asks.
+        with suppress(KernelDied):
             self._counted = self.counts
-            self._kernel._native.behave()
+        self._kernel._native.behave()
 
     @property
     def counts(self) -> Injected:

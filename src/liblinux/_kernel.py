@@ -81,8 +81,8 @@ class Kernel(Actor):
     work on the disks that it is given, for images that are not to be trusted. It
     is used in the same way; when the child dies, however that comes about, calls
     raise KernelDied. `cpu_seconds` is the processor time, in seconds, after which
-    the host ends it (0: no limit). Files cannot be mapped, `mmap(None, length)`
-    gives memory whose addresses may stand in arguments of system calls.
+    the host ends it (0: no limit). Addresses inside of what arguments point to, and
+    futexes, must be in memory of `mmap`.
 
     Attributes: `release`, what uname(2) calls so ("6.12.117"); `memory` in bytes;
     `clock`; `isolated`; `seed`, 64 bytes that make the same kernel again; `syscalls`, the numbers
@@ -251,7 +251,7 @@ class Kernel(Actor):
         self,
         source: Disk | str | None,
         target: str,
-        partition: int | None = None,
+        partition: int | str | None = None,
         type: str | None = None,
         options: str = "",
         readonly: bool | None = None,
@@ -261,8 +261,10 @@ class Kernel(Actor):
         `source` is a disk, a device of the kernel ("/dev/lda1"), a directory for
         options="bind", or None for a virtual file system (type="tmpfs"). The
         directory `target` is created. `partition` counts from 1, 0 is the whole
-        disk; by default it is the only one that can be mounted, or the whole disk
-        when there is no partition table. Without `type` the one is taken that the
+        disk; or it is a label or UUID of the partition or of its file system, also
+        as "LABEL=root", "UUID=", "PARTLABEL=" or "PARTUUID="; by default it is the
+        only one that can be mounted, or the whole disk when there is no partition
+        table. Without `type` the one is taken that the
         content looks like; when that cannot be told, all that the kernel has are tried. `options` are those of
         mount(8). A read-only disk is mounted read-only.
 
@@ -358,7 +360,8 @@ class Kernel(Actor):
 
         All that are inside or wait get KernelPanic, also one whose call computes
         for ever: `threading.Timer(10, kernel.abort)` bounds what an image can cost.
-        Afterwards the kernel can be closed, or put back to a snapshot.
+        Afterwards the kernel can be closed, or put back to a snapshot; an isolated
+        one only closed, for its process has ended.
         """
         self._check_open()
         self._native.abort()

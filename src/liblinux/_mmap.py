@@ -7,7 +7,6 @@ pages are those of the page cache, and written back like any others.
 
 from __future__ import annotations
 
-import io
 import mmap as host_mmap
 import weakref
 
@@ -33,7 +32,8 @@ class Mapping:
     `view` is the memory itself. Closing it makes the view unusable and unmaps;
     so does the end of a `with` block. Touching a page behind the end of the file,
     as one that truncate() took away, ends the program with SIGSEGV (elsewhere in
-    Linux it would be SIGBUS); given to a system call it is EFAULT.
+    Linux it would be SIGBUS); given to a system call it is EFAULT. Of an isolated
+    kernel it ends that kernel instead: the page is empty, and calls raise KernelDied.
     """
 
     def __init__(self, system: Os, process: _native.Process, address: int, length: int, writable: bool) -> None:
@@ -111,30 +111,6 @@ class Mapping:
             raise ValueError("mapping closed or invalid")
 
 
-class SharedMemory(Mapping):
-    """Memory that an isolated kernel shares with this process; it is no mapping of the kernel's own."""
-
-    def flush(self, offset: int = 0, size: int | None = None) -> None:
-        """Nothing is behind it that could be written."""
-        self._check_open()
-
-    def protect(self, *, write: bool) -> None:
-        """Refuse: the kernel knows nothing of it."""
-        raise io.UnsupportedOperation("memory shared with an isolated kernel cannot be protected")
-
-    def advise(self, advice: int) -> None:
-        """Refuse: the kernel knows nothing of it."""
-        raise io.UnsupportedOperation("memory shared with an isolated kernel takes no advice")
-
-    def resize(self, length: int) -> None:
-        """Refuse: make another one."""
-        raise io.UnsupportedOperation("memory shared with an isolated kernel cannot be resized")
-
-    def _unmapper(self, address: int) -> Callable[[], object]:
-        free = self._process.kernel.free
-        return lambda: free(address)
-
-
 def map_file(
     system: Os,
     process: _native.Process,
@@ -150,14 +126,8 @@ def map_file(
     if file is None:
         if not length:
             raise ValueError("mmap: anonymous memory needs a length")
-        if process.kernel.isolated:
-            return SharedMemory(system, process, process.kernel.allocate(length), length, writable is not False)
         flags = _abi.MAP_ANONYMOUS | (_abi.MAP_SHARED if shared else _abi.MAP_PRIVATE)
         return _map(system, process, -1, length, 0, flags, writable=writable is not False)
-    if process.kernel.isolated:
-        raise io.UnsupportedOperation(
-            "files of an isolated kernel cannot be mapped: its pages are in another process; read the file"
-        )
     raw, fd = _descriptor(file)
     if writable is None:
         writable = raw is None or raw.writable() if shared else True

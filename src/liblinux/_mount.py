@@ -8,7 +8,8 @@ import os
 import stat
 
 from liblinux import _abi
-from liblinux._disk import Disk, Partition, probe
+from liblinux._choose import choose_device
+from liblinux._disk import Disk, probe
 from liblinux._errors import MountError
 from liblinux._typing import TYPE_CHECKING, Value
 
@@ -76,8 +77,6 @@ _NO_TYPE_NEEDED = (
     | _abi.MS_SLAVE
     | _abi.MS_UNBINDABLE
 )
-# Whole-disk formats that carry a partition table for the benefit of boot firmware.
-_HYBRID_TYPES = ("iso9660", "udf")
 # Types that may mount what looks like another.
 _RELATED = {"ext2": ("ext4",), "ext3": ("ext4",), "udf": ("iso9660",)}
 # Two bytes in the right place prove nothing, nor does a boot sector.
@@ -140,7 +139,7 @@ def mount(
     source: Disk | str | None,
     target: str,
     *,
-    partition: int | None,
+    partition: int | str | None,
     type: str | None,
     options: str,
     readonly: bool | None,
@@ -155,47 +154,13 @@ def mount(
         raise ValueError(f"{source!r} is attached to another kernel; attach it to this one")
     kernel.os.makedirs(target, exist_ok=True)
     if isinstance(source, Disk):
-        device = _choose_device(source, partition)
+        device = choose_device(source, partition)
         if source.readonly:
             flags |= _abi.MS_RDONLY
     else:
         device = source if source is not None else (type or "none")
     attempt = _Attempt(kernel, source, device, target, flags, data, may_fall_back=readonly is None)
     return attempt.run(type)
-
-
-def _choose_device(disk: Disk, wanted: int | None) -> str:
-    """The device node of the partition that is meant."""
-    if wanted == 0:
-        return disk.path
-    partitions = disk.partitions
-    if wanted is None:
-        return _choose_default(disk, partitions)
-    for partition in partitions:
-        if partition.number == wanted:
-            return partition.path
-    reason = f"the disk has no partition {wanted}" if partitions else "the disk has no partition table"
-    advice = "leave out partition= to mount the whole disk" if not partitions else "name one of these"
-    raise MountError(errno.ENXIO, reason, disk.path, partitions=partitions, advice=advice)
-
-
-def _choose_default(disk: Disk, partitions: list[Partition]) -> str:
-    content = disk.content
-    if not partitions or (content is not None and content.type in _HYBRID_TYPES):
-        return disk.path
-    known = [partition for partition in partitions if partition.type and partition.mountable]
-    if len(known) == 1:
-        return known[0].path
-    if len(partitions) == 1 and partitions[0].mountable:
-        return partitions[0].path
-    reason = "several partitions can be mounted" if known else "no partition holds a known file system"
-    raise MountError(
-        errno.EINVAL,
-        reason,
-        disk.path,
-        partitions=partitions,
-        advice="name one, as partition=1; partition=0 is the whole disk",
-    )
 
 
 class _Attempt:

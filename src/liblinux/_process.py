@@ -77,18 +77,19 @@ class Process(Actor):
 def start(
     kernel: Kernel,
     *,
-    uid: int,
-    gid: int,
-    groups: Sequence[int],
-    namespaces: Iterable[str],
-    cwd: str | None,
-    umask: int | None,
+    uid: int = 0,
+    gid: int = 0,
+    groups: Sequence[int] = (),
+    namespaces: Iterable[str] = (),
+    cwd: str | None = None,
+    umask: int | None = None,
+    share_files: bool = False,
 ) -> Process:
-    """Make a process; see :meth:`Kernel.process`."""
+    """Make a process; see :meth:`Kernel.process`. With `share_files` it has init's descriptors."""
     if kernel.closed:
         raise KernelClosed("cannot start a process: the kernel is closed")
     wanted = _namespaces(namespaces)
-    flags = sum(_abi.NAMESPACES[name] for name in wanted)
+    flags = sum(_abi.NAMESPACES[name] for name in wanted) | _abi.CLONE_FILES * share_files
     process = Process(kernel, kernel._process.spawn(namespaces=flags), own_network="net" in wanted)
     try:
         _settle(kernel, process, wanted)

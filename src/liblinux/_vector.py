@@ -1,8 +1,8 @@
 """Arrays of struct iovec: system calls with addresses inside of what their arguments point to.
 
 A kernel in this process follows the addresses of the caller's own buffers. An
-isolated one sees only the memory that it shares with this process: the buffers
-are copied there for the call, and back after it.
+isolated one sees only the memory that it shares with this process: buffers that
+are elsewhere are copied there for the call, and back after it.
 """
 
 from __future__ import annotations
@@ -30,12 +30,7 @@ class Vector:
             raise TypeError("a read-write bytes-like object is needed")
 
     def __enter__(self) -> Self:
-        import ctypes  # noqa: PLC0415 - here, because it costs every start of the interpreter some milliseconds
-
-        def address(view: memoryview) -> int:
-            return ctypes.addressof(ctypes.c_char.from_buffer(view)) if view.nbytes else 0
-
-        self.vector = b"".join(_abi.IOVEC.pack(address(view), view.nbytes) for view in self._views)
+        self.vector = b"".join(_abi.IOVEC.pack(_address(view), view.nbytes) for view in self._views)
         return self
 
     def __exit__(
@@ -58,16 +53,26 @@ class SharedVector(Vector):
 
     def __enter__(self) -> Self:
         head = len(self._views) * _abi.IOVEC.size
-        length = head + sum(view.nbytes for view in self._views)
+        self._shared = [self._is_shared(view) for view in self._views]
+        length = head + sum(view.nbytes for view, shared in zip(self._views, self._shared, strict=True) if not shared)
         self.vector = self._kernel.allocate(max(length, 1))
         self._memory = memoryview(_native.map_view(self._process, self.vector, max(length, 1), False))
         at = head
-        for index, view in enumerate(self._views):
-            _abi.IOVEC.pack_into(self._memory, index * _abi.IOVEC.size, self.vector + at, view.nbytes)
-            self._memory[at : at + view.nbytes] = view
-            at += view.nbytes
+        for index, (view, shared) in enumerate(zip(self._views, self._shared, strict=True)):
+            address = _address(view) if shared else self.vector + at
+            _abi.IOVEC.pack_into(self._memory, index * _abi.IOVEC.size, address, view.nbytes)
+            if not shared:
+                self._memory[at : at + view.nbytes] = view
+                at += view.nbytes
         self._head = head
         return self
+
+    def _is_shared(self, view: memoryview) -> bool:
+        """Whether the kernel sees it where it is: memory of `mmap`, which disks can be read into directly."""
+        try:
+            return bool(_native.map_view(self._process, _address(view), view.nbytes, False))
+        except ValueError:
+            return False
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
@@ -79,12 +84,19 @@ class SharedVector(Vector):
     def taken(self, count: int) -> int:
         """`count` bytes were read: copy them to where they belong."""
         at, left = self._head, count
-        for view in self._views:
+        for view, shared in zip(self._views, self._shared, strict=True):
             part = min(left, view.nbytes)
-            view[:part] = self._memory[at : at + part]
-            at += view.nbytes
             left -= part
+            if not shared:
+                view[:part] = self._memory[at : at + part]
+                at += view.nbytes
         return count
+
+
+def _address(view: memoryview) -> int:
+    import ctypes  # noqa: PLC0415 - here, because it costs every start of the interpreter some milliseconds
+
+    return ctypes.addressof(ctypes.c_char.from_buffer(view)) if view.nbytes else 0
 
 
 def vector(process: _native.Process, buffers: Sequence[Buffer]) -> Vector:

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from typing import IO, Any
 
 import click
-from click.shell_completion import get_completion_class
 
 from liblinux._errors import LiblinuxError
 
-__all__ = ["COMMANDS", "describe", "main"]
+__all__ = ["COMMANDS", "EXIT_INTERRUPTED", "describe", "main"]
+
+EXIT_INTERRUPTED = 130  # as shells have it for Ctrl-C
 
 # Name of the command: its one-line help, and where it is.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -28,6 +29,20 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "completion": ("Print a script that completes this command in a shell.", "liblinux.cli:completion_command"),
     "imagefuzz": ("Damage an image in many ways and mount it.", "liblinux.imagefuzz._command:imagefuzz_command"),
+    "du": ("Sum up the room that trees of an image take.", "liblinux.commands.du:du_command"),
+    "find": ("Find files of an image by names and metadata.", "liblinux.commands.find:find_command"),
+    "hexdump": ("Show bytes of a file, or where in the image they lie.", "liblinux.commands.hexdump:hexdump_command"),
+    "ls": ("List directories of an image.", "liblinux.commands.ls:ls_command"),
+    "stat": ("Show all metadata of files of an image.", "liblinux.commands.stat:stat_command"),
+    "tree": ("Draw a tree of an image.", "liblinux.commands.tree:tree_command"),
+    "chmod": ("Change modes of files of an image.", "liblinux.commands.chmod:chmod_command"),
+    "chown": ("Change owners of files of an image.", "liblinux.commands.chown:chown_command"),
+    "edit": ("Edit a file of an image.", "liblinux.commands.edit:edit_command"),
+    "ln": ("Make a link in an image.", "liblinux.commands.ln:ln_command"),
+    "mkdir": ("Make directories in an image.", "liblinux.commands.mkdir:mkdir_command"),
+    "mv": ("Rename and move inside of an image.", "liblinux.commands.mv:mv_command"),
+    "rm": ("Remove files and trees of an image.", "liblinux.commands.rm:rm_command"),
+    "touch": ("Set times of files of an image.", "liblinux.commands.touch:touch_command"),
 }
 
 
@@ -46,6 +61,10 @@ class _LazyGroup(click.Group):
             if isinstance(error, BrokenPipeError) and not error.filename:
                 raise  # whoever reads our output has had enough: click knows what to do
             raise _Failure(describe(error)) from error
+        except KeyboardInterrupt:
+            # What was open is closed by now, in order. click itself would end with 1.
+            click.echo("liblinux: interrupted", err=True)
+            raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
 
     def list_commands(self, context: click.Context) -> list[str]:
         return sorted(COMMANDS)
@@ -67,9 +86,18 @@ class _LazyGroup(click.Group):
 def describe(error: OSError | LiblinuxError) -> str:
     """What a user is told of an error: what it is about first, as programs of Unix do."""
     if not isinstance(error, OSError) or isinstance(error, LiblinuxError) or error.filename is None:
-        return str(error)
-    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name is not None]
-    return f"{' -> '.join(names)}: {error.strerror}"
+        text = str(error)
+    else:
+        names = [_printable(name) for name in (error.filename, error.filename2) if name is not None]
+        text = f"{' -> '.join(names)}: {error.strerror}"
+    # What a container or a server had to say; the kernel knows only that it is an I/O error.
+    return f"{text}\n  because of {describe(error.__cause__)}" if isinstance(error.__cause__, OSError) else text
+
+
+def _printable(name: str | bytes) -> str:
+    """A name in a message: one of an image could else write to the terminal whatever it likes."""
+    text = os.fsdecode(name)
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
 def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -113,13 +141,15 @@ def completion_command(shell: str) -> None:
       eval "$(liblinux completion zsh)"                    in ~/.zshrc
       liblinux completion fish | source                    in ~/.config/fish/config.fish
     """
-    kind = get_completion_class(shell)
-    assert kind is not None
-    click.echo(kind(cli, {}, "liblinux", "_LIBLINUX_COMPLETE").source())
+    from liblinux._shells import completion_script  # noqa: PLC0415 - only completion needs it
+
+    click.echo(completion_script(cli, shell))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the installed command."""
+    if "_LIBLINUX_COMPLETE" in os.environ:  # a shell asks: click looks for these classes then
+        import liblinux._shells  # noqa: F401, PLC0415
     cli(args=arguments, prog_name="liblinux")
 
 

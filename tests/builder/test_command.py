@@ -68,8 +68,8 @@ def test_bash_completes(words: list[str], expected: set[str], tmp_path: Path) ->
     script = f"""
         PATH={tmp_path}:$PATH
         eval "$(liblinux completion bash)"
-        COMP_WORDS=({" ".join(word or "''" for word in words)})
-        COMP_CWORD={len(words) - 1}
+        COMP_LINE='{" ".join(words)}'
+        COMP_POINT=${{#COMP_LINE}}
         _liblinux_completion liblinux
         printf '%s\\n' "${{COMPREPLY[@]}}"
     """

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -61,13 +59,3 @@ def test_wrong_usage(images: Images, command: Command) -> None:
     result = command("cat", image)
     assert result.exit_code == 2
     assert f"{image}:/" in result.stderr
-
-
-def test_names_are_completed(images: Images) -> None:
-    image = images.ext4()
-    program = [sys.executable, "-c", "from liblinux.cli import main; main()"]
-    environment = {
-        "_LIBLINUX_COMPLETE": "zsh_complete", "COMP_WORDS": f"liblinux cat {image}:/s", "COMP_CWORD": "2"
-    }  # fmt: skip
-    shown = subprocess.run(program, env=environment, capture_output=True, text=True, check=True).stdout
-    assert shown.splitlines()[1] == f"{image}:/sub/"

@@ -25,6 +25,10 @@ enum lie {
 	ANSWERS_WITHOUT_END,
 	DISKS_OF_OTHERS,
 	ANYTHING,
+	MEMORY_OF_OTHERS, /* to be shown or hidden; the call says which */
+	NO_PAGES, /* that fault */
+	PAGES_IN_WORDS, /* and are not shown */
+	PAGES_OF_NOISE, /* shown, and changed all the time */
 };
 
 static struct channel *channel;
@@ -73,16 +77,81 @@ static void pieces(struct channel_slot *slot, u32 bytes, int count)
 static void post(struct channel_slot *slot, u64 disk, u32 op, u64 offset,
 		 u64 bytes)
 {
-	slot->disk = disk;
-	slot->disk_op = op;
-	slot->disk_offset = offset;
-	slot->disk_bytes = bytes;
+	slot->post_at = disk;
+	slot->post_op = op;
+	slot->post_offset = offset;
+	slot->post_bytes = bytes;
 	channel_store(&slot->posted, slot->posted + 1);
 	channel_ring(&slot->parent);
 	while (channel_load(&slot->served) != slot->posted)
 		usleep(100);
 	if (!slot->served_result)
 		_exit(77); /* it was done: the parent has failed */
+}
+
+/* The parent ends us at the first of these, whichever comes first. */
+static void memory_of_others(struct channel_slot *slot)
+{
+	const u64 user = channel->header.user, page = 4096;
+	const u64 file = CHANNEL_ARENA_BYTES(channel->header.memory_bytes);
+	const u32 both = LL_PROT_READ | LL_PROT_WRITE;
+	const struct {
+		u32 op, flags;
+		u64 address, offset, bytes;
+	} wishes[] = {
+		{ CHANNEL_SHOW, both, 0x400000, 0, page },
+		{ CHANNEL_SHOW, both, (u64)channel, 0, page },
+		{ CHANNEL_SHOW, both, user - page, 0, page },
+		{ CHANNEL_SHOW, both, user, file, page },
+		{ CHANNEL_SHOW, both, user, file - page, 2 * page },
+		{ CHANNEL_SHOW, both, user, -page, page },
+		{ CHANNEL_SHOW, both, user + 1, 0, page },
+		{ CHANNEL_SHOW, both, user, 1, page },
+		{ CHANNEL_SHOW, both, user, 0, 0 },
+		{ CHANNEL_SHOW, both, user, 0, -page },
+		{ CHANNEL_SHOW, both, user, 0, 65 * GIB },
+		{ CHANNEL_SHOW, LL_PROT_EXEC | both, user, 0, page },
+		{ CHANNEL_SHOW, LL_PROT_WRITE, user, 0, page },
+		{ CHANNEL_HIDE, 0, (u64)channel, 0, page },
+		{ CHANNEL_HIDE, 0, 0x400000, 0, page },
+		{ CHANNEL_HIDE, 0, user, 0, 65 * GIB },
+		{ CHANNEL_HIDE, 0, user, 0, page + 1 },
+	};
+	u64 which = (u64)slot->nr;
+
+	slot->value = sizeof(wishes) / sizeof(*wishes);
+	if (which >= (u64)slot->value)
+		return;
+	slot->post_flags = wishes[which].flags;
+	post(slot, wishes[which].address, wishes[which].op,
+	     wishes[which].offset, wishes[which].bytes);
+}
+
+/* The page is there, and gone, and another one, while it is looked at. */
+static void pages_of_noise(struct channel_slot *slot)
+{
+	u64 page = slot->args[0] & ~4095ULL;
+	int turn;
+
+	slot->value = 0;
+	for (turn = 0; turn < 20; turn++) {
+		slot->post_at = page;
+		slot->post_op = turn % 2 ? CHANNEL_HIDE : CHANNEL_SHOW;
+		slot->post_flags = LL_PROT_READ | LL_PROT_WRITE;
+		slot->post_offset = noise() % 1000 * 4096;
+		slot->post_bytes = 4096;
+		channel_store(&slot->posted, slot->posted + 1);
+		channel_ring(&slot->parent);
+		while (channel_load(&slot->served) != slot->posted)
+			;
+	}
+	if (noise() % 4)
+		return;
+	slot->post_op = CHANNEL_SHOW;
+	channel_store(&slot->posted, slot->posted + 1);
+	channel_ring(&slot->parent);
+	while (channel_load(&slot->served) != slot->posted)
+		;
 }
 
 static void lie(struct channel_slot *slot, char *area)
@@ -135,6 +204,25 @@ static void lie(struct channel_slot *slot, char *area)
 		post(slot, 0, LL_IO_READ, 1 << 20, 4096);
 		post(slot, 0, LL_IO_READ, -4096ULL, 8192);
 		post(slot, 0, 77, 0, 4096);
+		break;
+	case MEMORY_OF_OTHERS:
+		if (slot->op == CHANNEL_CALL)
+			memory_of_others(slot);
+		break;
+	case NO_PAGES:
+		if (slot->op == CHANNEL_FAULT)
+			slot->value = -14;
+		else
+			slot->value = (s64)channel->header.user;
+		break;
+	case PAGES_IN_WORDS:
+		if (slot->op != CHANNEL_FAULT)
+			slot->value = (s64)channel->header.user;
+		break;
+	case PAGES_OF_NOISE:
+		slot->value = (s64)channel->header.user;
+		if (slot->op == CHANNEL_FAULT)
+			pages_of_noise(slot);
 		break;
 	case ANYTHING:
 		fill(area, 65536, -1);

@@ -7,6 +7,7 @@
  * main.c      start, threads         transfer.c  long reads and writes
  * serve.c     requests               batch.c     directories and trees
  * disks.c     disks                  lockdown.c  what it may do
+ * state.c     snapshots, misbehaviour window.c    mapped memory
  */
 #ifndef LIBLINUX_CELL_H
 #define LIBLINUX_CELL_H
@@ -52,6 +53,21 @@ void cell_attach(void);
 void cell_detach(void);
 void cell_resize(void);
 void cell_changes(void);
+void cell_forget_disk(void);
+void cell_snapshot(void);
+void cell_restore(void);
+void cell_snapshot_drop(void);
+void cell_fault(void);
+void cell_inject(void);
+void cell_injected(void);
+/* What was posted last is done; see `served_result`. */
+bool cell_is_served(struct channel_slot *slot);
+/* window.c: of the embedding */
+int cell_show(void *context, u64 address, u64 offset, u64 bytes,
+	      u32 protection);
+int cell_hide(void *context, u64 address, u64 bytes);
+/* The descriptor that came with this request, or -errno. */
+int cell_receive(void);
 
 /* During the start: the parent is told why, and there is no kernel. */
 _Noreturn void cell_fail(int code, const char *text);

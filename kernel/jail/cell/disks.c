@@ -20,7 +20,7 @@ static pthread_mutex_t cell_disks_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- served by the parent -------------------------------------------- */
 
-static bool cell_is_served(struct channel_slot *slot)
+bool cell_is_served(struct channel_slot *slot)
 {
 	return channel_load(&slot->served) == slot->posted;
 }
@@ -55,11 +55,11 @@ static int cell_disk_part(void *backing, struct ll_io *io, u64 at, u64 bytes)
 
 	if (io->op == LL_IO_WRITE)
 		cell_disk_copy(io, at, bytes);
-	slot->disk = (u64)backing;
-	slot->disk_op = io->op;
-	slot->disk_flags = io->flags;
-	slot->disk_offset = io->offset + at;
-	slot->disk_bytes = bytes;
+	slot->post_at = (u64)backing;
+	slot->post_op = io->op;
+	slot->post_flags = io->flags;
+	slot->post_offset = io->offset + at;
+	slot->post_bytes = bytes;
 	cell_publish(&slot->posted, slot->posted + 1);
 	cell_wait(cell_is_served);
 	if (!slot->served_result && io->op == LL_IO_READ)
@@ -95,6 +95,8 @@ static bool cell_interrupted(void *context)
 const struct host_embedding cell_embedding = {
 	.disk_io = cell_disk_io,
 	.interrupted = cell_interrupted,
+	.show = cell_show,
+	.hide = cell_hide,
 };
 
 /* ---- requests -------------------------------------------------------- */
@@ -107,7 +109,7 @@ static struct cell_disk *cell_disk(void)
 							   NULL;
 }
 
-static int cell_receive(void)
+int cell_receive(void)
 {
 	char byte, control[CMSG_SPACE(sizeof(int))];
 	struct iovec vector = { &byte, 1 };
@@ -123,8 +125,9 @@ static int cell_receive(void)
 	if (recvmsg(CHANNEL_FD_PASSING, &message, MSG_DONTWAIT) != 1)
 		return -EBADF;
 	header = CMSG_FIRSTHDR(&message);
+	/* It came, and there was no room in the table of descriptors. */
 	if (!header || header->cmsg_type != SCM_RIGHTS)
-		return -EBADF;
+		return -EMFILE;
 	memcpy(&fd, CMSG_DATA(header), sizeof(fd));
 	return fd;
 }
@@ -181,6 +184,19 @@ void cell_detach(void)
 	else if (before.fd >= 0)
 		close(before.fd);
 	cell_slot->value = code;
+}
+
+/* The kernel was put back to an instant before it was attached. */
+void cell_forget_disk(void)
+{
+	struct cell_disk *disk = cell_disk();
+
+	if (!disk)
+		return;
+	host_disk_forget(disk->host);
+	disk->host = NULL;
+	if (disk->fd >= 0)
+		close(disk->fd);
 }
 
 void cell_resize(void)

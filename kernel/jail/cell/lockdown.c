@@ -91,6 +91,8 @@ static int cell_allow_list(void)
 		ALLOW(SYS_pwrite64),
 		ALLOW(SYS_fdatasync),
 		ALLOW(SYS_fallocate),
+		ALLOW(SYS_lseek),
+		ALLOW(SYS_sendfile),
 		ALLOW(SYS_close),
 		/* Memory. */
 		ALLOW(SYS_mmap),
@@ -102,8 +104,6 @@ static int cell_allow_list(void)
 		/* These only until cell_lock_code(), for the image. */
 		ALLOW(SYS_newfstatat),
 		ALLOW(SYS_fstat),
-		ALLOW(SYS_memfd_create),
-		ALLOW(SYS_ftruncate),
 		ALLOW(SYS_fcntl),
 		ALLOW(SYS_seccomp),
 		/* Faults and interrupts of this process's own. */
@@ -155,10 +155,6 @@ int cell_lock_code(void)
 		RETURN(SECCOMP_RET_ALLOW),
 		/* It tells of any path, also to who may open none. */
 		UNLESS(SYS_newfstatat, 1),
-		RETURN(SECCOMP_RET_KILL_PROCESS),
-		UNLESS(SYS_memfd_create, 1),
-		RETURN(SECCOMP_RET_KILL_PROCESS),
-		UNLESS(SYS_ftruncate, 1),
 		RETURN(SECCOMP_RET_KILL_PROCESS),
 		UNLESS(SYS_fcntl, 1),
 		RETURN(SECCOMP_RET_KILL_PROCESS),

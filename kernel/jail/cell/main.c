@@ -10,6 +10,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
@@ -24,7 +25,8 @@
 #include "lockdown.h"
 
 #define THREAD_STACK_BYTES (256 * KIB)
-#define DESCRIPTORS 1024
+/* Disks and snapshots, should there be so many. */
+#define DESCRIPTORS 1536
 
 struct channel *cell_channel;
 struct host_kernel *cell_kernel;
@@ -196,6 +198,8 @@ static int cell_settle(void)
 	/* Arenas for threads would look for the number of processors in /sys. */
 	mallopt(M_ARENA_MAX, 1);
 	close_range(CHANNEL_FD_END, ~0U, 0);
+	/* For snapshots: which pages of its own this process has written. */
+	host_region_pagemap(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
 	result = cell_limit(&limits);
 	return result ? result : cell_lock_down();
 }
@@ -207,6 +211,9 @@ static void cell_boot(void)
 		.image = "the image",
 		.image_fd = CHANNEL_FD_IMAGE,
 		.memory_bytes = header->memory_bytes,
+		.memory_file = { CHANNEL_FD_ARENA,
+				 CHANNEL_ARENA_BYTES(header->memory_bytes) },
+		.user = header->user,
 		.virtual_clock = header->virtual_clock,
 		.boot_realtime = header->boot_realtime,
 		.command_line = header->command_line,
@@ -243,9 +250,7 @@ int main(void)
 		cell_fail(code,
 			  "the process of the kernel cannot be locked in");
 	cell_boot();
-	code = host_memory_prepare(cell_kernel);
-	if (!code)
-		code = cell_lock_code();
+	code = cell_lock_code();
 	if (!code && pthread_create(&thread, NULL, cell_control, NULL))
 		code = -EAGAIN;
 	if (code)

@@ -97,11 +97,15 @@ static void cell_let_go(void)
 	host_process_release(process);
 }
 
-/* What host_thread_end() does; this thread lives on, for another one. */
+/*
+ * What host_thread_end() does; this thread lives on, for another one, and under
+ * another name: a snapshot may know tasks of the one that has ended.
+ */
 static void cell_forget(void)
 {
 	host_each_kernel(host_threads_forget, host_self.id);
 	memset(host_self.cache, 0, sizeof(host_self.cache));
+	host_thread_rename();
 }
 
 static void cell_switches(void)
@@ -167,6 +171,13 @@ static void (*const cell_table[])(void) = {
 	[CHANNEL_STATISTICS] = cell_statistics,
 	[CHANNEL_FORGET] = cell_forget,
 	[CHANNEL_SWITCHES] = cell_switches,
+	[CHANNEL_DISK_FORGET] = cell_forget_disk,
+	[CHANNEL_SNAPSHOT] = cell_snapshot,
+	[CHANNEL_RESTORE] = cell_restore,
+	[CHANNEL_SNAPSHOT_DROP] = cell_snapshot_drop,
+	[CHANNEL_INJECT] = cell_inject,
+	[CHANNEL_INJECTED] = cell_injected,
+	[CHANNEL_FAULT] = cell_fault,
 };
 
 void cell_serve(void)

@@ -101,25 +101,6 @@ bool native_check_open(struct native_kernel *kernel)
 	return false;
 }
 
-bool native_check_here(struct native_kernel *kernel, const char *what)
-{
-	PyObject *module, *type = NULL;
-
-	if (kernel->side == &host_direct)
-		return true;
-	module = PyImport_ImportModule("io");
-	if (module)
-		type = PyObject_GetAttrString(module, "UnsupportedOperation");
-	if (type)
-		PyErr_Format(
-			type,
-			"%s is not for isolated kernels: it needs the kernel in this process",
-			what);
-	Py_XDECREF(type);
-	Py_XDECREF(module);
-	return false;
-}
-
 bool native_check_process(struct native_process *process)
 {
 	if (!native_check_open(process->kernel))

@@ -326,13 +326,18 @@ static PyObject *native_disk_forget(PyObject *self, PyObject *unused)
 {
 	struct native_kernel *kernel = ((struct native_disk *)self)->kernel;
 	struct native_backing *backing = native_disk_backing(self);
+	struct native_crossing crossing;
 
 	(void)unused;
-	if (!backing || !native_check_here(kernel, "forget()"))
+	if (!backing)
 		return NULL;
 	if (backing->busy)
 		return native_os_error(kernel, EBUSY);
-	host_disk_forget(backing->host);
+	backing->busy++;
+	native_enter(kernel, &crossing);
+	kernel->side->forget(backing->host);
+	native_leave(kernel, &crossing);
+	backing->busy--;
 	native_backing_remove(kernel, backing);
 	Py_RETURN_NONE;
 }

@@ -424,6 +424,31 @@ static PyObject *native_kernel_log(PyObject *self, PyObject *unused)
 	return log;
 }
 
+static PyObject *native_kernel_captured(PyObject *self, PyObject *unused)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+	struct native_crossing crossing;
+	PyObject *result;
+	u64 bytes, lost;
+	void *blocks;
+
+	(void)unused;
+	if (!native_check_open(kernel))
+		return NULL;
+	if (kernel->side != &host_direct) {
+		PyErr_SetString(PyExc_NotImplementedError,
+				"an isolated kernel has no captures");
+		return NULL;
+	}
+	native_enter(kernel, &crossing);
+	bytes = host_kernel_captured(kernel->host, &blocks, &lost);
+	native_leave(kernel, &crossing);
+	result = Py_BuildValue("(y#K)", blocks ? blocks : "", (Py_ssize_t)bytes,
+			       (unsigned long long)lost);
+	free(blocks);
+	return result;
+}
+
 static PyObject *native_kernel_now(PyObject *self, PyObject *unused)
 {
 	struct native_kernel *kernel = (struct native_kernel *)self;
@@ -471,7 +496,9 @@ static PyObject *native_kernel_inject(PyObject *self, PyObject *args)
 {
 	struct native_kernel *kernel = (struct native_kernel *)self;
 	struct host_injection injection;
+	struct native_crossing crossing;
 	unsigned long long seed, jump, chance[HOST_INJECTIONS];
+	int code;
 
 	if (!PyArg_ParseTuple(
 		    args, "K(KKKKKK)Ki:inject", &seed,
@@ -480,40 +507,54 @@ static PyObject *native_kernel_inject(PyObject *self, PyObject *args)
 		    &chance[HOST_INJECT_ALIAS], &chance[HOST_INJECT_CLOCK],
 		    &jump, &injection.error))
 		return NULL;
-	if (!native_check_open(kernel) ||
-	    !native_check_here(kernel, "inject()"))
+	if (!native_check_open(kernel))
 		return NULL;
 	injection.seed = seed;
 	injection.jump_ns = jump;
 	for (int kind = 0; kind < HOST_INJECTIONS; kind++)
 		injection.chance[kind] = chance[kind];
-	if (host_kernel_inject(kernel->host, &injection) < 0)
+	native_enter(kernel, &crossing);
+	code = kernel->side->inject(kernel->host, &injection);
+	native_leave(kernel, &crossing);
+	if (code == -ENOMEM)
 		return PyErr_NoMemory();
+	if (!native_check_code(kernel, code))
+		return NULL;
 	Py_RETURN_NONE;
 }
 
 static PyObject *native_kernel_behave(PyObject *self, PyObject *unused)
 {
 	struct native_kernel *kernel = (struct native_kernel *)self;
+	struct native_crossing crossing;
 
 	(void)unused;
-	if (!native_check_open(kernel) ||
-	    !native_check_here(kernel, "inject()"))
+	if (!native_check_open(kernel))
 		return NULL;
-	host_kernel_inject(kernel->host, NULL);
+	native_enter(kernel, &crossing);
+	/* A kernel that is gone behaves. */
+	kernel->side->inject(kernel->host, NULL);
+	native_leave(kernel, &crossing);
+	if (!native_check_code(kernel, 0))
+		return NULL;
 	Py_RETURN_NONE;
 }
 
 static PyObject *native_kernel_injected(PyObject *self, PyObject *unused)
 {
 	struct native_kernel *kernel = (struct native_kernel *)self;
+	struct native_crossing crossing;
 	u64 counts[HOST_INJECTIONS];
+	int code;
 
 	(void)unused;
-	if (!native_check_open(kernel) ||
-	    !native_check_here(kernel, "inject()"))
+	if (!native_check_open(kernel))
 		return NULL;
-	host_kernel_injected(kernel->host, counts);
+	native_enter(kernel, &crossing);
+	code = kernel->side->injected(kernel->host, counts);
+	native_leave(kernel, &crossing);
+	if (!native_check_code(kernel, code))
+		return NULL;
 	return Py_BuildValue(
 		"(KKKKKK)", counts[HOST_INJECT_READ], counts[HOST_INJECT_WRITE],
 		counts[HOST_INJECT_TORN], counts[HOST_INJECT_FLUSH],
@@ -576,6 +617,8 @@ static PyMethodDef native_kernel_methods[] = {
 	  "allocate(length, /)\n--\n\nThe address of memory that an isolated kernel shares." },
 	{ "free", native_kernel_free_memory, METH_O,
 	  "free(address, /)\n--\n\nGive it back." },
+	{ "captured", native_kernel_captured, METH_NOARGS,
+	  "captured()\n--\n\nTake captured frames: blocks of pcapng, and how many are lost." },
 	{ "log", native_kernel_log, METH_NOARGS,
 	  "log()\n--\n\nTake what the kernel has logged." },
 	{ "now", native_kernel_now, METH_NOARGS,

@@ -115,6 +115,15 @@ static PyObject *native_switches(PyObject *module, PyObject *args)
 	return PyFloat_FromDouble((double)nanoseconds / (double)count);
 }
 
+static bool native_is_here(struct native_kernel *kernel)
+{
+	if (kernel->side == &host_direct)
+		return true;
+	PyErr_SetString(PyExc_ValueError,
+			"an isolated kernel cannot be measured like this");
+	return false;
+}
+
 /* exchange_nanoseconds(process, count, fd, fd) */
 static PyObject *native_exchange(PyObject *module, PyObject *args)
 {
@@ -134,8 +143,7 @@ static PyObject *native_exchange(PyObject *module, PyObject *args)
 		PyErr_SetString(PyExc_ValueError, "count must be at least 1");
 		return NULL;
 	}
-	if (!native_check_process(process) ||
-	    !native_check_here(process->kernel, "this measurement"))
+	if (!native_check_process(process) || !native_is_here(process->kernel))
 		return NULL;
 	native_enter(process->kernel, &crossing);
 	error = host_measure_exchange(process->host, sockets, (u64)count,
@@ -167,8 +175,7 @@ static PyObject *native_stream(PyObject *module, PyObject *args)
 				"block and bytes must be at least 1");
 		return NULL;
 	}
-	if (!native_check_process(process) ||
-	    !native_check_here(process->kernel, "this measurement"))
+	if (!native_check_process(process) || !native_is_here(process->kernel))
 		return NULL;
 	native_enter(process->kernel, &crossing);
 	error = host_measure_stream(process->host, sockets, (u64)block,

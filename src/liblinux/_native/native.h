@@ -165,8 +165,6 @@ PyObject *native_report_error(const char *name, const char *text,
 /* The same with what the kernel has reported; false. */
 bool native_raise_report(struct native_kernel *kernel, const char *name);
 
-/* False with io.UnsupportedOperation: not of a kernel that is elsewhere. */
-bool native_check_here(struct native_kernel *kernel, const char *what);
 /* False with KernelClosed. */
 bool native_check_open(struct native_kernel *kernel);
 bool native_check_process(struct native_process *process);

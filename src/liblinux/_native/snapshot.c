@@ -36,8 +36,7 @@ PyObject *native_kernel_snapshot(PyObject *self, PyObject *unused)
 	int code;
 
 	(void)unused;
-	if (!native_check_open(kernel) ||
-	    !native_check_here(kernel, "snapshot()"))
+	if (!native_check_open(kernel))
 		return NULL;
 	if (kernel->inside)
 		return native_busy();
@@ -47,7 +46,7 @@ PyObject *native_kernel_snapshot(PyObject *self, PyObject *unused)
 		return NULL;
 	snapshot->kernel = (struct native_kernel *)Py_NewRef(self);
 	native_enter(kernel, &crossing);
-	code = host_kernel_snapshot(kernel->host, &snapshot->host);
+	code = kernel->side->snapshot(kernel->host, &snapshot->host);
 	native_leave(kernel, &crossing);
 	if (!code)
 		return (PyObject *)snapshot;
@@ -87,7 +86,7 @@ PyObject *native_kernel_restore(PyObject *self, PyObject *argument)
 	if (kernel->inside)
 		return native_busy();
 	native_enter(kernel, &crossing);
-	code = host_kernel_restore(kernel->host, snapshot->host);
+	code = kernel->side->restore(kernel->host, snapshot->host);
 	native_leave(kernel, &crossing);
 	if (!code)
 		Py_RETURN_NONE;
@@ -106,16 +105,22 @@ static PyObject *native_snapshot_get_bytes(PyObject *self, void *unused)
 	struct native_snapshot *snapshot = (struct native_snapshot *)self;
 
 	(void)unused;
-	return PyLong_FromUnsignedLongLong(host_snapshot_bytes(snapshot->host));
+	return PyLong_FromUnsignedLongLong(
+		snapshot->kernel->side->snapshot_bytes(snapshot->host));
 }
 
 static void native_snapshot_free(PyObject *self)
 {
 	struct native_snapshot *snapshot = (struct native_snapshot *)self;
+	struct native_kernel *kernel = snapshot->kernel;
+	struct native_crossing crossing;
 
 	PyObject_GC_UnTrack(self);
-	if (snapshot->host)
-		host_snapshot_free(snapshot->host);
+	if (snapshot->host) {
+		native_enter(kernel, &crossing);
+		kernel->side->drop(kernel->host, snapshot->host);
+		native_leave(kernel, &crossing);
+	}
 	Py_CLEAR(snapshot->kernel);
 	native_free(self);
 }

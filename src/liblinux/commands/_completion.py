@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from click.shell_completion import CompletionItem
 
 from liblinux._errors import LiblinuxError
@@ -27,8 +25,8 @@ def complete_target(context: click.Context, incomplete: str) -> list[CompletionI
     try:
         with options.open(target.image) as image, image.os.scandir(directory or "/") as entries:
             names = [entry.name + "/" * entry.is_dir(follow_symlinks=False) for entry in entries]
-    except (OSError, LiblinuxError, ValueError):
+    except (OSError, LiblinuxError):
         return []  # a shell has no place for an error while one types
-    # bash breaks words at a colon and wants only what is behind it.
-    before = "" if os.environ.get("_LIBLINUX_COMPLETE") == "bash_complete" else f"{target.image}:"
-    return [CompletionItem(f"{before}{directory}/{name}") for name in sorted(names) if name.startswith(start)]
+    # A name with a line feed in it would be two for the shell, or more.
+    fitting = [name for name in sorted(names) if name.startswith(start) and name.isprintable()]
+    return [CompletionItem(f"{target.image}:{directory}/{name}") for name in fitting]

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+
 import click
 
+from liblinux._errors import LiblinuxError
+from liblinux._image_format import FORMATS
 from liblinux._image_root import ImageRoot
 from liblinux._typing import TYPE_CHECKING, Value
+from liblinux.commands._asking import passphrase_from, unpacking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, Self
+
+    from liblinux._image_disks import Opening, Progress
 
 __all__ = ["ImageOptions", "image_options"]
 
@@ -18,6 +25,11 @@ class ImageOptions(Value):
     """How to open an image; fields are named as the options are."""
 
     partition: str | None = None
+    volume: str | None = None
+    passphrase_file: str | None = None
+    members: tuple[str, ...] = ()
+    image_format: str | None = None
+    backing: tuple[str, ...] = ()
     fs_type: str | None = None
     mount_options: str = ""
     sector_size: int = 512
@@ -31,31 +43,58 @@ class ImageOptions(Value):
         return cls(**{name: parameters[name] for name in cls.__match_args__ if parameters.get(name) is not None})
 
     def open(self, image: str, *, writable: bool = False, overlay: bool | None = None) -> ImageRoot:
-        """Open the image; raises what :class:`ImageRoot` raises."""
-        return ImageRoot(
-            image,
-            writable=writable,
-            overlay=overlay,
-            partition=_number(self.partition),
-            type=self.fs_type,
-            options=self.mount_options,
-            sector_size=self.sector_size,
-            untrusted=self.untrusted,
-            version=self.kernel,
-            memory=self.memory,
-        )
+        """Open the image; raises what :class:`ImageRoot` raises, OSError instead of ValueError."""
+        try:
+            with unpacking(image) as progress:
+                return ImageRoot(
+                    image,
+                    writable=writable,
+                    partition=self.partition,
+                    volume=self.volume,
+                    type=self.fs_type,
+                    options=self.mount_options,
+                    **self.opening(overlay, progress),
+                )
+        except ValueError as error:
+            if isinstance(error, LiblinuxError):
+                raise
+            # A size that no disk has, or an option that is no argument of Kernel(): the message says which.
+            raise OSError(errno.EINVAL, str(error), image) from None
 
-
-def _number(partition: str | None) -> int | None:
-    if partition is None:
-        return None
-    if not partition.isdecimal():
-        raise click.UsageError(f"--partition {partition}: a number is wanted; 0 is the whole disk")
-    return int(partition)
+    def opening(self, overlay: bool | None = None, progress: Progress | None = None) -> Opening:
+        """How to come to the disks of the image."""
+        return {
+            "overlay": overlay,
+            "progress": progress,
+            "format": self.image_format,
+            "backing": self.backing,
+            "members": self.members,
+            "passphrase": passphrase_from(self.passphrase_file),
+            "sector_size": self.sector_size,
+            "untrusted": self.untrusted,
+            "version": self.kernel,
+            "memory": self.memory,
+        }
 
 
 _OPTIONS = (
-    click.option("--partition", "-p", metavar="N", help="Partition to use; 0 is the whole disk."),
+    click.option("--partition", "-p", metavar="N|NAME", help="Partition: number, label or UUID; 0 is the whole disk."),
+    click.option("--volume", metavar="VG/LV", help="LVM volume, md array, or label or UUID of what is on one."),
+    click.option(
+        "--passphrase-file",
+        type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+        metavar="FILE",
+        help="Its content opens LUKS volumes, - is standard input. [default: asked for on a terminal]",
+    ),
+    click.option(
+        "--with", "members", multiple=True, metavar="IMAGE", help="Another disk of its volumes. Can be repeated."
+    ),
+    click.option(
+        "--format", "image_format", type=click.Choice(FORMATS), help="Of the image file. [default: told by its content]"
+    ),
+    click.option(
+        "--backing", multiple=True, metavar="DIR", help="Where else files may be that a qcow2 or VMDK is made of."
+    ),
     click.option("--fs-type", metavar="TYPE", help="Type of the file system. [default: told by its content]"),
     click.option("--mount-options", default="", metavar="OPTIONS", help="As of mount(8), 'noatime,compress=zstd'."),
     click.option("--sector-size", type=int, default=512, show_default=True, metavar="BYTES", help="Of the disk."),

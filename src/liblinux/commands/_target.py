@@ -17,7 +17,7 @@ from liblinux._typing import TYPE_CHECKING, Value
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["ImageOrTarget", "Target", "TargetType", "is_target", "parse_target"]
+__all__ = ["ImageOrTarget", "Target", "TargetOrText", "TargetType", "is_target", "parse_target"]
 
 _COLON = re.compile(r":(?=/(?!/)|$)")
 
@@ -76,3 +76,15 @@ class ImageOrTarget(TargetType):
         if isinstance(value, Target):
             return value
         return parse_target(value) or Target(value, "/")
+
+
+class TargetOrText(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4, and not before
+    """Any text, completed as a target is."""
+
+    name = "text"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+        """Files of the host up to the colon, names in the image behind it."""
+        from liblinux.commands._completion import complete_target  # noqa: PLC0415 - only a shell asks
+
+        return complete_target(ctx, incomplete)

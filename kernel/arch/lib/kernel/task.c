@@ -142,9 +142,9 @@ void lib_user_mode(void)
 	}
 }
 
-#define LIB_NAMESPACES                                                 \
+#define LIB_SPAWN_FLAGS                                                \
 	(CLONE_NEWCGROUP | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWNS | \
-	 CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWUTS)
+	 CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWUTS | CLONE_FILES)
 
 /* A new library task, as a thread or as a child process of the caller. */
 long lib_spawn(u32 flags, void **task)
@@ -156,7 +156,7 @@ long lib_spawn(u32 flags, void **task)
 	long pid;
 
 	if (flags & LL_SPAWN_PROCESS) {
-		args.flags |= flags & LIB_NAMESPACES;
+		args.flags |= flags & LIB_SPAWN_FLAGS;
 	} else {
 		args.flags |= CLONE_THREAD | CLONE_SIGHAND | CLONE_FILES |
 			      CLONE_FS | CLONE_SYSVSEM;

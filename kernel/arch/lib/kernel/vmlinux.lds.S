@@ -68,7 +68,6 @@ SECTIONS
 
 	. = ALIGN(0x10000);
 	lib_memory_start = .;
-	_sdata = .;
 	/* First, because sections follow their predecessor into a segment. */
 	.dynamic : { *(.dynamic) } :data :dynamic
 	.got : { *(.got) *(.got.plt) *(.igot .igot.plt) } :data
@@ -87,6 +86,8 @@ SECTIONS
 	. = ALIGN(PAGE_SIZE);
 	__init_end = .;
 
+	/* Not before what is freed after boot: namespaces take settings in there for those of all. */
+	_sdata = .;
 	.data.image : { KEEP(*(.data.image)) }
 	RW_DATA(L1_CACHE_BYTES, PAGE_SIZE, THREAD_SIZE)
 	.data.rel : { *(.data.rel .data.rel.*) }

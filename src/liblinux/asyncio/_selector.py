@@ -1,0 +1,113 @@
+"""A selector over epoll of a kernel, in the shape of the standard library's `selectors`."""
+
+from __future__ import annotations
+
+import math
+import select
+import selectors
+import struct
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from liblinux._actor import Actor
+
+__all__ = ["KernelSelector"]
+
+_ADD, _DELETE, _MODIFY = 1, 2, 3  # of epoll_ctl(2)
+# struct epoll_event, which is packed on x86-64.
+_EVENT = struct.Struct("<IQ")
+_TIMER = struct.Struct("=qqqq")
+_TFD_CLOEXEC = 0o2000000
+_ONCE_EACH_TIME = select.EPOLLIN | select.EPOLLET
+_AT_ONCE = 256
+_SECOND_NS = 10**9
+_NO_WRITING = ~select.EPOLLOUT
+_NO_READING = ~select.EPOLLIN
+
+
+class KernelSelector(selectors._BaseSelectorImpl):  # what those of the standard library derive from
+    """Waits for descriptors of `actor`, a kernel or a process of one, by its clock.
+
+    A descriptor is a number of its table of files, or an object with fileno().
+    """
+
+    def __init__(self, actor: Actor) -> None:
+        super().__init__()
+        self._fd_to_key: dict[int, selectors.SelectorKey]
+        self._syscall = actor.syscall
+        self._closing = actor.os.close
+        self._epoll = actor.syscall("epoll_create1", select.EPOLL_CLOEXEC)
+        self._events = bytearray(_EVENT.size * _AT_ONCE)
+        # The timeout of epoll_wait(2) may be late by a thousandth of itself; a timer is not.
+        self._timer = actor.syscall("timerfd_create", time.CLOCK_MONOTONIC, _TFD_CLOEXEC)
+        self._syscall("epoll_ctl", self._epoll, _ADD, self._timer, _EVENT.pack(_ONCE_EACH_TIME, self._timer))
+
+    def fileno(self) -> int:
+        """The kernel's descriptor."""
+        return self._epoll
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """Wait for events of a file from now on."""
+        key = super().register(fileobj, events, data)
+        try:
+            self._control(_ADD, key.fd, events)
+        except BaseException:
+            super().unregister(fileobj)
+            raise
+        return key
+
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """Wait for other events."""
+        key = self.get_key(fileobj)
+        if events != key.events:
+            self._control(_MODIFY, key.fd, events)
+        if (events, data) != (key.events, key.data):
+            key = key._replace(events=events, data=data)
+            self._fd_to_key[key.fd] = key
+        return key
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        """Wait for it no more; one that was closed is forgotten by the kernel already."""
+        key = super().unregister(fileobj)
+        try:
+            self._control(_DELETE, key.fd, 0)
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError) and error.errno != _EBADF:
+                raise
+        return key
+
+    def _control(self, operation: int, fd: int, events: int) -> None:
+        mask = select.EPOLLIN * bool(events & selectors.EVENT_READ)
+        mask |= select.EPOLLOUT * bool(events & selectors.EVENT_WRITE)
+        self._syscall("epoll_ctl", self._epoll, operation, fd, _EVENT.pack(mask, fd))
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """What is ready; waits for `timeout` seconds of the kernel's clock, for ever for None."""
+        at_once = timeout is not None and timeout <= 0
+        if not at_once:
+            # Up, so that what waits for it is due; 0 is no timer.
+            wait = 0 if timeout is None else math.ceil(timeout * _SECOND_NS)
+            self._syscall("timerfd_settime", self._timer, 0, _TIMER.pack(0, 0, *divmod(wait, _SECOND_NS)), None)
+        count = self._syscall("epoll_wait", self._epoll, self._events, _AT_ONCE, 0 if at_once else -1)
+        ready = []
+        keys = self._fd_to_key
+        for event, fd in _EVENT.iter_unpack(memoryview(self._events)[: count * _EVENT.size]):
+            key = keys.get(fd)
+            if key is not None:
+                mask = selectors.EVENT_WRITE * bool(event & _NO_READING) | selectors.EVENT_READ * bool(
+                    event & _NO_WRITING
+                )
+                ready.append((key, mask & key.events))
+        return ready
+
+    def close(self) -> None:
+        """Close it; of a kernel that has ended nothing is left."""
+        if self._epoll >= 0:
+            fd, self._epoll = self._epoll, -1
+            self._closing(fd)
+            self._closing(self._timer)
+        super().close()
+
+
+_EBADF = 9

@@ -1,0 +1,176 @@
+"""Captures: what passes the cables, as a pcapng file that Wireshark opens.
+
+Cables tell the host of each frame when it passes (kernel/arch/lib/drivers/cable.c),
+and kernel/host/capture.c writes the packet blocks; here are the header of the file
+and the description of the interfaces, which are the same in every run. (Packages
+that write pcapng make a Python object of every packet.)
+
+Source: draft-ietf-opsawg-pcapng, sections 4.1 and 4.2.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+
+from liblinux._typing import TYPE_CHECKING
+from liblinux.network._rtnetlink import capture_cable
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from liblinux.network._host import Host
+    from liblinux.network._network import Network
+    from liblinux.network._topology import Interface
+
+__all__ = ["Capture", "Captures"]
+
+_SECTION, _INTERFACE, _PACKET = 0x0A0D0D0A, 1, 6
+_BYTE_ORDER = 0x1A2B3C4D
+_ETHERNET = 1  # LINKTYPE_ETHERNET
+_IF_NAME, _IF_DESCRIPTION, _IF_RESOLUTION, _USER_APPLICATION = 2, 3, 9, 4
+_NANOSECONDS = b"\x09"  # ten to the minus ninth
+_LENGTHS = struct.Struct("=II")
+_NUMBER_OFFSET = 8
+# From the end of a packet block: the option with the direction, the end of the options, the length again.
+_FLAGS_OFFSET = -12
+_OUT = 2
+
+
+class Capture:
+    """A capture that is being written; made by :meth:`Network.capture`, ended by :meth:`close` or `with`.
+
+    Attributes: `path`; `packets`, how many are in the file. What has passed comes
+    into the file when :meth:`flush` is called, and at the end.
+    """
+
+    def __init__(
+        self, captures: Captures, path: str | os.PathLike[str], interfaces: list[Interface], *, both: bool
+    ) -> None:
+        self.path = os.fspath(path)
+        self.packets = 0
+        self._captures = captures
+        self._file = open(self.path, "wb")  # noqa: SIM115 - close() does
+        self.closed = False
+        self._file.write(_section())
+        self._numbers: dict[int, int] = {}
+        self._both = both
+        for number, interface in enumerate(interfaces):
+            self._file.write(_describe(interface))
+            self._numbers[captures.number(interface)] = number
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def flush(self) -> None:
+        """Write what has passed so far; OSError when the file cannot be written."""
+        self._captures.collect()
+        self._file.flush()
+
+    def close(self) -> None:
+        """Write the rest and close the file. Twice does nothing."""
+        if not self.closed:
+            try:
+                self._captures.end(self)
+            finally:
+                self.closed = True
+                self._file.close()
+
+    def _take(self, number: int, block: memoryview) -> None:
+        mine = self._numbers.get(number)
+        if mine is not None and (self._both or block[_FLAGS_OFFSET] == _OUT):
+            self._file.write(block[:_NUMBER_OFFSET])
+            self._file.write(mine.to_bytes(4, "little"))
+            self._file.write(block[_NUMBER_OFFSET + 4 :])
+            self.packets += 1
+
+
+class Captures:
+    """All captures of a network: interfaces are numbered once, and frames come for all of them at once."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._interfaces: dict[Interface, int] = {}
+        self._open: list[tuple[Capture, dict[Interface, bool]]] = []
+        self.lost = 0
+
+    def number(self, interface: Interface) -> int:
+        """The number by which the kernel calls an interface to the host."""
+        return self._interfaces.setdefault(interface, len(self._interfaces))
+
+    def start(self, path: str | os.PathLike[str], host: Host | None) -> Capture:
+        """Capture what all hosts send, or what one sends and receives."""
+        network = self._network
+        hosts = [host] if host else list(network.hosts.values())
+        wanted = {interface: host is not None for one in hosts for interface in one._node.interfaces}
+        if not wanted:
+            raise ValueError(f"{host.name if host else 'the network'} has no link yet that could be captured")
+        self.collect()
+        capture = Capture(self, path, list(wanted), both=host is not None)
+        self._open.append((capture, wanted))
+        self._listen()
+        return capture
+
+    def end(self, capture: Capture) -> None:
+        """Collect the last of it, and listen no more than the others need."""
+        self.collect()
+        self._open = [one for one in self._open if one[0] is not capture]
+        if self._network.kernel_is_alive:
+            self._listen()
+
+    def end_all(self) -> None:
+        """Close all captures."""
+        for capture, _ in list(self._open):
+            capture.close()
+
+    def collect(self) -> None:
+        """Distribute what has passed since the last time."""
+        if not self._interfaces or not self._network.kernel_is_alive:
+            return
+        blocks, lost = self._network.kernel._native.captured()
+        self.lost += lost
+        start, view = 0, memoryview(blocks)
+        while start < len(blocks):
+            _, length = _LENGTHS.unpack_from(blocks, start)
+            block = view[start : start + length]
+            number = int.from_bytes(block[_NUMBER_OFFSET : _NUMBER_OFFSET + 4], "little")
+            for capture, _ in self._open:
+                capture._take(number, block)
+            start += length
+
+    def _listen(self) -> None:
+        network = self._network
+        messages: dict[str, list[bytes]] = {}
+        for interface, number in self._interfaces.items():
+            sides = [wanted[interface] for _, wanted in self._open if interface in wanted]
+            # 0 is silence, so numbers are told one higher.
+            arriving, sent = (number + 1) * any(sides), (number + 1) * bool(sides)
+            messages.setdefault(interface.node.name, []).append(capture_cable(interface.index, arriving, sent))
+        for name, batch in messages.items():
+            network._send(network.hosts[name], batch)
+
+
+def _block(kind: int, body: bytes, options: list[tuple[int, bytes]]) -> bytes:
+    for code, value in options:
+        body += struct.pack("=HH", code, len(value)) + value + bytes(-len(value) % 4)
+    body += bytes(4)  # the end of the options
+    length = len(body) + 12
+    return struct.pack("=II", kind, length) + body + struct.pack("=I", length)
+
+
+def _section() -> bytes:
+    head = struct.pack("=IHHq", _BYTE_ORDER, 1, 0, -1)
+    return _block(_SECTION, head, [(_USER_APPLICATION, b"liblinux")])
+
+
+def _describe(interface: Interface) -> bytes:
+    name = f"{interface.node.name}:{interface.name}"
+    description = f"to {interface.peer.node.name}:{interface.peer.name}"
+    options = [(_IF_NAME, name.encode()), (_IF_DESCRIPTION, description.encode()), (_IF_RESOLUTION, _NANOSECONDS)]
+    return _block(_INTERFACE, struct.pack("=HHI", _ETHERNET, 0, 0), options)

@@ -1,0 +1,186 @@
+"""Hosts: processes of the network's kernel, each in a network namespace of its own."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, MutableMapping, Sequence
+from contextvars import copy_context
+from typing import TypeVar
+
+from liblinux._typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Coroutine
+    from contextvars import Context
+
+    from pyroute2 import IPRoute
+
+    from liblinux._os import Os
+    from liblinux._process import Process
+    from liblinux._sockets.module import SocketModule
+    from liblinux._sysctl import Sysctl
+    from liblinux.network._network import Network
+    from liblinux.network._ping import Ping
+    from liblinux.network._topology import Interface, Node
+
+__all__ = ["Host"]
+
+_T = TypeVar("_T")
+
+
+class Host:
+    """A host, router or switch of a :class:`Network`; made by its `host`, `router` and `switch`.
+
+    It has what a process has, in a network namespace and with a host name of its
+    own: `os`, `open`, `syscall`, `socket`, `sysctl`; and `ip`, a pyroute2 object.
+    Attributes: `name`; `network`; `interfaces`, by name what the network knows of
+    them.
+    """
+
+    def __init__(self, network: Network, node: Node) -> None:
+        self.network = network
+        self.name = node.name
+        self._node = node
+        self._process: Process | None = None
+        self._ip: Any = None
+        self._netlinks: list[Any] = []
+
+    def __repr__(self) -> str:
+        return f"<liblinux.Host {self.name}>"
+
+    @property
+    def process(self) -> Process:
+        """The process that acts as the host; with the first look at it the network comes up."""
+        self.network.up()
+        assert self._process is not None, "up() makes the processes of all hosts"
+        return self._process
+
+    @property
+    def os(self) -> Os:
+        """The functions of `os`, on this host."""
+        return self.process.os
+
+    @property
+    def syscall(self) -> Callable[..., int]:
+        """Any system call, on this host."""
+        return self.process.syscall
+
+    @property
+    def sysctl(self) -> Sysctl:
+        """The settings under /proc/sys, of this host where they are a host's own."""
+        return self.process.sysctl
+
+    @property
+    def socket(self) -> SocketModule:
+        """The `socket`-shaped namespace of this host; names of the network's hosts resolve."""
+        module = self.process.socket
+        if not isinstance(module.hosts, _Names):
+            module.hosts = _Names(self)
+        return module
+
+    @property
+    def ip(self) -> IPRoute:
+        """A pyroute2 `IPRoute` of this host: links, addresses, routes, rules, queueing disciplines, as of ip(8)."""
+        if self._ip is None:
+            import pyroute2  # noqa: PLC0415 - slow, and many networks do without
+
+            self._ip = self.netlink(pyroute2.IPRoute, socket.NETLINK_ROUTE)
+        return self._ip
+
+    def netlink(self, kind: type[_T], family: int, **options: Any) -> _T:
+        """Any of pyroute2's netlink classes on this host: netlink(pyroute2.WireGuard, NETLINK_GENERIC).
+
+        It is closed with the network.
+        """
+        from liblinux.network._netlink import open_netlink  # noqa: PLC0415 - imports asyncio
+
+        opened: _T = open_netlink(self, kind, family, **options)
+        self._netlinks.append(opened)
+        return opened
+
+    def ping(self, target: Host | str, **options: Any) -> Ping:
+        """Send ICMP echo requests; see :meth:`Network.ping`."""
+        return self.network.ping(self, target, **options)
+
+    def create_task(self, coro: Coroutine[Any, Any, _T], *, name: str | None = None) -> asyncio.Task[_T]:
+        """Start a task of asyncio that acts as this host, as does all that it starts.
+
+        For coroutines under :meth:`Network.run`; RuntimeError outside.
+        """
+        import asyncio  # noqa: PLC0415 - slow, and many networks do without
+
+        loop = asyncio.get_running_loop()
+        return self._context().run(lambda: loop.create_task(coro, name=name or f"{self.name}:{_name(coro)}"))
+
+    def run(self, main: Coroutine[Any, Any, _T]) -> _T:
+        """Run a coroutine as this host until it is done, and all hosts with it; returns its result."""
+        return self.network.run(main, host=self)
+
+    def _close_netlinks(self) -> None:
+        if not self._netlinks:
+            return
+        import asyncio  # noqa: PLC0415 - slow, and many networks do without
+
+        netlinks, self._netlinks, self._ip = self._netlinks, [], None
+        for opened in netlinks:
+            opened.close()
+            # pyroute2 leaves a loop alone that it was given; its transports want one more round.
+            loop = opened.asyncore.event_loop
+            loop.run_until_complete(asyncio.sleep(0))
+            loop.close()
+
+    def _context(self) -> Context:
+        """A context in which everything acts as this host."""
+        from liblinux.asyncio._current import acting  # noqa: PLC0415 - imports asyncio
+
+        context = copy_context()
+        context.run(acting.set, self)
+        return context
+
+    def open(self, *arguments: Any, **options: Any) -> Any:
+        """Open a file; see :meth:`Kernel.open`. All hosts of a kernel have the same files."""
+        return self.process.open(*arguments, **options)
+
+    @property
+    def interfaces(self) -> dict[str, Interface]:
+        """Its interfaces by name, in the order of its links."""
+        self.network._assign()
+        return {interface.name: interface for interface in self._node.interfaces}
+
+    @property
+    def address(self) -> str:
+        """Its first IPv4 address, as text; of IPv6 when it has no other."""
+        return self.network.resolve(self.name)[0]
+
+
+class _Names(MutableMapping[str, "str | Sequence[str]"]):
+    """The names that a host knows: those given to it, and those of all hosts of its network."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._given: dict[str, str | Sequence[str]] = {}
+
+    def __getitem__(self, name: str) -> str | Sequence[str]:
+        if name in self._given:
+            return self._given[name]
+        return self._host.network.resolve(name, near=self._host)
+
+    def __setitem__(self, name: str, addresses: str | Sequence[str]) -> None:
+        self._given[name] = addresses
+
+    def __delitem__(self, name: str) -> None:
+        del self._given[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._given
+        for name, host in self._host.network.hosts.items():
+            if name not in self._given and not host._node.switches:
+                yield name
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _name(coro: Any) -> str:
+    return getattr(coro, "__qualname__", type(coro).__name__)

@@ -1,0 +1,98 @@
+"""Links: cables between two nodes, with what they do to the frames on them."""
+
+from __future__ import annotations
+
+from liblinux._typing import TYPE_CHECKING, Any
+from liblinux.network import _units
+from liblinux.network._rtnetlink import Line, change_cable, new_address, put_up
+
+if TYPE_CHECKING:
+    from liblinux.network._host import Host
+    from liblinux.network._network import Network
+    from liblinux.network._topology import Interface
+
+__all__ = ["Link", "parse_lines"]
+
+_READERS = {
+    "rate": _units.rate,
+    "delay": _units.nanoseconds,
+    "jitter": _units.nanoseconds,
+    "loss": _units.chance,
+    "duplicate": _units.chance,
+    "reorder": _units.chance,
+}
+
+
+def parse_lines(parameters: dict[str, Any], before: tuple[Line, Line] = (Line(), Line())) -> tuple[Line, Line]:
+    """Both directions of a cable; a parameter is one value, or a pair of one for each."""
+    there: dict[str, Any] = {}
+    back: dict[str, Any] = {}
+    for name, value in parameters.items():
+        read = _READERS.get(name)
+        if read is None:
+            raise TypeError(f"a link has no {name!r}; it has {', '.join(_READERS)}")
+        values = value if isinstance(value, tuple) else (value, value)
+        if len(values) != 2:
+            raise ValueError(f"{name}={value!r}: a pair has two values, one for each direction")
+        there[name], back[name] = map(read, values)
+    return _changed(before[0], there), _changed(before[1], back)
+
+
+def _changed(line: Line, changes: dict[str, Any]) -> Line:
+    return Line(**{name: changes.get(name, getattr(line, name)) for name in Line.__match_args__})
+
+
+class Link:
+    """A cable of a :class:`Network`, made by :meth:`Network.link`.
+
+    Attributes: `a` and `b`, the hosts; `ends`, their interfaces.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        hosts: tuple[Host, Host],
+        ends: tuple[Interface, Interface],
+        lines: tuple[Line, Line],
+        mtu: int,
+        queue: int,
+    ) -> None:
+        self.network = network
+        self.a, self.b = hosts
+        self.ends = ends
+        self._lines = lines
+        self._mtu = mtu
+        self._queue = queue
+        self._made = False
+
+    def __repr__(self) -> str:
+        return f"<liblinux.Link {self.a.name} - {self.b.name}>"
+
+    def set(self, **parameters: Any) -> None:
+        """Change rate, delay, jitter, loss, duplicate or reorder from now on; as in :meth:`Network.link`.
+
+        A pair is for the two directions, the first for what `a` sends. Frames
+        that are on their way arrive as they would have.
+        """
+        lines = parse_lines(parameters, self._lines)
+        if self._made:
+            for host, end, line in zip((self.a, self.b), self.ends, lines, strict=True):
+                self.network._send(host, [change_cable(end.index, line)])
+        self._lines = lines
+
+    def down(self) -> None:
+        """Pull the cable out: both ends lose their carrier, and routes over it are gone, as with a real one."""
+        self._put(up=False)
+
+    def up(self) -> None:
+        """Put the cable in again; addresses and routes are set anew, for the kernel drops those of a lost device."""
+        self._put(up=True)
+        for host, end in zip((self.a, self.b), self.ends, strict=True):
+            self.network._send(host, [new_address(end.index, address) for address in end.addresses()])
+        for host in (self.a, self.b):
+            self.network._set_routes(host)
+
+    def _put(self, *, up: bool) -> None:
+        self.network.up()
+        for host, end in zip((self.a, self.b), self.ends, strict=True):
+            self.network._send(host, [put_up(end.index, up=up)])

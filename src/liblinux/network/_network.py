@@ -1,0 +1,457 @@
+"""Networks: hosts of one kernel, and the cables between them."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from ipaddress import IPv4Network, IPv6Network
+from typing import TypeVar
+
+from liblinux import _process as processes
+from liblinux._kernel import Kernel
+from liblinux._typing import TYPE_CHECKING, Any, Literal
+from liblinux.network import _rtnetlink as rtnetlink
+from liblinux.network import _units
+from liblinux.network._host import Host
+from liblinux.network._link import Link, parse_lines
+from liblinux.network._routing import Route, find_routes
+from liblinux.network._topology import Interface, Node, Segment, Subnets, find_segments, parse_interface
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
+    from types import TracebackType
+    from typing import Self
+
+    from liblinux.network._capture import Capture, Captures
+    from liblinux.network._iperf import Throughput
+    from liblinux.network._ping import Ping
+
+__all__ = ["Network"]
+
+_T = TypeVar("_T")
+_BASE_4 = "10.0.0.0/8"
+_BASE_6 = "fd00::/16"
+_BRIDGE = ("br0", 2)  # a switch's own interface, and its index
+_LOOPBACK = 1
+_QUEUE_FRAMES = 100
+_MTU = 1500
+_SMALLEST_MTU, _LARGEST_MTU = 68, 65535
+_NAME_BYTES = 64
+_INTERFACE_BYTES = 15
+_KERNEL_BYTES = 64 << 20
+_HOST_BYTES = 1 << 20
+# Devices of tunnels in every namespace double what a host costs; they can be made when wanted.
+_COMMAND_LINE = "fb_tunnels=none"
+_WITHOUT_IPV6 = "ipv6.disable_ipv6=1"
+_SETTINGS: dict[str, str | int] = {
+    # The queue of a link is what waits at it, in the order of arrival.
+    "net.core.default_qdisc": "pfifo",
+    # All hosts start with what is set here. Addresses are ours to give, and so are theirs at once: looking for
+    # duplicates takes seconds, during which routers do not forward.
+    "net.core.devconf_inherit_init_net": 1,
+    "net.ipv6.conf.all.accept_dad": 0,
+    "net.ipv6.conf.default.accept_dad": 0,
+}
+_FORWARDING = {4: "/proc/sys/net/ipv4/ip_forward", 6: "/proc/sys/net/ipv6/conf/all/forwarding"}
+
+
+class Network:
+    """Hosts, routers and switches of one kernel, joined by cables.
+
+    What is declared with :meth:`host`, :meth:`router`, :meth:`switch` and
+    :meth:`link` comes up as a whole when something of it is first used (or by
+    :meth:`up`): then the kernel boots, addresses are assigned and routes set.
+    More can be added afterwards.
+
+    Arguments: `clock`, `seed`, `version` and `memory` as of :class:`Kernel`
+    (`memory` None: what the number of hosts suggests); `subnets` that addresses
+    are taken from, a /24 of it for each segment; `ipv6` what those of IPv6 are
+    taken from, a /64 for each, or None for a network without.
+    """
+
+    def __init__(
+        self,
+        clock: Literal["real", "virtual"] = "real",
+        seed: int | str | bytes | None = None,
+        *,
+        version: str | None = None,
+        memory: int | str | None = None,
+        subnets: str = _BASE_4,
+        ipv6: str | None = _BASE_6,
+        command_line: str = "",
+    ) -> None:
+        self._options: dict[str, Any] = {"clock": clock, "seed": seed, "version": version}
+        self._memory = memory
+        self._command_line = f"{_COMMAND_LINE} {'' if ipv6 else _WITHOUT_IPV6} {command_line}"
+        self._subnets = Subnets(IPv4Network(subnets), IPv6Network(ipv6) if ipv6 else None)
+        self._kernel: Kernel | None = None
+        self._hosts: dict[str, Host] = {}
+        self.links: list[Link] = []
+        self._segments: list[Segment] = []
+        self._routes: dict[Node, list[Route]] = {}
+        self._batches: dict[Host, rtnetlink.Batch] = {}
+        self._assigned = False
+        self._is_up = False
+        self._closed = False
+        self._captures: Captures | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "up" if self._is_up else "not up"
+        return f"<liblinux.Network of {len(self._hosts)} hosts and {len(self.links)} links, {state}>"
+
+    # ---- declaring ---------------------------------------------------------
+
+    @property
+    def hosts(self) -> dict[str, Host]:
+        """All hosts, routers and switches, by name."""
+        return dict(self._hosts)
+
+    def host(self, name: str) -> Host:
+        """A new host; ValueError for a name that is taken or is no host name."""
+        return self._add(name)
+
+    def router(self, name: str) -> Host:
+        """A new host that forwards between its links, for IPv4 and IPv6."""
+        return self._add(name, forwards=True)
+
+    def switch(self, name: str) -> Host:
+        """A new switch: a host with a bridge ("br0") over all its links, and no address."""
+        return self._add(name, switches=True)
+
+    def link(
+        self,
+        a: Host | str,
+        b: Host | str,
+        *,
+        rate: Any = None,
+        delay: Any = 0,
+        jitter: Any = 0,
+        loss: Any = 0,
+        duplicate: Any = 0,
+        reorder: Any = 0,
+        queue: int = _QUEUE_FRAMES,
+        mtu: int = _MTU,
+        addresses: tuple[str | Iterable[str] | None, str | Iterable[str] | None] = (None, None),
+        names: tuple[str | None, str | None] = (None, None),
+    ) -> Link:
+        """Join two hosts by a cable; returns a :class:`Link`.
+
+        `rate` in bits per second or as "10Mbit"; `delay` and `jitter` (evenly to
+        both sides) in seconds or as "20ms"; `loss`, `duplicate` and `reorder` (a
+        frame arrives without delay) as chances or "1%". Each may be a pair, of
+        what `a` sends and what `b` sends. `queue` is how many frames wait at each
+        end while one is being sent, `mtu` in bytes. `addresses` with the length
+        of their prefix for both ends, "10.0.0.1/24", one or several; assigned
+        where none are given. `names` of the interfaces, by default eth0, eth1, ...
+
+        Raises KeyError for a host that there is not, ValueError for what is out
+        of range or overlaps, TypeError for hosts of another network.
+        """
+        hosts = (self._find(a), self._find(b))
+        if hosts[0] is hosts[1]:
+            raise ValueError(f"a link joins two hosts, and {hosts[0].name} is one; its loopback is there by itself")
+        if not _SMALLEST_MTU <= mtu <= _LARGEST_MTU:
+            raise ValueError(f"an MTU of {mtu} bytes is out of range: {_SMALLEST_MTU} to {_LARGEST_MTU}")
+        if queue < 1:
+            raise ValueError(f"a queue of {queue} frames holds nothing; 1 is the shortest")
+        lines = parse_lines(
+            {
+                "rate": rate, "delay": delay, "jitter": jitter, "loss": loss, "duplicate": duplicate, "reorder": reorder
+            }
+        )  # fmt: skip
+        asked = [_parse_addresses(host, given) for host, given in zip(hosts, addresses, strict=True)]
+        for host, name in zip(hosts, names, strict=True):
+            _check_interface(host, name)
+        first, second = (
+            Interface(host._node, name, given) for host, name, given in zip(hosts, names, asked, strict=True)
+        )
+        first.peer, second.peer = second, first
+        link = Link(self, hosts, (first, second), lines, mtu, queue)
+        self.links.append(link)
+        self._assigned = self._is_up = False
+        return link
+
+    def _add(self, name: str, **kind: bool) -> Host:
+        self._check_open()
+        if name in self._hosts:
+            raise ValueError(f"there is a host {name!r} already")
+        if not name or len(name.encode()) > _NAME_BYTES or not set(name.lower()) <= _NAME_LETTERS:
+            raise ValueError(f"{name!r} is no host name: letters, digits, '-', '.' and '_' make one")
+        host = Host(self, Node(name, len(self._hosts) + 1, **kind))
+        self._hosts[name] = host
+        self._assigned = self._is_up = False
+        return host
+
+    def _find(self, host: Host | str) -> Host:
+        self._check_open()
+        if isinstance(host, str):
+            if host not in self._hosts:
+                raise KeyError(f"there is no host {host!r}; there are {', '.join(self._hosts) or 'none'}")
+            return self._hosts[host]
+        if not isinstance(host, Host) or host.network is not self:
+            raise TypeError(f"{host!r} is no host of this network")
+        return host
+
+    # ---- addresses and names -----------------------------------------------
+
+    def _assign(self) -> None:
+        """Addresses for everything that is declared."""
+        if not self._assigned:
+            nodes = [host._node for host in self._hosts.values()]
+            self._segments = find_segments(end for link in self.links for end in link.ends)
+            self._subnets.assign(self._segments)
+            self._routes = find_routes(nodes, self._segments, self._subnets)
+            self._assigned = True
+
+    def resolve(self, name: str, near: Host | None = None) -> list[str]:
+        """The addresses of a host, IPv4 first; those of a subnet of `near` before all others.
+
+        KeyError when there is no such host.
+        """
+        node = self._find(name)._node
+        self._assign()
+        heard = {interface.segment for interface in near._node.interfaces} if near else set()
+        interfaces = sorted(node.interfaces, key=lambda interface: not node.switches and interface.segment not in heard)
+        addresses = [address for interface in interfaces for address in interface.addresses()]
+        return [str(address.ip) for address in sorted(addresses, key=lambda address: address.version)]
+
+    # ---- coming up ---------------------------------------------------------
+
+    @property
+    def kernel(self) -> Kernel:
+        """The kernel that all hosts are in."""
+        self._check_open()
+        if self._kernel is None:
+            memory = self._memory or _KERNEL_BYTES + _HOST_BYTES * len(self._hosts)
+            self._kernel = Kernel(memory, command_line=self._command_line, **self._options)
+            for name, value in _SETTINGS.items():
+                self._kernel.sysctl[name] = value
+        return self._kernel
+
+    def up(self) -> None:
+        """Bring everything up that has been declared; what is up already stays as it is."""
+        if self._is_up:
+            return
+        self._assign()
+        kernel = self.kernel
+        fresh = [host for host in self._hosts.values() if host._process is None]
+        for host in fresh:
+            self._boot(kernel, host)
+        links = [link for link in self.links if not link._made]
+        self._lay(links)
+        messages: dict[Host, list[bytes]] = {host: _setup(host) for host in fresh}
+        for link in links:
+            for host, end in zip((link.a, link.b), link.ends, strict=True):
+                messages.setdefault(host, []).extend(_up(host, end))
+        for host, batch in messages.items():
+            self._send(host, batch)
+        for host in self._hosts.values():
+            self._set_routes(host)
+        for link in links:
+            link._made = True
+        self._is_up = True
+
+    def _boot(self, kernel: Kernel, host: Host) -> None:
+        # The files of all hosts are in one table, so that one epoll can wait for them all.
+        process = processes.start(kernel, namespaces=("net", "uts"), share_files=True)
+        kernel._processes.add(process)
+        host._process = process
+        process.syscall("sethostname", host.name.encode(), len(host.name.encode()))
+        if host._node.forwards:
+            for version, file in _FORWARDING.items():
+                if version == 4 or self._subnets.base6:
+                    _write(process, file, b"1")
+        self._batches[host] = rtnetlink.Batch(process)
+
+    def _lay(self, links: Iterable[Link]) -> None:
+        """Make the cables, those of one host in one go."""
+        messages: dict[Host, list[bytes]] = {}
+        for link in links:
+            assert link.b._process is not None
+            message = rtnetlink.new_cable(link.ends, link.b._process.pid, link._lines[0], link._mtu, link._queue)
+            messages.setdefault(link.a, []).append(message)
+        for host, batch in messages.items():
+            self._send(host, batch)
+        for link in links:
+            if link._lines[0] != link._lines[1]:
+                self._send(link.b, [rtnetlink.change_cable(link.ends[1].index, link._lines[1])])
+
+    def _set_routes(self, host: Host) -> None:
+        routes = self._routes.get(host._node)
+        if routes:
+            self._send(host, [rtnetlink.pack_route(*route) for route in routes])
+
+    def _send(self, host: Host, messages: list[bytes]) -> None:
+        try:
+            self._batches[host].send(messages)
+        except OSError as error:
+            error.filename = host.name
+            raise
+
+    # ---- looking -----------------------------------------------------------
+
+    def ping(
+        self,
+        source: Host | str,
+        target: Host | str,
+        *,
+        count: int = 1,
+        size: int = 56,
+        interval: float = 1.0,
+        timeout: float = 1.0,
+    ) -> Ping:
+        """Send ICMP echo requests from one host to another, or to an address; returns a :class:`Ping`.
+
+        `size` of the payload in bytes, `interval` and `timeout` in seconds of the
+        kernel's clock. Source: RFC 792, RFC 4443.
+        """
+        from liblinux.network._ping import ping  # noqa: PLC0415 - for those who do
+
+        host = self._find(source)
+        return ping(host, self._address(target, host), count=count, size=size, interval=interval, timeout=timeout)
+
+    def iperf(
+        self,
+        client: Host | str,
+        server: Host | str,
+        *,
+        seconds: float = 10.0,
+        protocol: Literal["tcp", "udp"] = "tcp",
+        rate: Any = None,
+        congestion: str | None = None,
+    ) -> Throughput:
+        """Measure what the path from `client` to `server` carries; returns a :class:`Throughput`.
+
+        One TCP stream, by the congestion control `congestion` ("bbr"), or UDP at
+        `rate`. `seconds` are of the kernel's clock.
+        """
+        from liblinux.network._iperf import iperf  # noqa: PLC0415 - imports selectors
+
+        hosts = self._find(client), self._find(server)
+        address = self._address(hosts[1], hosts[0])
+        return iperf(*hosts, address, seconds=seconds, protocol=protocol, rate=_units.rate(rate), congestion=congestion)
+
+    def capture(self, path: str | os.PathLike[str], host: Host | str | None = None) -> Capture:
+        """Write what passes the cables into a pcapng file; returns a :class:`Capture`, which ends it.
+
+        What every host sends, so that each frame is there once, also one that is
+        lost on its way; of one host, all that it sends and receives. The same
+        seed gives the same file under the virtual clock. OSError when the file
+        cannot be written. What has not been written yet is when the network is
+        closed.
+        """
+        from liblinux.network._capture import Captures  # noqa: PLC0415 - for those who do
+
+        self.up()
+        if self._captures is None:
+            self._captures = Captures(self)
+        return self._captures.start(path, self._find(host) if host is not None else None)
+
+    @property
+    def kernel_is_alive(self) -> bool:
+        """Whether the kernel is there and did not die."""
+        return self._kernel is not None and not self._kernel.closed and self._kernel.dead is None
+
+    def _address(self, target: Host | str, near: Host) -> str:
+        if isinstance(target, str) and target not in self._hosts:
+            return str(ipaddress.ip_address(target))
+        addresses = self.resolve(self._find(target).name, near)
+        if not addresses:
+            raise ValueError(f"{target!r} has no address: it has no link")
+        return addresses[0]
+
+    # ---- asyncio -----------------------------------------------------------
+
+    def run(self, main: Coroutine[Any, Any, _T], *, host: Host | None = None) -> _T:
+        """Run a coroutine, on an event loop whose time and sockets are the network's; returns its result.
+
+        It acts as `host`, or as nobody: then it starts tasks of hosts with
+        :meth:`Host.create_task`. With clock="virtual" time stands still while
+        anything runs, and goes on to the next timer when everything waits. Raises
+        what the coroutine raises, and Deadlock when nothing can ever happen.
+        """
+        self.up()
+        from liblinux.asyncio._run import run  # noqa: PLC0415 - imports asyncio
+
+        return run(self.kernel, main, host._context() if host else None)
+
+    # ---- the end -----------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._closed
+
+    def close(self) -> None:
+        """End all hosts and their kernel. Twice does nothing."""
+        if self._closed:
+            return
+        try:
+            if self._captures is not None:
+                self._captures.end_all()
+            if self.kernel_is_alive:
+                for host in self._hosts.values():
+                    host._close_netlinks()
+        finally:
+            self._closed = True
+            kernel, self._kernel = self._kernel, None
+            if kernel is not None:
+                kernel.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ValueError("the network is closed")
+
+
+_NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-._")
+
+
+def _parse_addresses(host: Host, given: str | Iterable[str] | None) -> list[Any]:
+    texts = [given] if isinstance(given, str) else list(given or ())
+    if texts and host._node.switches:
+        raise ValueError(f"{host.name} is a switch, and its ports have no addresses")
+    return [parse_interface(text) for text in texts]
+
+
+def _check_interface(host: Host, name: str | None) -> None:
+    if name is None:
+        return
+    if not name or len(name.encode()) > _INTERFACE_BYTES or "/" in name or name != name.strip():
+        raise ValueError(f"{name!r} is no name of an interface: it has up to {_INTERFACE_BYTES} letters, and no '/'")
+    if name in (interface.name for interface in host._node.interfaces):
+        raise ValueError(f"{host.name} has an interface {name!r} already")
+
+
+def _setup(host: Host) -> list[bytes]:
+    """What a host starts with: its loopback, and a switch its bridge."""
+    messages = [rtnetlink.put_up(_LOOPBACK)]
+    if host._node.switches:
+        name, index = _BRIDGE
+        mac = b"\x02\x01" + host._node.number.to_bytes(4, "big")
+        messages += [rtnetlink.new_bridge(index, name, mac), rtnetlink.put_up(index)]
+    return messages
+
+
+def _up(host: Host, end: Interface) -> list[bytes]:
+    master = _BRIDGE[1] if host._node.switches else 0
+    # The addresses first: with one of its own an interface need not find out about itself.
+    return [
+        *(rtnetlink.new_address(end.index, address) for address in end.addresses()),
+        rtnetlink.put_up(end.index, master),
+    ]
+
+
+def _write(process: Any, path: str, data: bytes) -> None:
+    fd = process.os.open(path, process.os.O_WRONLY)
+    try:
+        process.os.write(fd, data)
+    finally:
+        process.os.close(fd)
