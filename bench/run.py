@@ -33,6 +33,7 @@ import making
 import reading
 import scripts
 import serving
+import sockets
 import startup
 import switching
 import walking
@@ -55,6 +56,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "write": writing.measure,
     "memory": footprint.measure,
     "isolation": isolation.measure,
+    "sockets": sockets.measure,
     "tar": archives.measure,
     "image": making.measure,
     "copies": copies.measure,

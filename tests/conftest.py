@@ -145,6 +145,14 @@ def shared_isolated() -> Iterator[liblinux.Kernel]:
         yield booted
 
 
+@pytest.fixture(params=["here", "isolated"])
+def either_kernel(
+    request: pytest.FixtureRequest, shared_kernel: liblinux.Kernel, shared_isolated: liblinux.Kernel
+) -> liblinux.Kernel:
+    """A shared kernel in this process, and one in its own."""
+    return shared_kernel if request.param == "here" else shared_isolated
+
+
 @pytest.fixture(params=DEBUG_KERNELS)
 def debug_kernel(request: pytest.FixtureRequest) -> Iterator[liblinux.Kernel]:
     """One with fault injection, and the virtual clock, under which a task that hangs for ever is found."""

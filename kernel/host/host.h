@@ -251,6 +251,14 @@ u64 host_snapshot_bytes(struct host_snapshot *snapshot);
  */
 int host_measure_switches(struct host_process *process, u64 switches,
 			  u64 *nanoseconds, struct host_result *result);
+/* The same over two sockets that are connected to each other. */
+int host_measure_exchange(struct host_process *process, const int sockets[2],
+			  u64 switches, u64 *nanoseconds,
+			  struct host_result *result);
+/* `bytes` from the first to the second, by the calling thread, `block` a call. */
+int host_measure_stream(struct host_process *process, const int sockets[2],
+			u64 block, u64 bytes, u64 *nanoseconds,
+			struct host_result *result);
 
 /* Disks. `name_index` n is /dev/lda, /dev/ldb, ... */
 enum host_disk_flags {

@@ -174,12 +174,47 @@ static bool host_move_clock(struct host_kernel *kernel)
 	return true;
 }
 
-/* The kernel is idle. Returns a call to enter it with, or NULL. */
+/*
+ * Sleep as the runner. Afterwards it is one no more when somebody has taken over
+ * (`taken`): its call is a queued one, which may be over.
+ *
+ * Who submits something takes the lock after that, to wake the runner: either it
+ * finds `sleeper`, or this thread finds `attention`.
+ */
+static int host_doze(struct host_kernel *kernel, struct host_wait *wait,
+		     u64 until)
+{
+	int result = 0;
+
+	pthread_mutex_lock(&kernel->lock);
+	__atomic_store_n(&wait->state, WAIT_IDLE, __ATOMIC_RELEASE);
+	wait->dozing_until = until;
+	wait->dozing = true;
+	wait->taken = false;
+	kernel->sleeper = wait;
+	pthread_mutex_unlock(&kernel->lock);
+	if (!load(&kernel->cpu->attention))
+		result = host_sleep(kernel, wait, &wait->state, WAIT_IDLE,
+				    until);
+	pthread_mutex_lock(&kernel->lock);
+	wait->dozing = false;
+	if (!wait->taken) {
+		kernel->sleeper = NULL;
+		__atomic_store_n(&wait->state, WAIT_RUNNER, __ATOMIC_RELAXED);
+	}
+	pthread_mutex_unlock(&kernel->lock);
+	return result;
+}
+
+/*
+ * The kernel is idle. Returns a call to enter it with, or NULL; the caller is
+ * not the runner any more when its wait is `taken`.
+ */
 struct ll_call *host_idle(struct host_kernel *kernel, struct host_wait *wait)
 {
 	struct ll_cpu *cpu = kernel->cpu;
 	u64 until = cpu->idle_until;
-	int result = 0;
+	int result;
 
 	if (until != LL_FOREVER)
 		until -= kernel->clock_ahead;
@@ -213,10 +248,9 @@ struct ll_call *host_idle(struct host_kernel *kernel, struct host_wait *wait)
 	}
 	if (!wait->next_poll)
 		wait->next_poll = host_monotonic(kernel) + POLL_NS;
-	__atomic_store_n(&kernel->sleeping, 1, __ATOMIC_SEQ_CST);
-	if (!__atomic_load_n(&cpu->attention, __ATOMIC_SEQ_CST))
-		result = host_sleep(kernel, wait, &kernel->sleeping, 1, until);
-	__atomic_store_n(&kernel->sleeping, 0, __ATOMIC_RELAXED);
+	result = host_doze(kernel, wait, until);
+	if (wait->taken)
+		return NULL;
 	if ((result == -EINTR || result == -ETIMEDOUT) &&
 	    host_poll(kernel, wait, result == -EINTR))
 		return host_interruption(wait);
@@ -283,13 +317,19 @@ struct ll_call *host_look(struct host_kernel *kernel, struct host_wait *wait)
 
 /* ---- everybody else --------------------------------------------------- */
 
-/* Sleep until the call is finished or this thread is made the runner. */
+/* The call is queued: sleep until it is finished or this thread is made the runner. */
 u32 host_wait(struct host_kernel *kernel, struct host_wait *wait)
+{
+	host_wake_runner(kernel);
+	return host_wait_on(kernel, wait);
+}
+
+/* The same when the kernel knows of the call already. */
+u32 host_wait_on(struct host_kernel *kernel, struct host_wait *wait)
 {
 	u32 state;
 	int result;
 
-	host_wake_runner(kernel);
 	wait->next_poll = host_monotonic(kernel) + POLL_NS;
 	while ((state = load(&wait->state)) == WAIT_QUEUED) {
 		result = host_sleep(kernel, wait, &wait->state, WAIT_QUEUED,
