@@ -134,7 +134,7 @@ static bool host_is_settled(struct host_kernel *kernel, bool all)
 	/* As long as one thread is all that there is, it has just left. */
 	if (__atomic_load_n(&kernel->bias, __ATOMIC_RELAXED) != NOBODY)
 		owned = false;
-	if (owned && !load(&kernel->sleeping))
+	if (owned && !__atomic_load_n(&kernel->sleeper, __ATOMIC_ACQUIRE))
 		return false;
 	return !all || host_at_large(kernel, host_self.id) == owned;
 }
