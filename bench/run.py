@@ -19,15 +19,22 @@ from pathlib import Path
 
 from rich.console import Console
 
+import archives
 import boot
 import building
 import calls
 import commands
+import containers
 import copies
+import copying
 import footprint
 import internet
 import isolation
+import making
 import reading
+import scripts
+import serving
+import sockets
 import startup
 import switching
 import walking
@@ -41,15 +48,22 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "boot": boot.measure,
     "process": startup.measure,
     "commands": commands.measure,
+    "containers": containers.measure,
     "calls": calls.measure,
     "switch": switching.measure,
     "read": reading.measure,
     "walk": walking.measure,
+    "serve": serving.measure,
     "write": writing.measure,
     "memory": footprint.measure,
     "isolation": isolation.measure,
+    "sockets": sockets.measure,
+    "tar": archives.measure,
+    "image": making.measure,
     "copies": copies.measure,
     "internet": internet.measure,
+    "packetdrill": scripts.measure,
+    "copying": copying.measure,
     "build": building.measure,
 }
 ROUNDS = 7

@@ -20,7 +20,7 @@ from liblinux._library import find_image, find_jail
 from liblinux._typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from liblinux._disk import Disk
     from liblinux._faults import Faults
@@ -44,6 +44,8 @@ _BOOT_OPTIONS = (
     "nbd.nbds_max=0",
     "null_blk.nr_devices=0",
     "zram.num_devices=0",
+    # Of tunnels, in every network namespace; they double what one takes.
+    "fb_tunnels=none",
     "jfs.nTxBlock=256",
     "jfs.nTxLock=1024",
 )
@@ -52,6 +54,7 @@ _FILE_TABLES = ("dhash_entries=16384", "ihash_entries=16384")
 _FILE_TABLES_MEMORY_BYTES = 48 << 20
 _TASKS = b"16384"
 _BOOT_MOUNTS = (("devtmpfs", "/dev"), ("proc", "/proc"), ("sysfs", "/sys"))
+_IGNORE = bytes([1]) + bytes(31)  # SIG_IGN in a struct sigaction
 _BOOT_DIRECTORIES = (("/mnt", 0o755), ("/tmp", 0o1777))  # noqa: S108 - the kernel's own, not the host's
 _SIZE_UNITS = {
     "": 0,
@@ -146,6 +149,8 @@ class Kernel(Actor):
         self._pumps: list[_native.Pump] = []
         self.syscalls: Mapping[str, int] = MappingProxyType(self._native.syscalls)
         self._log = KernelLog(self._native)
+        # Called by close() between unmounting and the end: what stands on disks and must be left in order.
+        self._at_shutdown: list[Callable[[], None]] = []
         super().__init__(self._native, self._native.init, self._native.syscalls)
         _open_kernels.add(self)
         self._prepare()
@@ -451,6 +456,8 @@ class Kernel(Actor):
         for directory, mode in _BOOT_DIRECTORIES:
             call("mkdir", directory, mode)
             call("chmod", directory, mode)
+        # As Python does it: a pipe that nobody reads is an error, not the end of a process. Children inherit it.
+        call("rt_sigaction", _abi.SIGPIPE, _IGNORE, None, 8)
 
     def _shut_down(self) -> list[OSError]:
         problems: list[OSError] = []
@@ -468,6 +475,11 @@ class Kernel(Actor):
                 problems.append(failed)
             if call("umount2", target, 0) == -errno.EBUSY:
                 call("umount2", target, _abi.MNT_DETACH)
+        for stop in reversed(self._at_shutdown):
+            try:
+                stop()
+            except OSError as error:
+                problems.append(error)
         call("sync")
         return problems
 

@@ -159,11 +159,87 @@ static PyObject *native_group_wire(PyObject *module, PyObject *args)
 	Py_RETURN_NONE;
 }
 
+static bool native_is_here(struct native_kernel *kernel)
+{
+	if (kernel->side == &host_direct)
+		return true;
+	PyErr_SetString(PyExc_ValueError,
+			"an isolated kernel cannot be measured like this");
+	return false;
+}
+
+/* exchange_nanoseconds(process, count, fd, fd) */
+static PyObject *native_exchange(PyObject *module, PyObject *args)
+{
+	struct native_module *state = PyModule_GetState(module);
+	struct native_process *process;
+	struct native_crossing crossing;
+	struct host_result result = { 0 };
+	u64 nanoseconds = 0;
+	int sockets[2], error;
+	long long count;
+
+	if (!PyArg_ParseTuple(args, "O!Lii:exchange_nanoseconds",
+			      state->process_type, &process, &count,
+			      &sockets[0], &sockets[1]))
+		return NULL;
+	if (count < 1) {
+		PyErr_SetString(PyExc_ValueError, "count must be at least 1");
+		return NULL;
+	}
+	if (!native_check_process(process) || !native_is_here(process->kernel))
+		return NULL;
+	native_enter(process->kernel, &crossing);
+	error = host_measure_exchange(process->host, sockets, (u64)count,
+				      &nanoseconds, &result);
+	native_leave(process->kernel, &crossing);
+	if (!native_check(process->kernel, &result) ||
+	    !native_check_code(process->kernel, error))
+		return NULL;
+	return PyFloat_FromDouble((double)nanoseconds / (double)count);
+}
+
+/* stream_nanoseconds(process, block, bytes, fd, fd) */
+static PyObject *native_stream(PyObject *module, PyObject *args)
+{
+	struct native_module *state = PyModule_GetState(module);
+	struct native_process *process;
+	struct native_crossing crossing;
+	struct host_result result = { 0 };
+	u64 nanoseconds = 0;
+	int sockets[2], error;
+	long long block, bytes;
+
+	if (!PyArg_ParseTuple(args, "O!LLii:stream_nanoseconds",
+			      state->process_type, &process, &block, &bytes,
+			      &sockets[0], &sockets[1]))
+		return NULL;
+	if (block < 1 || block > 1 << 30 || bytes < 1) {
+		PyErr_SetString(PyExc_ValueError,
+				"block and bytes must be at least 1");
+		return NULL;
+	}
+	if (!native_check_process(process) || !native_is_here(process->kernel))
+		return NULL;
+	native_enter(process->kernel, &crossing);
+	error = host_measure_stream(process->host, sockets, (u64)block,
+				    (u64)bytes, &nanoseconds, &result);
+	native_leave(process->kernel, &crossing);
+	if (!native_check(process->kernel, &result) ||
+	    !native_check_code(process->kernel, error))
+		return NULL;
+	return PyFloat_FromDouble((double)nanoseconds);
+}
+
 static PyMethodDef native_functions[] = {
 	{ "map_view", native_map_view, METH_VARARGS,
 	  "map_view(process, address, length, readonly, /)\n--\n\nMapped memory as a buffer." },
 	{ "reclaim_fault_handler", native_reclaim_fault_handler, METH_NOARGS,
 	  "reclaim_fault_handler()\n--\n\nPut the fault handler in front again; whether that was needed." },
+	{ "survey", native_survey, METH_VARARGS,
+	  "survey(process, path, follow_mounts, most, /)\n--\n\nA whole tree with its top, of a Process or of the host (None), and what could not be read." },
+	{ "copy", native_copy, METH_VARARGS,
+	  "copy(listing, source, target, notes, indices, links, counter, options, /)\n--\n\nCopy entries; how many were done, errno or 0 of what ended it, problems, their texts." },
 	{ "null_call_nanoseconds", native_null_call, METH_VARARGS,
 	  "null_call_nanoseconds(process, count, /)\n--\n\nWhat getpid takes from C." },
 	{ "group_join", native_group_join, METH_VARARGS,
@@ -172,6 +248,10 @@ static PyMethodDef native_functions[] = {
 	  "group_wire(process, fd, news, other, other_fd, /)\n--\n\nCarry frames from one kernel of a group to another." },
 	{ "switch_nanoseconds", native_switches, METH_VARARGS,
 	  "switch_nanoseconds(process, count, /)\n--\n\nWhat a switch between tasks over a pipe takes." },
+	{ "exchange_nanoseconds", native_exchange, METH_VARARGS,
+	  "exchange_nanoseconds(process, count, fd, fd2, /)\n--\n\nThe same over two connected sockets." },
+	{ "stream_nanoseconds", native_stream, METH_VARARGS,
+	  "stream_nanoseconds(process, block, bytes, fd, fd2, /)\n--\n\nWhat so many bytes from one socket to the other take." },
 	{ 0 },
 };
 

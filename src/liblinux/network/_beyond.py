@@ -56,6 +56,8 @@ class Beyond(Host):
 
     def _prepare(self) -> None:
         # Nothing but the frames of others is sent from here.
+        if self.network._subnets.base6 is None:
+            return
         path = "/proc/sys/net/ipv6/conf/default/disable_ipv6"
         fd = self._inside.os.open(path, os.O_WRONLY)
         self._inside.os.write(fd, b"1")
