@@ -58,6 +58,7 @@ reliability: build .stamps/test-programs
 	$(VENV)/liblinux crashtest examples/crash/fsynced.py --fs ext4 --fs xfs --fs btrfs --fs f2fs
 	$(VENV)/python tests/reliability/leaks.py
 	$(VENV)/python tests/reliability/damage.py
+	$(VENV)/python tests/reliability/frames.py
 	$(VENV)/python fuzz/loader.py
 	$(VENV)/python fuzz/syscalls.py
 

@@ -30,6 +30,7 @@ from liblinux.builder import tools  # noqa: E402 - the line above makes it finda
 # Programs that tests make and check images with, and the Debian packages that have them.
 # Those of HFS+ (hfsprogs) are in no free section of Debian 12; tests/filesystems/hfsplus.py is there instead.
 TEST_PROGRAMS = {
+    "ip": "iproute2",
     "btrfs": "btrfs-progs",
     "mkfs.btrfs": "btrfs-progs",
     "debugfs": "e2fsprogs",
