@@ -31,15 +31,17 @@ class _NestedLoop(EventLoop):
             asyncio._set_running_loop(outer)
 
 
-def open_netlink(host: Host, kind: type[Any], family: int, **options: Any) -> Any:
-    """An object of one of pyroute2's classes, `kind`, for a netlink family, in the namespace of `host`."""
+def open_netlink(host: Host, kind: type[Any], family: int, **options: Any) -> tuple[Any, EventLoop]:
+    """An object of one of pyroute2's classes, `kind`, for a netlink family, in the namespace of `host`; and its loop."""
     kernel: Kernel = host.network.kernel
+    loop = _NestedLoop(kernel)
     sock = host.socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, family)
     try:
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
             sock.setsockopt(socket.SOL_SOCKET, option, _BUFFER_BYTES)
         sock.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
-        return kind(use_socket=sock, use_event_loop=_NestedLoop(kernel), **options)
+        return kind(use_socket=sock, use_event_loop=loop, **options), loop
     except BaseException:
         sock.close()
+        loop.close()
         raise
