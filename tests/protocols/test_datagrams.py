@@ -11,9 +11,9 @@ import pytest
 from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import ICMPv6MLReport2, IPv6
 from scapy.layers.l2 import Ether
+from wire import Wire, pair, wait
 
 from liblinux import Network
-from wire import Wire, pair
 
 _UDPLITE_SEND_CSCOV, _UDPLITE_RECV_CSCOV = 10, 11
 _RTMGRP_LINK = 1
@@ -25,7 +25,10 @@ def test_udp(family: int, tmp_path: Path) -> None:
     with pair() as net, Wire(net, tmp_path) as wire:
         a, b = net.hosts["a"], net.hosts["b"]
         address = next(one for one in net.resolve("b") if (":" in one) == (family == socket.AF_INET6))
-        with a.socket.socket(family, socket.SOCK_DGRAM) as asking, b.socket.socket(family, socket.SOCK_DGRAM) as answering:
+        with (
+            a.socket.socket(family, socket.SOCK_DGRAM) as asking,
+            b.socket.socket(family, socket.SOCK_DGRAM) as answering,
+        ):
             answering.bind(("", 7))
             asking.sendto(b"question", (address, 7))
             data, source = answering.recvfrom(100)
@@ -101,17 +104,11 @@ def test_multicast_of_ipv6(tmp_path: Path) -> None:
             sending.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, a.if_nametoindex("eth0"))
             sending.sendto(b"to all", (group, 7))
             assert receiving.recv(100) == b"to all"
-            net.run(_a_second())
+            wait(net, 1)
     assert any(record.dst == group for report in wire.of(ICMPv6MLReport2) for record in report.records)
     assert next(packet for packet in wire.packets if IPv6 in packet and packet[IPv6].dst == group).dst == (
         "33:33:00:00:00:07"
     )
-
-
-async def _a_second() -> None:
-    import asyncio
-
-    await asyncio.sleep(1)
 
 
 def test_unix_sockets_carry_descriptors_and_who_sent() -> None:
@@ -136,9 +133,10 @@ def test_unix_sockets_carry_descriptors_and_who_sent() -> None:
 def test_unix_sockets_with_names() -> None:
     with pair() as net:
         host = net.hosts["a"].socket
-        with host.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server, host.socket(
-            socket.AF_UNIX, socket.SOCK_SEQPACKET
-        ) as client:
+        with (
+            host.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server,
+            host.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client,
+        ):
             server.bind(b"\0of no file")
             server.listen()
             client.connect(b"\0of no file")

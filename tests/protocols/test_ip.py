@@ -18,8 +18,7 @@ from scapy.layers.inet6 import (
     IPv6ExtHdrFragment,
 )
 from scapy.layers.l2 import ARP, Ether
-
-from wire import Wire, index, pair, routed
+from wire import Wire, index, pair, routed, wait
 
 _IP_MTU_DISCOVER, _IP_PMTUDISC_DO, _IP_MTU = 10, 2, 14
 LARGE = bytes(range(256)) * 16
@@ -93,13 +92,15 @@ def test_a_path_is_found_out_by_hops_that_are_too_few(tmp_path: Path) -> None:
 def test_the_largest_packet_of_a_path_is_learned(tmp_path: Path) -> None:
     with routed(mtu=1300) as net, Wire(net, tmp_path) as wire:
         a, b = net.hosts["a"], net.hosts["b"]
-        with a.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending, b.socket.socket(
-            socket.AF_INET, socket.SOCK_DGRAM
-        ) as receiving:
+        with (
+            a.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending,
+            b.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiving,
+        ):
             receiving.bind(("", 7))
             sending.connect((b.address, 7))
             sending.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DO)
             sending.send(LARGE[:1400])
+            wait(net, 0.01)  # until the router has complained
             assert sending.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.EMSGSIZE
             with pytest.raises(OSError) as caught:
                 sending.send(LARGE[:1400])

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from scapy.layers.inet import IP, TCP
+from wire import Wire, carry, connected, index, pair, routed
 
 from liblinux import Network
 from liblinux._sockets.sock import Socket
-from wire import Wire, carry, connected, index, pair, routed
 
 STREAM = (socket.AF_INET, socket.SOCK_STREAM)
 MEGABYTE = bytes(range(256)) * 4096
@@ -59,12 +59,13 @@ def _transfer(net: Network, control: str, data: bytes = MEGABYTE) -> tuple[Cours
 
 @pytest.mark.parametrize(("control", "cut"), [("reno", 0.5), ("cubic", 0.7)])
 def test_controls_that_wait_for_loss(control: str, cut: float, tmp_path: Path) -> None:
-    with routed(rate="10Mbit", delay="10ms", queue=20) as net, Wire(net, tmp_path, most=1500) as wire:
+    with routed(rate="10Mbit", delay="10ms", queue=20) as net, Wire(net, tmp_path, most=0) as wire:
         course, _, rate = _transfer(net, control)
     assert course.last.tcpi_total_retrans > 0, "the queue was filled until it overflowed"
     assert course.first_cut() == pytest.approx(cut, abs=0.06)
     assert 7e6 < rate < 10e6
-    sent = [packet[TCP].seq for packet in wire.sent_by("a:eth0") if len(packet) > 1000]
+    # Read from where they are, as scapy would take its time for so many.
+    sent = [int.from_bytes(frame[38:42], "big") for frame in wire.frames if len(frame) > 1000]
     assert any(later < earlier for earlier, later in itertools.pairwise(sent)), "what was lost was sent again"
 
 
@@ -81,13 +82,13 @@ def test_vegas_keeps_the_queue_short() -> None:
 def test_bbr_goes_on_where_others_take_loss_for_congestion() -> None:
     rates = {}
     for control in ("bbr", "cubic"):
-        with pair(rate="10Mbit", delay="10ms", loss=("2%", 0)) as net:
+        with pair(rate="10Mbit", delay="10ms", loss=("4%", 0)) as net:
             course, says, rates[control] = _transfer(net, control)
             assert course.last.tcpi_total_retrans > 10
         if control == "bbr":
             bandwidth = struct.unpack_from("=Q", says)[0] * 8
             assert bandwidth == pytest.approx(10e6, rel=0.1), "it has measured the rate of the cable"
-    assert rates["bbr"] > 8e6 > 1.6 * rates["cubic"]
+    assert rates["bbr"] > 7e6 > 1.5 * rates["cubic"]
 
 
 def test_dctcp_is_slowed_by_marks_and_loses_nothing(tmp_path: Path) -> None:
@@ -183,5 +184,5 @@ def test_signed_segments(tmp_path: Path) -> None:
             stranger.settimeout(3)
             with pytest.raises(TimeoutError):
                 stranger.connect((b.address, 7))
-    signatures = [dict(packet.options).get("MD5", dict(packet.options).get(19)) for packet in wire.of(TCP)]
+    signatures = [dict(packet.options)["MD5"] for packet in wire.of(TCP)]
     assert all(len(one) == 16 for one in signatures) and len(set(signatures)) > 4

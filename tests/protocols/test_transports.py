@@ -12,10 +12,10 @@ from pyroute2.netlink import NETLINK_GENERIC
 from pyroute2.netlink.generic.mptcp import MPTCP
 from scapy.layers.inet import IP, TCP
 from scapy.layers.sctp import SCTP, SCTPChunkData
+from wire import Wire, carry, pair
 
 from liblinux import Network
 from liblinux._sockets.sock import Socket
-from wire import Wire, carry, pair
 
 _IPPROTO_DCCP, _IPPROTO_MPTCP, _SOL_DCCP, _SOL_SCTP = 33, 262, 269, 132
 _SOCK_DCCP = 6
@@ -161,9 +161,10 @@ def test_mptcp_falls_back_to_tcp(tmp_path: Path) -> None:
     with pair() as net, Wire(net, tmp_path) as wire:
         net.hosts["b"].sysctl["net.mptcp.enabled"] = 0
         a, b = net.hosts["a"], net.hosts["b"]
-        with b.socket.create_server(("", 7)) as listening, a.socket.socket(
-            socket.AF_INET, socket.SOCK_STREAM, _IPPROTO_MPTCP
-        ) as client:
+        with (
+            b.socket.create_server(("", 7)) as listening,
+            a.socket.socket(socket.AF_INET, socket.SOCK_STREAM, _IPPROTO_MPTCP) as client,
+        ):
             client.connect((b.address, 7))
             server, _ = listening.accept()
             with server:

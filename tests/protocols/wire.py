@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import selectors
 from collections.abc import Iterator
 from pathlib import Path
 from socket import IPPROTO_TCP, TCP_CONGESTION
-from typing import Any
+from typing import Any, Self
 
 from scapy.layers import inet, inet6, l2  # noqa: F401 - tell the reader which layer is which number
-from scapy.utils import rdpcap
+from scapy.utils import RawPcapNgReader, rdpcap
 
 from liblinux import Network
 from liblinux._sockets.sock import Socket
@@ -28,13 +29,13 @@ class Wire:
         self._most = most  # scapy decodes some thousand packets in a second
         self.packets: list[Any] = []
 
-    def __enter__(self) -> Wire:
+    def __enter__(self) -> Self:
         self._capture = self._net.capture(self._path)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._capture.close()
-        self.packets = list(rdpcap(str(self._path), count=self._most))
+        self.packets = list(rdpcap(str(self._path), count=self._most)) if self._most else []
 
     def of(self, layer: Any, **fields: Any) -> list[Any]:
         """The layers of a kind, with such fields, in the order of the packets."""
@@ -44,6 +45,12 @@ class Wire:
     def sent_by(self, interface: str) -> list[Any]:
         """The packets that an interface, "a:eth0", has sent."""
         return [packet for packet in self.packets if packet.sniffed_on == interface]
+
+    @property
+    def frames(self) -> Iterator[bytes]:
+        """All frames, also those that are not decoded."""
+        with RawPcapNgReader(str(self._path)) as reader:
+            yield from (frame for frame, _ in reader)
 
     @property
     def bytes(self) -> bytes:
@@ -114,6 +121,11 @@ def connected(
         client.connect((address or b.address, port))
         server, _ = listening.accept()
     return client, server
+
+
+def wait(net: Network, seconds: float) -> None:
+    """Let time pass."""
+    net.run(asyncio.sleep(seconds))
 
 
 def index(net: Network, host: str, interface: str) -> int:

@@ -140,8 +140,7 @@ class Host:
         netlinks, self._netlinks, self._ip = self._netlinks, [], None
         for opened, loop in netlinks:
             opened.close()
-            # IPRoute leaves a loop alone that it was given, and generic netlink closes it; transports want one more
-            # round.
+            # pyroute2 leaves the loop alone, or closes it after errors; transports want one more round.
             if not loop.is_closed():
                 loop.run_until_complete(asyncio.sleep(0))
                 loop.close()

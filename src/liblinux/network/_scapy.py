@@ -52,7 +52,8 @@ class _HostSocket(SuperSocket):  # type: ignore[misc]  # scapy is not typed for 
         with KernelSelector(sockets[0].host.network.kernel) as selector:
             for one in sockets:
                 selector.register(one, selectors.EVENT_READ)
-            return [key.fileobj for key, _ in selector.select(remain)]
+            ready: list[Any] = [key.fileobj for key, _ in selector.select(remain)]
+            return ready
 
     def sniff(self, *arguments: Any, **options: Any) -> Any:
         """scapy.sendrecv.sniff() on this socket."""
