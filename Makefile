@@ -5,6 +5,8 @@ KERNEL ?= 6.12
 KERNELS = $(if $(filter both,$(KERNEL)),6.12 6.1,$(KERNEL))
 VENV = .venv/bin
 TESTS ?=
+# Tests run side by side, one on each processor; 0 for one after the other.
+JOBS ?= auto
 # What a test may rely on to be there.
 export LIBLINUX_BUILT = $(KERNELS)
 
@@ -27,7 +29,7 @@ build: .stamps/venv
 	$(foreach kernel,$(KERNELS),$(VENV)/liblinux build --kernel $(kernel) &&) true
 
 test: build .stamps/test-programs
-	$(foreach kernel,$(KERNELS),LIBLINUX_KERNEL=$(kernel) $(VENV)/pytest $(TESTS) &&) true
+	$(foreach kernel,$(KERNELS),LIBLINUX_KERNEL=$(kernel) $(VENV)/pytest -n $(JOBS) $(TESTS) &&) true
 
 # Kernels with fault injection, and what can only be tested with them.
 test-debug: build .stamps/test-programs

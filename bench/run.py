@@ -19,14 +19,19 @@ from pathlib import Path
 
 from rich.console import Console
 
+import archives
 import boot
 import building
 import calls
 import commands
+import containers
 import copies
+import copying
 import footprint
 import isolation
+import making
 import reading
+import serving
 import startup
 import switching
 import walking
@@ -40,14 +45,19 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "boot": boot.measure,
     "process": startup.measure,
     "commands": commands.measure,
+    "containers": containers.measure,
     "calls": calls.measure,
     "switch": switching.measure,
     "read": reading.measure,
     "walk": walking.measure,
+    "serve": serving.measure,
     "write": writing.measure,
     "memory": footprint.measure,
     "isolation": isolation.measure,
+    "tar": archives.measure,
+    "image": making.measure,
     "copies": copies.measure,
+    "copying": copying.measure,
     "build": building.measure,
 }
 ROUNDS = 7
