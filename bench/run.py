@@ -30,6 +30,7 @@ import copying
 import footprint
 import isolation
 import making
+import network
 import reading
 import serving
 import startup
@@ -53,6 +54,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "serve": serving.measure,
     "write": writing.measure,
     "memory": footprint.measure,
+    "network": network.measure,
     "isolation": isolation.measure,
     "tar": archives.measure,
     "image": making.measure,
