@@ -9,6 +9,7 @@ it what else there is to say.
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import random
 import selectors
@@ -21,7 +22,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import liblinux
 from liblinux.asyncio import KernelSelector
 from liblinux.network import Host, Network
 from liblinux.network._ping import _answer, _request
@@ -66,7 +66,7 @@ class Machine:
             for here, there in (link.ends for link in net.links)
         )
         for host in net.hosts.values():
-            self._within(host.name, lambda host=host: _configure(net, host))
+            self._within(host.name, functools.partial(_configure, net, host))
 
     def _within(self, name: str, act: Callable[[], Any]) -> Any:
         """Do something in a namespace; what is made there stays there."""
@@ -242,5 +242,4 @@ def _resident() -> float:
 JOBS = {"tcp": tcp, "ping": ping, "torus": torus, "tree": tree}
 
 if __name__ == "__main__":
-    assert liblinux
     print(JOBS[sys.argv[2]](sys.argv[1], sys.argv[3]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import socket
 import struct
+import sys
 import time
 from pathlib import Path
 
@@ -85,6 +86,13 @@ def test_scapy_waits_by_the_kernel_s_clock() -> None:
         assert len(found) == 0
         assert 300e9 <= net.kernel.now() - start < 310e9
         assert time.monotonic() - before < 60
+
+
+def test_without_scapy_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "liblinux.network._scapy", raising=False)
+    monkeypatch.setitem(sys.modules, "scapy.config", None)
+    with pair() as net, pytest.raises(ImportError, match=r"pip install 'liblinux\[packets\]'"):
+        net.hosts["a"].scapy("eth0")
 
 
 def test_scapy_sees_tags_and_times() -> None:
