@@ -20,7 +20,7 @@ from liblinux.network import Host
 _NETLINK_XFRM = 6
 _NEW_STATE, _NEW_POLICY = 0x10, 0x13
 _REQUEST_ACK = 1 | 4
-_ALG_AEAD, _TMPL = 18, 5
+_ALG_AEAD, _TMPL, _COADDR = 18, 5, 14
 _IN, _OUT, _FORWARD = 0, 1, 2
 _TRANSPORT, _TUNNEL, _ROUTE_OPTIMIZATION = 0, 1, 2
 _KEY = bytes(range(20))  # AES-128, and four bytes of salt: RFC 4106
@@ -62,8 +62,9 @@ def _add_state(host: Host, source: str, target: str, spi: int, mode: int, protoc
     head = bytes(40) + struct.pack("=H14x", _family(source)) + identity + _address(source) + _FOR_EVER + bytes(32 + 12)
     body = head + struct.pack("=IIHBBB7x", 0, 0, _family(source), mode, 32, 0)
     cipher = b"rfc4106(gcm(aes))".ljust(64, b"\0") + struct.pack("=II", len(_KEY) * 8, 128) + _KEY
-    key = _attribute(_ALG_AEAD, cipher) if protocol == socket.IPPROTO_ESP else b""
-    _request(host, _NEW_STATE, body + key)
+    # The others have no key, but the care-of address of who is on the way.
+    esp = protocol == socket.IPPROTO_ESP
+    _request(host, _NEW_STATE, body + (_attribute(_ALG_AEAD, cipher) if esp else _attribute(_COADDR, _address(source))))
 
 
 def _add_policy(host: Host, direction: int, selector: bytes, ends: tuple[str, str], mode: int) -> None:
@@ -148,4 +149,4 @@ def test_route_optimization_of_mobile_ipv6(protocol: int) -> None:
     with pair() as net, pytest.raises(OSError) as caught:
         a, b = (net.resolve(name)[1] for name in "ab")
         _add_state(net.hosts["a"], a, b, 0, _ROUTE_OPTIMIZATION, protocol)
-    assert caught.value.errno in (errno.EPROTONOSUPPORT, errno.EINVAL)
+    assert caught.value.errno == errno.EPROTONOSUPPORT

@@ -10,6 +10,8 @@ from wire import Wire, index, pair, wait
 
 from liblinux import Network
 
+_BLOCKING = 4  # BR_STATE_BLOCKING
+
 
 def test_vlans_are_apart(tmp_path: Path) -> None:
     with pair() as net, Wire(net, tmp_path) as wire:
@@ -85,13 +87,22 @@ def _triangle() -> Network:
     return net
 
 
+def _states(net: Network) -> list[int]:
+    """The states of all ports of the bridges."""
+    links = [link.get_attr("IFLA_LINKINFO") for name in "xyz" for link in net.hosts[name].ip.get_links()]
+    data = [info.get_attr("IFLA_INFO_SLAVE_DATA") for info in links if info is not None]
+    return [one.get_attr("IFLA_BRPORT_STATE") for one in data if one is not None]
+
+
 def test_a_spanning_tree_breaks_rings_and_heals(tmp_path: Path) -> None:
     with _triangle() as net, Wire(net, tmp_path, most=100) as wire:
         target = f"192.168.9.{ord('b')}"
         wait(net, 40)
+        assert _states(net).count(_BLOCKING) == 1, "the ring is open at one place"
         assert net.ping("a", target, count=2).received == 2
         net.links[0].down()
         wait(net, 60)
+        assert _BLOCKING not in _states(net)
         assert net.ping("a", target, count=2).received == 2, "by way of the third"
     announcements = wire.of(STP)
     assert announcements and {packet.rootid for packet in announcements[-5:]} == {4096}, "the lowest one is the root"
