@@ -32,7 +32,9 @@ import isolation
 import making
 import network
 import reading
+import scripts
 import serving
+import sockets
 import startup
 import switching
 import walking
@@ -56,9 +58,11 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "memory": footprint.measure,
     "network": network.measure,
     "isolation": isolation.measure,
+    "sockets": sockets.measure,
     "tar": archives.measure,
     "image": making.measure,
     "copies": copies.measure,
+    "packetdrill": scripts.measure,
     "copying": copying.measure,
     "build": building.measure,
 }

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import select
+import socket
+import ssl
 
 import fsspec
 import pytest
 
 import liblinux
-from liblinux import archives, crash
+from liblinux import archives, crash, packetdrill
 from liblinux._actor import Actor
 from liblinux._os import _PURE, Os
 
@@ -117,6 +121,24 @@ def test_disk() -> None:
     assert public(liblinux.Partition) == plain | {"fs_label", "fs_uuid", "part_label", "part_uuid"}
 
 
+def test_packetdrill() -> None:
+    assert set(packetdrill.__all__) == {
+        "MODES",
+        "Config",
+        "Failure",
+        "Mode",
+        "Outcome",
+        "Script",
+        "ScriptError",
+        "ScriptSyntaxError",
+        "modes_of",
+        "parse",
+        "run",
+    }
+    assert issubclass(packetdrill.ScriptSyntaxError, packetdrill.ScriptError)
+    assert issubclass(packetdrill.ScriptError, liblinux.LiblinuxError)
+
+
 def test_crash() -> None:
     assert set(crash.__all__) == {
         "KINDS",
@@ -166,6 +188,26 @@ def test_os_has_what_os_has() -> None:
     ours = public(Os) | {"getpid", "read", "write", "pread", "pwrite", "readinto", "close"}
     missing = theirs - ours - _PURE
     assert missing <= NOT_OURS, sorted(missing - NOT_OURS)
+
+
+def test_sockets_have_what_sockets_have() -> None:
+    """Every name of `socket`, `select` and `ssl`, and every method of their objects."""
+    assert public(socket.socket) <= public(liblinux.Socket)
+    assert public(liblinux.Socket) - public(socket.socket) == {"ioctl", "sendmsg_afalg", "tcp_info"} - public(
+        socket.socket
+    )
+    modules = {"array", "errno", "io", "os", "selectors", "sys"}  # that it imports
+    with liblinux.Kernel() as kernel:
+        missing = {name for name in public(socket) - modules if not hasattr(kernel.socket, name)}
+        assert missing == {"AF_DECnet"}  # gone from Linux
+        assert public(type(kernel.socket)) | {"hosts", "nameservers", "socket"} <= set(dir(kernel.socket))
+        for name in ("select", "ssl"):
+            ours = getattr(kernel, name)
+            assert [each for each in public(importlib.import_module(name)) if not hasattr(ours, each)] == []
+        assert public(kernel.select.poll()) == public(select.poll())
+        with kernel.select.epoll() as epoll:
+            assert public(epoll) == public(select.epoll) - {"fromfd"}
+        assert public(ssl.SSLSocket) - public(kernel.ssl.SSLSocket) == {"context"}  # belongs to the instance
 
 
 # Programs, the environment, terminals and the scheduling of the host; and what

@@ -165,6 +165,21 @@ int host_kernel_inject(struct host_kernel *kernel,
 void host_kernel_injected(struct host_kernel *kernel,
 			  u64 counts[HOST_INJECTIONS]);
 
+/*
+ * Let the virtual clock stand still while a thread that has a task here is
+ * outside, and let calls come in only while the kernel has nothing to run:
+ * what a thread does next then does not depend on how soon the host lets it
+ * run. From any thread; without effect on a real clock. Such a thread must
+ * end, or wait inside, or time never goes on.
+ */
+void host_kernel_lockstep(struct host_kernel *kernel, bool on);
+/*
+ * Wait, outside of it, until the kernel has nothing to run and, with `all`,
+ * every other thread waits inside. False when that was not so for some
+ * milliseconds: try again, or look after signals first.
+ */
+bool host_kernel_settle(struct host_kernel *kernel, bool all);
+
 struct host_statistics {
 	u64 entries, done, host_exits, idle_exits;
 	u64 faults_inside, faults_outside;
@@ -236,6 +251,14 @@ u64 host_snapshot_bytes(struct host_snapshot *snapshot);
  */
 int host_measure_switches(struct host_process *process, u64 switches,
 			  u64 *nanoseconds, struct host_result *result);
+/* The same over two sockets that are connected to each other. */
+int host_measure_exchange(struct host_process *process, const int sockets[2],
+			  u64 switches, u64 *nanoseconds,
+			  struct host_result *result);
+/* `bytes` from the first to the second, by the calling thread, `block` a call. */
+int host_measure_stream(struct host_process *process, const int sockets[2],
+			u64 block, u64 bytes, u64 *nanoseconds,
+			struct host_result *result);
 
 /* Disks. `name_index` n is /dev/lda, /dev/ldb, ... */
 enum host_disk_flags {

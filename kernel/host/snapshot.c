@@ -274,7 +274,7 @@ static void host_revive(struct host_kernel *kernel)
 {
 	kernel->stuck = false;
 	host_abort_end(kernel);
-	kernel->sleeping = 0;
+	kernel->sleeper = NULL;
 	memset(&kernel->report, 0, sizeof(kernel->report));
 	/* Of a dead one nobody touches the word. */
 	if (kernel->dead)

@@ -54,6 +54,7 @@ _FILE_TABLES = ("dhash_entries=16384", "ihash_entries=16384")
 _FILE_TABLES_MEMORY_BYTES = 48 << 20
 _TASKS = b"16384"
 _BOOT_MOUNTS = (("devtmpfs", "/dev"), ("proc", "/proc"), ("sysfs", "/sys"))
+_IGNORE = bytes([1]) + bytes(31)  # SIG_IGN in a struct sigaction
 _BOOT_DIRECTORIES = (("/mnt", 0o755), ("/tmp", 0o1777))  # noqa: S108 - the kernel's own, not the host's
 _SIZE_UNITS = {
     "": 0,
@@ -429,6 +430,8 @@ class Kernel(Actor):
         for directory, mode in _BOOT_DIRECTORIES:
             call("mkdir", directory, mode)
             call("chmod", directory, mode)
+        # As Python does it: a pipe that nobody reads is an error, not the end of a process. Children inherit it.
+        call("rt_sigaction", _abi.SIGPIPE, _IGNORE, None, 8)
 
     def _shut_down(self) -> list[OSError]:
         problems: list[OSError] = []

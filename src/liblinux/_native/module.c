@@ -115,6 +115,78 @@ static PyObject *native_switches(PyObject *module, PyObject *args)
 	return PyFloat_FromDouble((double)nanoseconds / (double)count);
 }
 
+static bool native_is_here(struct native_kernel *kernel)
+{
+	if (kernel->side == &host_direct)
+		return true;
+	PyErr_SetString(PyExc_ValueError,
+			"an isolated kernel cannot be measured like this");
+	return false;
+}
+
+/* exchange_nanoseconds(process, count, fd, fd) */
+static PyObject *native_exchange(PyObject *module, PyObject *args)
+{
+	struct native_module *state = PyModule_GetState(module);
+	struct native_process *process;
+	struct native_crossing crossing;
+	struct host_result result = { 0 };
+	u64 nanoseconds = 0;
+	int sockets[2], error;
+	long long count;
+
+	if (!PyArg_ParseTuple(args, "O!Lii:exchange_nanoseconds",
+			      state->process_type, &process, &count,
+			      &sockets[0], &sockets[1]))
+		return NULL;
+	if (count < 1) {
+		PyErr_SetString(PyExc_ValueError, "count must be at least 1");
+		return NULL;
+	}
+	if (!native_check_process(process) || !native_is_here(process->kernel))
+		return NULL;
+	native_enter(process->kernel, &crossing);
+	error = host_measure_exchange(process->host, sockets, (u64)count,
+				      &nanoseconds, &result);
+	native_leave(process->kernel, &crossing);
+	if (!native_check(process->kernel, &result) ||
+	    !native_check_code(process->kernel, error))
+		return NULL;
+	return PyFloat_FromDouble((double)nanoseconds / (double)count);
+}
+
+/* stream_nanoseconds(process, block, bytes, fd, fd) */
+static PyObject *native_stream(PyObject *module, PyObject *args)
+{
+	struct native_module *state = PyModule_GetState(module);
+	struct native_process *process;
+	struct native_crossing crossing;
+	struct host_result result = { 0 };
+	u64 nanoseconds = 0;
+	int sockets[2], error;
+	long long block, bytes;
+
+	if (!PyArg_ParseTuple(args, "O!LLii:stream_nanoseconds",
+			      state->process_type, &process, &block, &bytes,
+			      &sockets[0], &sockets[1]))
+		return NULL;
+	if (block < 1 || block > 1 << 30 || bytes < 1) {
+		PyErr_SetString(PyExc_ValueError,
+				"block and bytes must be at least 1");
+		return NULL;
+	}
+	if (!native_check_process(process) || !native_is_here(process->kernel))
+		return NULL;
+	native_enter(process->kernel, &crossing);
+	error = host_measure_stream(process->host, sockets, (u64)block,
+				    (u64)bytes, &nanoseconds, &result);
+	native_leave(process->kernel, &crossing);
+	if (!native_check(process->kernel, &result) ||
+	    !native_check_code(process->kernel, error))
+		return NULL;
+	return PyFloat_FromDouble((double)nanoseconds);
+}
+
 static PyMethodDef native_functions[] = {
 	{ "map_view", native_map_view, METH_VARARGS,
 	  "map_view(process, address, length, readonly, /)\n--\n\nMapped memory as a buffer." },
@@ -128,6 +200,10 @@ static PyMethodDef native_functions[] = {
 	  "null_call_nanoseconds(process, count, /)\n--\n\nWhat getpid takes from C." },
 	{ "switch_nanoseconds", native_switches, METH_VARARGS,
 	  "switch_nanoseconds(process, count, /)\n--\n\nWhat a switch between tasks over a pipe takes." },
+	{ "exchange_nanoseconds", native_exchange, METH_VARARGS,
+	  "exchange_nanoseconds(process, count, fd, fd2, /)\n--\n\nThe same over two connected sockets." },
+	{ "stream_nanoseconds", native_stream, METH_VARARGS,
+	  "stream_nanoseconds(process, block, bytes, fd, fd2, /)\n--\n\nWhat so many bytes from one socket to the other take." },
 	{ 0 },
 };
 
