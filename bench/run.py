@@ -28,6 +28,7 @@ import containers
 import copies
 import copying
 import footprint
+import internet
 import isolation
 import making
 import network
@@ -62,6 +63,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "tar": archives.measure,
     "image": making.measure,
     "copies": copies.measure,
+    "internet": internet.measure,
     "packetdrill": scripts.measure,
     "copying": copying.measure,
     "build": building.measure,

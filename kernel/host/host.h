@@ -196,6 +196,60 @@ void host_kernel_statistics(struct host_kernel *kernel,
 u64 host_kernel_captured(struct host_kernel *kernel, void **blocks, u64 *lost);
 
 /*
+ * Kernels with one virtual clock; see group.c. The second joins the first, and
+ * those that are with it already. One thread uses all of them, the one that made
+ * the group: calls of others end with -EDEADLK. -EINVAL: a clock is real, or it
+ * has joined already; -ENOSPC: too many. No snapshots of members.
+ */
+int host_group_join(struct host_kernel *first, struct host_kernel *other);
+/*
+ * Write all that can be read from a descriptor of one to a descriptor of
+ * another, frame by frame; with `news` the first is an epoll, whose events are
+ * to be edges, and an eventfd is told.
+ */
+int host_group_wire(struct host_process *from, int from_fd, bool news,
+		    struct host_process *to, int to_fd);
+
+/*
+ * Pumps: threads that carry frames from one descriptor to another; see pump.c.
+ * An end with a process is a descriptor of that process, without blocking, and
+ * `stop_fd` an eventfd of it; an end without is the host's. Both stay open
+ * until the pump has been stopped, which must be before the kernel is closed.
+ */
+struct host_pump;
+enum host_pump_kind {
+	HOST_PUMP_DATAGRAMS, /* a read is a frame; an empty one is none */
+	HOST_PUMP_PACKETS, /* the same, but an empty one is the end */
+	HOST_PUMP_STREAM, /* frames have their length in front */
+	/* An epoll of a process with events that are edges: each is 8 bytes, a 1. */
+	HOST_PUMP_NEWS,
+};
+struct host_pump_end {
+	struct host_process *process;
+	int fd;
+	int stop_fd; /* of the end that is read from */
+	int kind; /* enum host_pump_kind */
+};
+/* An ioctl(2) that it makes when it ends by itself, as to put a device down. */
+struct host_pump_last {
+	struct host_process *process; /* or NULL */
+	int fd;
+	u32 request;
+	char argument[64];
+};
+struct host_pump_statistics {
+	u64 frames, bytes;
+	u64 dropped; /* frames that the receiving side refused */
+	int error; /* why it ended by itself, as -errno */
+};
+int host_pump_start(const struct host_pump_end *from,
+		    const struct host_pump_end *to,
+		    const struct host_pump_last *last, struct host_pump **pump);
+void host_pump_stop(struct host_pump *pump);
+void host_pump_statistics(struct host_pump *pump,
+			  struct host_pump_statistics *statistics);
+
+/*
  * Processes. A call runs on the kernel task of the calling host thread, which
  * is made when the thread first comes; the first thread gets the main task.
  * The result is the system call's, -errno included. -EDEADLK with *deadlock

@@ -132,6 +132,7 @@ struct host_kernel {
 	bool aborting; /* see abort.c */
 	struct host_wait *sleeper; /* the runner, while it sleeps; under `lock` */
 	struct ll_cpu *cpu;
+	struct host_group *group; /* shares its virtual clock; or NULL */
 	void (*enter)(struct ll_cpu *cpu);
 	struct host_statistics statistics; /* `done` is not kept */
 

@@ -79,6 +79,11 @@
 #define OVERLAY_BLOCK_BYTES 4096ULL
 #define LOG_BYTES (256 * KIB)
 
+/* ---- groups --------------------------------------------------------- */
+
+/* Kernels with one virtual clock. */
+#define GROUP_KERNELS 64
+
 /* ---- batches --------------------------------------------------------- */
 
 /* What is taken of a directory at once. */

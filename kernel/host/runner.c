@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
+#include "group.h"
 #include "own.h"
 #include "runner.h"
 
@@ -223,6 +224,42 @@ static bool host_run(struct host_kernel *kernel, struct host_wait *wait)
 	}
 }
 
+bool host_run_until_idle(struct host_kernel *kernel, struct host_wait *wait)
+{
+	struct ll_cpu *cpu = kernel->cpu;
+	/* Not started yet, or ended by a signal. */
+	struct ll_call *run = wait->state == WAIT_QUEUED ? NULL : &wait->call;
+
+	if (!host_own(kernel))
+		return false;
+	for (;;) {
+		wait->state = WAIT_QUEUED;
+		cpu->runner = &wait->call;
+		cpu->run = run;
+		host_enter(kernel);
+		run = NULL;
+		switch (cpu->reason) {
+		case LL_EXIT_DONE:
+			run = &wait->call;
+			break;
+		case LL_EXIT_HOST:
+			host_serve(kernel);
+			break;
+		case LL_EXIT_LOOK:
+			run = host_look(kernel, wait);
+			break;
+		case LL_EXIT_IDLE:
+			if (load(&cpu->attention))
+				break;
+			host_leave(kernel);
+			return true;
+		default:
+			host_die(kernel);
+			return false;
+		}
+	}
+}
+
 /* The same until it has it, whoever is the runner. */
 static void host_see_through(struct host_kernel *kernel, struct host_wait *wait)
 {
@@ -279,6 +316,11 @@ static void host_start(struct host_kernel *kernel, struct host_wait *wait)
 {
 	if (wait->task && unlikely(!wait->task->task)) {
 		wait->call.result = -ESRCH;
+		host_leave(kernel);
+		return;
+	}
+	if (unlikely(kernel->group) && !host_group_enter(kernel)) {
+		wait->call.result = -EDEADLK;
 		host_leave(kernel);
 		return;
 	}

@@ -48,7 +48,8 @@ static int host_seize(struct host_kernel *kernel, bool dead)
 {
 	bool quiet;
 
-	if (host_in_callback(kernel))
+	/* The others of a group, and what is under way on its wires, would not go back. */
+	if (host_in_callback(kernel) || kernel->group)
 		return -EBUSY;
 	if (!__atomic_load_n(&kernel->dead, __ATOMIC_ACQUIRE)) {
 		host_own_revoke(kernel);

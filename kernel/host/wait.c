@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <time.h>
+#include "group.h"
 #include "own.h"
 #include "runner.h"
 
@@ -162,11 +163,21 @@ void host_kernel_lockstep(struct host_kernel *kernel, bool on)
 	__atomic_store_n(&kernel->lockstep, on, __ATOMIC_RELAXED);
 }
 
-/* Move the virtual clock. False when that would not help. */
+/* Move the virtual clock, of which others may have their part. False when that would not help. */
 static bool host_move_clock(struct host_kernel *kernel)
 {
 	struct ll_cpu *cpu = kernel->cpu;
 
+	if (kernel->group) {
+		switch (host_group_idle(kernel)) {
+		case GROUP_ENTER:
+			return true;
+		case GROUP_STUCK:
+			return false;
+		case GROUP_MOVE:
+			break;
+		}
+	}
 	if (cpu->clock != LL_CLOCK_VIRTUAL || cpu->idle_until == LL_FOREVER)
 		return false;
 	if (cpu->virtual_now < cpu->idle_until)

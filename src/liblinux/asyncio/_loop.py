@@ -30,9 +30,9 @@ class EventLoop(asyncio.SelectorEventLoop):
         _read_from_self: Callable[[], None]
         _add_reader: Callable[..., object]
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, selector: KernelSelector | None = None) -> None:
         self._kernel = kernel
-        super().__init__(KernelSelector(kernel))
+        super().__init__(selector or KernelSelector(kernel))
         self._clock_resolution = 1e-9
 
     def time(self) -> float:

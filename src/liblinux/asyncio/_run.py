@@ -13,14 +13,23 @@ if TYPE_CHECKING:
     from contextvars import Context
 
     from liblinux._kernel import Kernel
+    from liblinux.asyncio._selector import KernelSelector
 
 __all__ = ["run"]
 
 _T = TypeVar("_T")
 
 
-def run(kernel: Kernel, main: Coroutine[Any, Any, _T], context: Context | None = None) -> _T:
-    """Run `main` until it is done; returns its result. Tasks that are left are cancelled, as by asyncio.run()."""
-    with in_place_of_host(kernel), asyncio.Runner(loop_factory=lambda: EventLoop(kernel)) as runner:
+def run(
+    kernel: Kernel,
+    main: Coroutine[Any, Any, _T],
+    context: Context | None = None,
+    selector: KernelSelector | None = None,
+) -> _T:
+    """Run `main` until it is done; returns its result. Tasks that are left are cancelled, as by asyncio.run().
+
+    `selector` for another one than the kernel's own, of several kernels.
+    """
+    with in_place_of_host(kernel), asyncio.Runner(loop_factory=lambda: EventLoop(kernel, selector)) as runner:
         result: _T = runner.run(main, context=context)
         return result

@@ -8,6 +8,7 @@ from contextvars import copy_context
 from typing import TypeVar
 
 from liblinux._typing import TYPE_CHECKING, Any
+from liblinux.network import _rtnetlink as rtnetlink
 
 if TYPE_CHECKING:
     import asyncio
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from pyroute2 import IPRoute
 
+    from liblinux._kernel import Kernel
     from liblinux._os import Os
     from liblinux._process import Process
     from liblinux._sockets.module import SocketModule
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["Host"]
 
 _T = TypeVar("_T")
+_BRIDGE = ("br0", 2)  # a switch's own interface, and its index
+_LOOPBACK = 1
 
 
 class Host:
@@ -38,10 +42,11 @@ class Host:
     them.
     """
 
-    def __init__(self, network: Network, node: Node) -> None:
+    def __init__(self, network: Network, node: Node, version: str | None = None) -> None:
         self.network = network
         self.name = node.name
         self._node = node
+        self._version = version  # of its kernel; None: the one of the network
         self._process: Process | None = None
         self._ip: Any = None
         self._netlinks: list[tuple[Any, Any]] = []
@@ -55,6 +60,11 @@ class Host:
         self.network.up()
         assert self._process is not None, "up() makes the processes of all hosts"
         return self._process
+
+    @property
+    def kernel(self) -> Kernel:
+        """The kernel that it is in."""
+        return self.network._kernel_of(self._version)
 
     @property
     def os(self) -> Os:
@@ -131,6 +141,29 @@ class Host:
     def run(self, main: Coroutine[Any, Any, _T]) -> _T:
         """Run a coroutine as this host until it is done, and all hosts with it; returns its result."""
         return self.network.run(main, host=self)
+
+    # ---- coming up -----------------------------------------------------------
+
+    def _prepare(self) -> None:
+        """The process is there, and nothing else."""
+
+    def _first_messages(self) -> list[bytes]:
+        """What it starts with: its loopback, and a switch its bridge."""
+        messages = [rtnetlink.put_up(_LOOPBACK)]
+        if self._node.switches:
+            name, index = _BRIDGE
+            mac = b"\x02\x01" + self._node.number.to_bytes(4, "big")
+            messages += [rtnetlink.new_bridge(index, name, mac), rtnetlink.put_up(index)]
+        return messages
+
+    def _up_messages(self, end: Interface) -> list[bytes]:
+        """What brings an interface up."""
+        master = _BRIDGE[1] if self._node.switches else 0
+        # The addresses first: with one of its own an interface need not find out about itself.
+        return [
+            *(rtnetlink.new_address(end.index, address) for address in end.addresses()),
+            rtnetlink.put_up(end.index, master),
+        ]
 
     def _close_netlinks(self) -> None:
         if not self._netlinks:
