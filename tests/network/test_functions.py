@@ -71,7 +71,7 @@ def test_on_a_virtual_clock_frames_have_their_times() -> None:
             start = loop.time()
             sock.connect(("10.0.0.7", 0))
             sock.send(struct.pack("!BBHHH", 8, 0, 0xF7FF - 1, 0, 1))
-            await loop.sock_recv(sock, 100)
+            await loop.sock_recv(sock, 100)  # type: ignore[arg-type]  # one of a kernel
             return loop.time() - start
 
     with Network(clock="virtual", seed=1, ipv6=None) as net:
@@ -125,7 +125,10 @@ def test_a_capture_is_played_again(tmp_path: Path, clock: str) -> None:
                 while device.traffic.frames_in < count and not done.wait(0.01):
                     pass
         assert device.sent >= count - 2
-        assert capture.packets >= device.sent
+        if clock == "virtual":
+            assert capture.packets >= device.sent
+        else:
+            assert device.traffic.frames_in == count and device.done
 
 
 def test_bad_captures(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from liblinux import BuildError, KernelPanic, Network
+from liblinux import BuildError, Deadlock, KernelPanic, Network
 
 IPPROTO_MPTCP = 262
 BUILT = os.environ.get("LIBLINUX_BUILT", "6.12 6.1").split()
@@ -175,6 +175,15 @@ def test_routes_lead_through_other_kernels() -> None:
                 if one is not other:
                     assert net.ping(one, other, count=2).received == 2
         assert len(net.kernels) == 3
+
+
+def test_waiting_for_ever_in_one_of_them_is_a_deadlock() -> None:
+    # With IPv6 routers are asked for every hour, which in another kernel somebody hears.
+    with Network(clock="virtual", seed=1, ipv6=None) as net:
+        net.link(net.host("a"), net.host("b", kernel=_other()))
+        with net.hosts["b"].socket.create_server(("", 80)) as server, pytest.raises(Deadlock):
+            server.accept()
+        assert net.ping("a", "b").received == 1
 
 
 def test_a_kernel_that_dies_leaves_the_others() -> None:

@@ -113,7 +113,7 @@ class Frames:
 
 def _with_checksum(header: bytes) -> bytes:
     """A header of IPv4 with its checksum."""
-    total = sum(struct.unpack("!10H", header[:10] + b"\0\0" + header[12:20]))
+    total: int = sum(struct.unpack("!10H", header[:10] + b"\0\0" + header[12:20]))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return header[:10] + (~total & 0xFFFF).to_bytes(2, "big") + header[12:20]

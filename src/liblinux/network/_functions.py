@@ -190,7 +190,8 @@ def _read(path: str) -> Iterator[tuple[int, bytes]]:
         raise ImportError("captures are read by scapy, which is not there: pip install 'liblinux[packets]'") from None
     try:
         # Opened here: scapy leaves a file open that is no capture.
-        with open(path, "rb") as file, RawPcapReader(file) as reader:
+        with open(path, "rb") as file:
+            reader: Any = RawPcapReader(file)
             for frame, about in reader:
                 if isinstance(reader, RawPcapNgReader):
                     kind, time = about.linktype, (about.tshigh << 32 | about.tslow) * _SECOND_NS // about.tsresol
