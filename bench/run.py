@@ -31,6 +31,7 @@ import footprint
 import internet
 import isolation
 import making
+import network
 import reading
 import scripts
 import serving
@@ -56,6 +57,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "serve": serving.measure,
     "write": writing.measure,
     "memory": footprint.measure,
+    "network": network.measure,
     "isolation": isolation.measure,
     "sockets": sockets.measure,
     "tar": archives.measure,

@@ -5,6 +5,7 @@ Network                what is declared, and coming up      _network.py
   Link                 a cable, and what it does to frames  _link.py
 segments, addresses    before a kernel is there             _topology.py
 shortest paths         as few routes as they need           _routing.py
+scapy's sockets        host.scapy(interface)                _scapy.py
 rtnetlink              messages in numbers                  _rtnetlink.py
 the device "cable"     kernel/arch/lib/drivers/cable.c
 what is beyond         cables that lead out of a kernel   _beyond.py

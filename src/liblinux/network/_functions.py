@@ -191,7 +191,7 @@ def _read(path: str) -> Iterator[tuple[int, bytes]]:
     try:
         # Opened here: scapy leaves a file open that is no capture.
         with open(path, "rb") as file:
-            reader: Any = RawPcapReader(file)  # type: ignore[arg-type]  # a file is as good
+            reader: Any = RawPcapReader(file)
             for frame, about in reader:
                 if isinstance(reader, RawPcapNgReader):
                     kind, time = about.linktype, (about.tshigh << 32 | about.tslow) * _SECOND_NS // about.tsresol

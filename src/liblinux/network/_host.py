@@ -49,7 +49,7 @@ class Host:
         self._version = version  # of its kernel; None: the one of the network
         self._process: Process | None = None
         self._ip: Any = None
-        self._netlinks: list[Any] = []
+        self._netlinks: list[tuple[Any, Any]] = []
 
     def __repr__(self) -> str:
         return f"<liblinux.Host {self.name}>"
@@ -105,9 +105,24 @@ class Host:
         """
         from liblinux.network._netlink import open_netlink  # noqa: PLC0415 - imports asyncio
 
-        opened: _T = open_netlink(self, kind, family, **options)
-        self._netlinks.append(opened)
-        return opened
+        opened, loop = open_netlink(self, kind, family, **options)
+        self._netlinks.append((opened, loop))
+        result: _T = opened
+        return result
+
+    def scapy(self, interface: str | None = None) -> Any:
+        """A socket of scapy on one of its interfaces, or, without one, for IP packets by its routes.
+
+        It sends and receives packets of scapy's classes and has scapy's methods:
+        `send`, `recv`, `sniff`, `sr`, `sr1`; `timeout=` is in seconds of the kernel's
+        clock. `with` or `close()` ends it. Raises ImportError without scapy
+        (pip install liblinux[packets]), OSError for an interface that there is not.
+        """
+        try:
+            from liblinux.network._scapy import FrameSocket, PacketSocket  # noqa: PLC0415 - slow, and an extra
+        except ImportError as error:
+            raise ImportError("host.scapy() needs scapy: pip install 'liblinux[packets]'") from error
+        return PacketSocket(self) if interface is None else FrameSocket(self, interface)
 
     def ping(self, target: Host | str, **options: Any) -> Ping:
         """Send ICMP echo requests; see :meth:`Network.ping`."""
@@ -156,12 +171,12 @@ class Host:
         import asyncio  # noqa: PLC0415 - slow, and many networks do without
 
         netlinks, self._netlinks, self._ip = self._netlinks, [], None
-        for opened in netlinks:
+        for opened, loop in netlinks:
             opened.close()
-            # pyroute2 leaves a loop alone that it was given; its transports want one more round.
-            loop = opened.asyncore.event_loop
-            loop.run_until_complete(asyncio.sleep(0))
-            loop.close()
+            # pyroute2 leaves the loop alone, or closes it after errors; transports want one more round.
+            if not loop.is_closed():
+                loop.run_until_complete(asyncio.sleep(0))
+                loop.close()
 
     def _context(self) -> Context:
         """A context in which everything acts as this host."""
