@@ -186,8 +186,7 @@ static struct host_member *host_group_busy(struct host_group *group)
 		struct host_member *member = &group->members[at];
 
 		if (host_member_lives(member) &&
-		    (member->entered ||
-		     load(&member->kernel->cpu->attention)))
+		    (member->entered || load(&member->kernel->cpu->attention)))
 			return member;
 	}
 	return NULL;

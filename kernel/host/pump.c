@@ -104,7 +104,8 @@ static int host_pump_thread(struct host_pump *pump)
 
 int host_pump_start(const struct host_pump_end *from,
 		    const struct host_pump_end *to,
-		    const struct host_pump_last *last, struct host_pump **started)
+		    const struct host_pump_last *last,
+		    struct host_pump **started)
 {
 	struct host_pump *pump = calloc(1, sizeof(*pump));
 	int error = -ENOMEM;

@@ -63,8 +63,8 @@ static s64 host_pump_call(const struct host_pump_end *end,
 	u64 args[6] = { a, b, c };
 	struct host_result result;
 
-	host_call(end->process->kernel, task, nr, args,
-		  HOST_CALL_UNINTERRUPTED, &result);
+	host_call(end->process->kernel, task, nr, args, HOST_CALL_UNINTERRUPTED,
+		  &result);
 	return result.dead ? -EOWNERDEAD : result.value;
 }
 
@@ -216,9 +216,9 @@ static int host_pump_read_news(struct host_pump *pump)
 	host_call(pump->from.process->kernel, pump->task_from, SYS_epoll_wait,
 		  args, HOST_CALL_UNINTERRUPTED, &result);
 	if (result.value <= 0)
-		return result.dead	? -EOWNERDEAD :
+		return result.dead   ? -EOWNERDEAD :
 		       !result.value ? -EAGAIN :
-					       result.value;
+				       result.value;
 	memcpy(data, &one, sizeof(one));
 	return sizeof(one);
 }
@@ -239,7 +239,8 @@ int host_pump_read(struct host_pump *pump)
 	if (got < 0)
 		return -errno;
 	if (!got)
-		return pump->from.kind == HOST_PUMP_PACKETS ? -EPIPE : -EMSGSIZE;
+		return pump->from.kind == HOST_PUMP_PACKETS ? -EPIPE :
+							      -EMSGSIZE;
 	return got;
 }
 

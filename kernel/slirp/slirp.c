@@ -237,8 +237,8 @@ static int slirp_forward(struct slirp *slirp, const char *request)
 static bool slirp_serve(struct slirp *slirp)
 {
 	char text[SLIRP_TEXT_BYTES];
-	ssize_t bytes = recv(slirp->control, text, sizeof(text) - 1,
-			     MSG_DONTWAIT);
+	ssize_t bytes =
+		recv(slirp->control, text, sizeof(text) - 1, MSG_DONTWAIT);
 
 	if (bytes < 0)
 		return errno == EAGAIN || errno == EINTR;
@@ -360,8 +360,8 @@ int main(int argc, char **argv)
 	slirp.fds = calloc(slirp.room, sizeof(*slirp.fds));
 	text = slirp_find(&slirp.library);
 	if (!text && slirp.fds)
-		slirp.slirp = slirp.library.create(&config, &slirp_callbacks,
-						   &slirp);
+		slirp.slirp =
+			slirp.library.create(&config, &slirp_callbacks, &slirp);
 	if (!slirp.slirp) {
 		slirp_say(&slirp, text ? text : "libslirp did not begin");
 		return 1;

@@ -47,7 +47,8 @@ static bool native_pump_last(PyObject *pump, PyObject *object,
 	PyObject *owner;
 	bool fits;
 
-	if (!PyArg_ParseTuple(object, "OiIy*;(process or None, fd, request, argument)",
+	if (!PyArg_ParseTuple(object,
+			      "OiIy*;(process or None, fd, request, argument)",
 			      &owner, &last->fd, &last->request, &argument))
 		return false;
 	fits = argument.len <= (Py_ssize_t)sizeof(last->argument);
@@ -56,7 +57,8 @@ static bool native_pump_last(PyObject *pump, PyObject *object,
 	PyBuffer_Release(&argument);
 	if (!fits)
 		PyErr_SetString(PyExc_ValueError, "the argument is too long");
-	return fits && native_pump_process(pump, owner, process, &last->process);
+	return fits &&
+	       native_pump_process(pump, owner, process, &last->process);
 }
 
 static bool native_pump_parse(PyObject *pump, PyObject *args,
