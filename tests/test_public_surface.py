@@ -12,7 +12,7 @@ import fsspec
 import pytest
 
 import liblinux
-from liblinux import archives, crash, packetdrill
+from liblinux import archives, crash, network, packetdrill
 from liblinux._actor import Actor
 from liblinux._os import _PURE, Os
 
@@ -225,3 +225,22 @@ NOT_OURS = {
     "timerfd_gettime", "timerfd_gettime_ns", "timerfd_settime", "timerfd_settime_ns", "times_result", "unsetenv",
     "wait", "wait3", "wait4", "waitid", "waitid_result", "waitpid", "waitstatus_to_exitcode", "reload_environ",
 }  # fmt: skip
+
+
+def test_network() -> None:
+    assert set(network.__all__) == {
+        "Device",
+        "FrameSocket",
+        "Functions",
+        "Host",
+        "HostInterface",
+        "Internet",
+        "Link",
+        "Network",
+        "Replay",
+        "Tap",
+        "Traffic",
+    }
+    assert {"error", "mtu", "traffic"} <= public(network.Device)
+    assert {"forward", "routes"} <= public(network.Internet)
+    assert {"kernel", "kernels", "selector", "link", "host", "router", "switch"} <= public(network.Network)
