@@ -19,6 +19,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+import archives
 import boot
 import building
 import calls
@@ -26,7 +27,9 @@ import commands
 import copies
 import footprint
 import isolation
+import making
 import reading
+import serving
 import startup
 import switching
 import walking
@@ -44,9 +47,12 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "switch": switching.measure,
     "read": reading.measure,
     "walk": walking.measure,
+    "serve": serving.measure,
     "write": writing.measure,
     "memory": footprint.measure,
     "isolation": isolation.measure,
+    "tar": archives.measure,
+    "image": making.measure,
     "copies": copies.measure,
     "build": building.measure,
 }

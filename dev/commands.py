@@ -20,7 +20,10 @@ BEGIN, END = "<!-- written by dev/commands.py: begin -->\n", "<!-- written by de
 _OF_CAT = cli.get_command(click.Context(cli), "cat").params
 IMAGE_OPTIONS = {option.name: max(option.opts, key=len) for option in _OF_CAT if isinstance(option, click.Option)}
 # Those that mean something else than the table at the head of the document says.
-EXIT_CODES = {"crashtest": "0 nothing was lost, 1 something was, 2 it could not be tested"}
+EXIT_CODES = {
+    "shell": "that of the last command; 127 no such command",
+    "crashtest": "0 nothing was lost, 1 something was, 2 it could not be tested",
+}
 
 
 def table() -> str:

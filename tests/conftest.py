@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+import fuse_mounts
 import liblinux
 from liblinux.cli import cli
 
@@ -25,6 +26,8 @@ MIB = 1 << 20
 # part of the suite, instead of a skipped one.
 DEBUG_KERNELS = [name for name in os.environ.get("LIBLINUX_BUILT", "").split() if name.endswith("-debug")]
 collect_ignore_glob = [] if DEBUG_KERNELS else ["debug/test_*.py"]
+# Where nothing can be mounted, commands/test_mount_refused.py tests that `liblinux mount` says so.
+collect_ignore = ["commands/test_mount.py"] if fuse_mounts.why_not() else []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,6 +39,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--isolated"):
         initialise = liblinux.Kernel.__init__
         initialise.__defaults__ = (*(initialise.__defaults__ or ())[:3], True, None)
+
+
+def pytest_report_header() -> str:
+    reason = fuse_mounts.why_not()
+    return f"FUSE: cannot mount here, only the error is tested: {reason}" if reason else "FUSE: mounts are tested"
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +14,12 @@ from conftest import MIB, run
 from liblinux import _native
 from liblinux._errors import Deadlock, KernelDied, KernelPanic
 from liblinux._library import find_image
+from liblinux._os import Os
+from liblinux.copying import CopyFailed, extract_tree
 
 PAGE = 4096
+# What this cell is asked through `os`; a real one has them in its image.
+_NUMBERS = {"getcwd": 79, "llistxattr": 195, "readlinkat": 267}
 HERE = Path(__file__).resolve().parent
 JAIL = HERE.parent / "kernel" / "jail"
 # The numbers are those of `enum lie` in hostile_cell.c.
@@ -33,6 +38,7 @@ LIES = {
     "no pages": 12,
     "pages in words": 13,
     "pages of noise": 14,
+    "paths that lead out": 15,
 }
 
 
@@ -150,6 +156,23 @@ def test_pages_that_change_while_they_are_read(hostile: Callable[[str], _native.
     assert kernel.dead is None
     view.release()
     kernel.close()
+
+
+def test_a_tree_that_leads_out(hostile: Callable[[str], _native.Kernel], tmp_path: Path) -> None:
+    """Names with "..", absolute ones, and links with something in them: none is followed."""
+    (tmp_path / "outside").mkdir()
+    kernel = hostile("paths that lead out")
+    system = Os(kernel.init, _NUMBERS, kernel)
+    with pytest.raises(CopyFailed) as caught:
+        extract_tree(system, "/", tmp_path / "out")
+    kernel.close()
+    assert (tmp_path / "out/sub/fine").stat().st_size == 7
+    assert os.readlink(tmp_path / "out/link") == "../outside"
+    assert sorted(os.listdir(tmp_path / "out")) == ["link", "sub"]
+    assert sorted(os.listdir(tmp_path / "out/sub")) == ["fine", "link"]
+    assert os.listdir(tmp_path / "outside") == []
+    assert sorted(os.listdir(tmp_path)) == ["out", "out.manifest.jsonl", "outside"]
+    assert len(caught.value.report.errors) >= 10
 
 
 def questions(kernel: _native.Kernel) -> tuple[Callable[[], object], ...]:

@@ -8,7 +8,7 @@ import fsspec
 import pytest
 
 import liblinux
-from liblinux import crash
+from liblinux import archives, crash
 from liblinux._actor import Actor
 from liblinux._os import _PURE, Os
 
@@ -20,8 +20,16 @@ def public(thing: object) -> set[str]:
 def test_module() -> None:
     assert set(liblinux.__all__) == {
         "BuildError",
+        "CopyFailed",
+        "CopyProblem",
+        "CopyProgress",
+        "CopyReport",
         "Deadlock",
+        "Difference",
         "Disk",
+        "ExtractLimits",
+        "ExtractRefused",
+        "Extracted",
         "Faults",
         "FormatError",
         "Frame",
@@ -36,6 +44,7 @@ def test_module() -> None:
         "KernelPanic",
         "LiblinuxError",
         "Link",
+        "Loss",
         "Mapping",
         "Mount",
         "MountError",
@@ -47,7 +56,11 @@ def test_module() -> None:
         "Socket",
         "VolumeError",
         "Waiter",
+        "compare_trees",
+        "copy_tree",
+        "extract",
         "images",
+        "make_image",
         "open_image",
     }
     for name in liblinux.__all__:
@@ -132,6 +145,12 @@ def test_crash() -> None:
     assert public(crash.RecordedFilesystem) == filesystem | {"promise", "sleep", "withdraw"}
     assert public(crash.CrashImage) == {"identity", "pieces", "save", "seek"}
     assert issubclass(crash.FsckError, liblinux.LiblinuxError)
+
+
+def test_archives() -> None:
+    assert set(archives.__all__) == {"ArchiveError", "Loss", "LostError", "cpio", "tar", "uncpio", "untar"}
+    assert issubclass(archives.ArchiveError, liblinux.LiblinuxError)
+    assert issubclass(archives.LostError, archives.ArchiveError)
 
 
 def test_exceptions() -> None:

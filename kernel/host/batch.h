@@ -97,6 +97,8 @@ struct host_walk {
 	struct host_array entries; /* struct host_walk_entry */
 	struct host_array errors; /* struct host_walk_error */
 	bool follow_mounts;
+	bool with_top; /* as entry 0, with an empty path; not followed */
+	u64 most; /* entries; with more the code is -E2BIG. 0: any number */
 	bool out_of_memory;
 	bool (*stop)(void *argument); /* or NULL */
 	void *stop_argument;
@@ -108,7 +110,10 @@ struct host_walk {
 	struct host_statx top;
 };
 
-/* Everything below `path`, by breadth, with the status of each. */
+/*
+ * Everything below `path`, by breadth, with the status of each. Without a
+ * process: of the host.
+ */
 void host_walk(struct host_process *process, const char *path,
 	       struct host_walk *walk);
 void host_walk_free(struct host_walk *walk);

@@ -25,29 +25,32 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include "batch.h"
+#include "ends.h"
 #include "limits.h"
 
 #define WALK_PATH_BYTES 4096 /* PATH_MAX, with its zero */
 #define WALK_TOP SIZE_MAX /* the parent of what is in the top */
-#define WALK_RESOLVE_IN_TREE 0x0e /* no magic link, no symlink, beneath */
 
-struct host_open_how {
-	u64 flags, mode, resolve;
-};
-
-/* The system call's result; when the kernel has none, walking must stop. */
+/*
+ * The system call's result; when the kernel has none, walking must stop. Without
+ * a process it is the host's kernel, whose numbers are the same.
+ */
 static s64 host_walk_call(struct host_walk *walk, s64 nr, u64 first, u64 second,
 			  u64 third, u64 fourth, u64 fifth)
 {
 	const u64 args[6] = { first, second, third, fourth, fifth };
 
-	host_process_call(walk->process, nr, args, &walk->result);
+	if (walk->process)
+		host_process_call(walk->process, nr, args, &walk->result);
+	else
+		walk->result.value = host_own_call(nr, args);
 	return walk->result.value;
 }
 
 static bool host_walk_goes_on(struct host_walk *walk)
 {
-	return !walk->out_of_memory && host_result_is_plain(&walk->result) &&
+	return !walk->out_of_memory && walk->code >= 0 &&
+	       host_result_is_plain(&walk->result) &&
 	       !(walk->stop && walk->stop(walk->stop_argument));
 }
 
@@ -222,6 +225,10 @@ static void host_walk_entry(struct host_walk *walk, int fd, size_t parent,
 		host_walk_error(walk, path_at, bytes, (int)-code);
 		return;
 	}
+	if (walk->most && walk->entries.bytes / sizeof(*entry) >= walk->most) {
+		walk->code = -E2BIG;
+		return;
+	}
 	entry = host_array_add(&walk->entries, sizeof(*entry));
 	if (!entry) {
 		walk->out_of_memory = true;
@@ -270,7 +277,7 @@ static int host_walk_step(struct host_walk *walk, int top, const char *path,
 {
 	struct host_open_how how = {
 		.flags = (u64)(flags | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
-		.resolve = WALK_RESOLVE_IN_TREE,
+		.resolve = HOST_RESOLVE_IN_TREE,
 	};
 
 	return (int)host_walk_call(walk, SYS_openat2, (u64)top, (u64)path,
@@ -343,11 +350,33 @@ static void host_walk_tree(struct host_walk *walk, int top)
 	if (code < 0)
 		host_walk_error(walk, 0, 0, (int)-code);
 	host_walk_directory(walk, top, WALK_TOP, 0, 0);
-	for (size_t index = 0;
+	for (size_t index = walk->with_top;
 	     host_walk_goes_on(walk) &&
 	     index < walk->entries.bytes / sizeof(struct host_walk_entry);
 	     index++)
 		host_walk_below(walk, top, index);
+}
+
+/* The top itself, whatever it is, as the first entry; is it a directory? */
+static bool host_walk_first(struct host_walk *walk, const char *path)
+{
+	struct host_walk_entry *entry;
+	struct host_statx status;
+
+	walk->code = host_walk_call(
+		walk, SYS_statx, (u64)AT_FDCWD, (u64)path,
+		HOST_AT_SYMLINK_NOFOLLOW | HOST_AT_NO_AUTOMOUNT,
+		HOST_STATX_MASK, (u64)&status);
+	if (walk->code < 0 || !host_walk_goes_on(walk))
+		return false;
+	entry = host_array_add(&walk->entries, sizeof(*entry));
+	if (!entry) {
+		walk->out_of_memory = true;
+		return false;
+	}
+	*entry = (struct host_walk_entry){ .parent = WALK_TOP };
+	memcpy(entry->status, &status, sizeof(entry->status));
+	return S_ISDIR(status.mode);
 }
 
 /* Open, walk, close. */
@@ -364,8 +393,12 @@ void host_walk(struct host_process *process, const char *path,
 		return;
 	}
 	walk->paths.data[0] = 0;
+	if (walk->with_top && !host_walk_first(walk, path))
+		return;
 	top = host_walk_call(walk, SYS_openat, (u64)AT_FDCWD, (u64)path,
-			     O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, 0);
+			     O_RDONLY | O_DIRECTORY | O_CLOEXEC |
+				     (walk->with_top ? O_NOFOLLOW : 0),
+			     0, 0);
 	walk->code = top < 0 ? top : 0;
 	if (top < 0)
 		return;

@@ -125,6 +125,9 @@ void jail_walk(struct host_process *process, const char *path,
 					      &walk->errors };
 
 	walk->code = jail_gather_row(process, CHANNEL_WALK, path,
-				     walk->follow_mounts, arrays, &walk->result,
+				     (u64)walk->follow_mounts |
+					     (u64)walk->with_top << 1 |
+					     walk->most << 2,
+				     arrays, &walk->result,
 				     &walk->out_of_memory);
 }

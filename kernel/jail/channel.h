@@ -78,7 +78,8 @@ enum channel_op {
 	CHANNEL_READ,
 	CHANNEL_WRITE,
 	/* handle: process; args[0]: has a path, in the area; args[1]: fd, or
-	 * follow_mounts -> value, counts[]: bytes of the arrays, all in a row */
+	 * follow_mounts | with_top << 1 | most << 2 -> value, counts[]: bytes
+	 * of the arrays, all in a row */
 	CHANNEL_LIST,
 	CHANNEL_WALK,
 	/* args: offset, bytes -> that part of the row, in the area */

@@ -59,14 +59,35 @@ if TYPE_CHECKING:
     from liblinux._snapshot import Snapshot as Snapshot
     from liblinux._sockets.sock import Socket as Socket
     from liblinux._symbols import Frame as Frame
+    from liblinux.copying import CopyFailed as CopyFailed
+    from liblinux.copying import CopyProblem as CopyProblem
+    from liblinux.copying import CopyProgress as CopyProgress
+    from liblinux.copying import CopyReport as CopyReport
+    from liblinux.copying import Difference as Difference
+    from liblinux.copying import Extracted as Extracted
+    from liblinux.copying import ExtractLimits as ExtractLimits
+    from liblinux.copying import ExtractRefused as ExtractRefused
+    from liblinux.copying import Loss as Loss
+    from liblinux.copying import compare_trees as compare_trees
+    from liblinux.copying import copy_tree as copy_tree
+    from liblinux.copying import extract as extract
+    from liblinux.making._make import make_image as make_image
     from liblinux.network import Host as Host
     from liblinux.network import Link as Link
     from liblinux.network import Network as Network
 
 __all__ = [
     "BuildError",
+    "CopyFailed",
+    "CopyProblem",
+    "CopyProgress",
+    "CopyReport",
     "Deadlock",
+    "Difference",
     "Disk",
+    "ExtractLimits",
+    "ExtractRefused",
+    "Extracted",
     "Faults",
     "FormatError",
     "Frame",
@@ -81,6 +102,7 @@ __all__ = [
     "KernelPanic",
     "LiblinuxError",
     "Link",
+    "Loss",
     "Mapping",
     "Mount",
     "MountError",
@@ -92,7 +114,11 @@ __all__ = [
     "Socket",
     "VolumeError",
     "Waiter",
+    "compare_trees",
+    "copy_tree",
+    "extract",
     "images",
+    "make_image",
     "open_image",
 ]
 
@@ -102,8 +128,16 @@ __version__ = "0.1.0"
 # kernel, runs before either exists, and the command line starts without them.
 _HOMES = {
     "BuildError": "_errors",
+    "CopyFailed": "copying",
+    "CopyProblem": "copying",
+    "CopyProgress": "copying",
+    "CopyReport": "copying",
     "Deadlock": "_errors",
+    "Difference": "copying",
     "Disk": "_disk",
+    "ExtractLimits": "copying",
+    "ExtractRefused": "copying",
+    "Extracted": "copying",
     "Faults": "_faults",
     "FormatError": "_errors",
     "Frame": "_symbols",
@@ -118,6 +152,7 @@ _HOMES = {
     "KernelPanic": "_errors",
     "LiblinuxError": "_errors",
     "Link": "network",
+    "Loss": "copying",
     "Mapping": "_mmap",
     "Mount": "_mount",
     "MountError": "_errors",
@@ -129,7 +164,11 @@ _HOMES = {
     "Socket": "_sockets.sock",
     "VolumeError": "_errors",
     "Waiter": "_errors",
+    "compare_trees": "copying",
+    "copy_tree": "copying",
+    "extract": "copying",
     "images": "_library",
+    "make_image": "making._make",
     "open_image": "_image",
 }
 

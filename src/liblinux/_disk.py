@@ -14,8 +14,10 @@ from liblinux._backing import (
     open_image_file,
     plain_descriptor,
 )
+from liblinux._deep_labels import DEEP_TYPES, deep_label
 from liblinux._partition_table import part_uuids
-from liblinux._signatures import PROBE_BYTES, Content, identify
+from liblinux._raid_superblock import find_superblock
+from liblinux._signatures import PROBE_BYTES, RAID_TYPE, Content, format_uuid, identify
 from liblinux._typing import TYPE_CHECKING, Any, Value
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from liblinux import _native
     from liblinux._kernel import Kernel
 
-__all__ = ["Disk", "Partition", "attach"]
+__all__ = ["Disk", "Partition", "attach", "partitions_of", "probe"]
 
 SYSFS_SECTOR_BYTES = 512  # sysfs counts in these, whatever the disk's own sectors are
 SECTOR_SIZES = (512, 1024, 2048, 4096)
@@ -96,7 +98,7 @@ class Disk:
     @property
     def partitions(self) -> list[Partition]:
         """The partitions that the kernel found, by number; empty when there is no table."""
-        return sorted(self._read_partitions(), key=lambda partition: partition.number)
+        return partitions_of(self._kernel, self.name)
 
     @property
     def content(self) -> Content | None:
@@ -133,36 +135,41 @@ class Disk:
         self._attached = False
         self._source = None
 
-    def _read_partitions(self) -> list[Partition]:
-        directory = f"/sys/block/{self.name}"
-        names = [name for name in self._kernel.os.listdir(directory) if self._is_part(name)]
-        uuids = part_uuids(self._kernel, self.path) if names else {}
-        return [self._read_partition(f"{directory}/{name}", name, uuids) for name in names]
 
-    def _is_part(self, name: str) -> bool:
-        return name.startswith(self.name) and self._kernel.os.path.exists(f"/sys/block/{self.name}/{name}/partition")
+def partitions_of(kernel: Kernel, name: str) -> list[Partition]:
+    """The partitions that the kernel found on a device, "lda" or "md0", by number."""
+    directory = f"/sys/block/{name}"
+    names = [
+        each
+        for each in kernel.os.listdir(directory)
+        if each.startswith(name) and kernel.os.path.exists(f"{directory}/{each}/partition")
+    ]
+    uuids = part_uuids(kernel, f"/dev/{name}") if names else {}
+    found = [_read_partition(kernel, f"{directory}/{each}", each, uuids) for each in names]
+    return sorted(found, key=lambda partition: partition.number)
 
-    def _read_partition(self, directory: str, name: str, uuids: dict[int, str]) -> Partition:
-        def read(attribute: str) -> str:
-            return self._kernel._read_text(f"{directory}/{attribute}")
 
-        uevent = dict(line.partition("=")[::2] for line in read("uevent").splitlines())
-        content = probe(self._kernel, f"/dev/{name}")
-        number = int(read("partition"))
-        label = uevent.get("PARTNAME", "")
-        return Partition(
-            number=number,
-            type=content.type if content else None,
-            label=label or (content.label if content else ""),
-            start=int(read("start")) * SYSFS_SECTOR_BYTES,
-            size=int(read("size")) * SYSFS_SECTOR_BYTES,
-            path=f"/dev/{name}",
-            mountable=content is None or content.mountable,
-            part_label=label,
-            part_uuid=uuids.get(number, ""),
-            fs_label=content.label if content else "",
-            fs_uuid=content.uuid if content else "",
-        )
+def _read_partition(kernel: Kernel, directory: str, name: str, uuids: dict[int, str]) -> Partition:
+    def read(attribute: str) -> str:
+        return kernel._read_text(f"{directory}/{attribute}")
+
+    uevent = dict(line.partition("=")[::2] for line in read("uevent").splitlines())
+    content = probe(kernel, f"/dev/{name}")
+    number = int(read("partition"))
+    label = uevent.get("PARTNAME", "")
+    return Partition(
+        number=number,
+        type=content.type if content else None,
+        label=label or (content.label if content else ""),
+        start=int(read("start")) * SYSFS_SECTOR_BYTES,
+        size=int(read("size")) * SYSFS_SECTOR_BYTES,
+        path=f"/dev/{name}",
+        mountable=content is None or content.mountable,
+        part_label=label,
+        part_uuid=uuids.get(number, ""),
+        fs_label=content.label if content else "",
+        fs_uuid=content.uuid if content else "",
+    )
 
 
 def probe(kernel: Kernel, path: str) -> Content | None:
@@ -171,8 +178,21 @@ def probe(kernel: Kernel, path: str) -> Content | None:
         descriptor = kernel.os.open(path, os.O_RDONLY)
     except OSError:
         return None
+
+    def read(length: int, offset: int) -> bytes:
+        return kernel.os.pread(descriptor, length, offset)
+
     try:
-        return identify(kernel.os.pread(descriptor, PROBE_BYTES, 0))
+        head = read(PROBE_BYTES, 0)
+        content = identify(head)
+        if content is None or content.type != RAID_TYPE:
+            # A member of an array may look like what is on the array.
+            found = find_superblock(read, kernel.os.lseek(descriptor, 0, os.SEEK_END))
+            if found is not None:
+                return Content(RAID_TYPE, found.name, mountable=False, uuid=format_uuid(found.uuid))
+        if content is not None and content.type in DEEP_TYPES:
+            return Content(content.type, deep_label(content.type, head, read), uuid=content.uuid)
+        return content
     except OSError:
         return None
     finally:

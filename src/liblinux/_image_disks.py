@@ -80,19 +80,19 @@ class ImageDisks:
         self.disks: list[Disk] = []
         self.storage: Storage | None = None
         self._passphrase = passphrase
-        self._writable = writable
+        self._readonly = not writable and not overlay
+        self._in_place = writable and not overlay
         self._opened: list[Any] = []
         self._format = format
         self._backing = backing
         self._progress = progress
         # First, what may be refused without a kernel.
         try:
-            devices = [self._open(each, in_place=writable and not overlay) for each in (source, *members)]
+            devices = [self._open(each, in_place=self._in_place) for each in (source, *members)]
             limit = cpu_seconds if untrusted else 0
             self.kernel = Kernel(memory, version=version, isolated=untrusted, cpu_seconds=limit)
             for device in devices:
-                readonly = not writable and not overlay
-                disk = self.kernel.attach(device, readonly=readonly, overlay=overlay, sector_size=sector_size)
+                disk = self.kernel.attach(device, readonly=self._readonly, overlay=overlay, sector_size=sector_size)
                 self.disks.append(disk)
                 if writable and disk.readonly:
                     raise OSError(errno.EROFS, "it was to be written, but the source cannot be: add overlay=True")
@@ -109,14 +109,21 @@ class ImageDisks:
         """The path of the device that is meant; MountError or VolumeError when there is none, or more than one."""
         if volume is None and len(self.disks) == 1 and not self._has_volumes():
             return choose_device(self.disk, partition)
-        return self.find_volumes().choose(partition, volume)
+        return self.find_volumes(volume).choose(partition, volume)
 
-    def find_volumes(self) -> Storage:
-        """Look for volumes, and assemble those that need no pass phrase."""
+    def find_volumes(self, wanted: str | None = None) -> Storage:
+        """Look for volumes, and assemble those that need no pass phrase; of LVM only the one that is `wanted`."""
         if self.storage is None:
             from liblinux.volumes import Storage  # noqa: PLC0415 - few images have volumes
 
-            self.storage = Storage(self.kernel, self.disks, self._passphrase, writable=self._writable)
+            self.storage = Storage(
+                self.kernel,
+                self.disks,
+                self._passphrase,
+                readonly=self._readonly,
+                in_place=self._in_place,
+                wanted=wanted,
+            )
         return self.storage
 
     def failure(self) -> OSError | None:

@@ -20,7 +20,7 @@ from liblinux._library import find_image, find_jail
 from liblinux._typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from liblinux._disk import Disk
     from liblinux._faults import Faults
@@ -134,6 +134,8 @@ class Kernel(Actor):
         self._version: str | None = None
         self.syscalls: Mapping[str, int] = MappingProxyType(self._native.syscalls)
         self._log = KernelLog(self._native)
+        # Called by close() between unmounting and the end: what stands on disks and must be left in order.
+        self._at_shutdown: list[Callable[[], None]] = []
         super().__init__(self._native, self._native.init, self._native.syscalls)
         _open_kernels.add(self)
         self._prepare()
@@ -442,6 +444,11 @@ class Kernel(Actor):
                 problems.append(failed)
             if call("umount2", target, 0) == -errno.EBUSY:
                 call("umount2", target, _abi.MNT_DETACH)
+        for stop in reversed(self._at_shutdown):
+            try:
+                stop()
+            except OSError as error:
+                problems.append(error)
         call("sync")
         return problems
 

@@ -169,3 +169,23 @@ def map_view(process: Process, address: int, length: int, readonly: bool, /) -> 
 def reclaim_fault_handler() -> bool: ...
 def null_call_nanoseconds(process: Process, count: int, /) -> float: ...
 def switch_nanoseconds(process: Process, count: int, /) -> float: ...
+
+# A Process or None (the host), the open directory that the top is in, its path, the top's name, the open top or -1.
+_CopyEnd = tuple[Process | None, int, bytes, bytes, int]
+# Of kernel/host/copy.h: pass, keep, mode mask, sparse, existing, exact, most bytes, newest second, temporary name.
+_CopyOptions = tuple[int, int, int, int, int, bool, int, int, bytes]
+
+def survey(
+    process: Process | None, path: bytes, follow_mounts: bool, most: int, /
+) -> tuple[Listing, list[tuple[bytes, int]]]: ...
+def copy(
+    listing: Listing,
+    source: _CopyEnd,
+    target: _CopyEnd,
+    notes: bytearray,
+    indices: Buffer,
+    links: Buffer,
+    counter: Buffer,
+    options: _CopyOptions,
+    /,
+) -> tuple[int, int, bytes, bytes]: ...

@@ -12,10 +12,11 @@ import struct
 
 from liblinux._typing import Value
 
-__all__ = ["PROBE_BYTES", "VOLUME_TYPES", "Content", "format_uuid", "identify"]
+__all__ = ["PROBE_BYTES", "RAID_TYPE", "VOLUME_TYPES", "Content", "format_uuid", "identify"]
 
 # What holds volumes rather than files.
-VOLUME_TYPES = ("crypto_LUKS", "LVM2_member", "linux_raid_member")
+RAID_TYPE = "linux_raid_member"
+VOLUME_TYPES = ("crypto_LUKS", "LVM2_member", RAID_TYPE)
 # Reaches behind the last magic number, that of Btrfs at 64 KiB.
 PROBE_BYTES = 68 * 1024
 
@@ -56,8 +57,8 @@ _SIGNATURES = (
     # Containers first: what they hold may look like a file system.
     _Signature("crypto_LUKS", 0, b"LUKS\xba\xbe", mountable=False, uuid_offset=168, uuid_kind="text"),
     _Signature("LVM2_member", 512, b"LABELONE", mountable=False, uuid_offset=512 + 32, uuid_kind="lvm"),
-    _Signature("linux_raid_member", 4096, b"\xfc\x4e\x2b\xa9", 4096 + 32, 32, mountable=False, uuid_offset=4096 + 16),
-    _Signature("linux_raid_member", 0, b"\xfc\x4e\x2b\xa9", 32, 32, mountable=False, uuid_offset=16),
+    _Signature(RAID_TYPE, 4096, b"\xfc\x4e\x2b\xa9", 4096 + 32, 32, mountable=False, uuid_offset=4096 + 16),
+    _Signature(RAID_TYPE, 0, b"\xfc\x4e\x2b\xa9", 32, 32, mountable=False, uuid_offset=16),
     _Signature("swap", 4086, b"SWAPSPACE2", 1052, 16, mountable=False, uuid_offset=1036),
     _Signature("xfs", 0, b"XFSB", 108, 12, uuid_offset=32),
     _Signature("squashfs", 0, b"hsqs"),

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import click
 
 from liblinux._errors import LiblinuxError
 
 __all__ = ["COMMANDS", "EXIT_INTERRUPTED", "describe", "main"]
-
-EXIT_INTERRUPTED = 130  # as shells have it for Ctrl-C
 
 # Name of the command: its one-line help, and where it is.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -28,11 +27,27 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "liblinux.crash.cli:crashtest_command",
     ),
     "completion": ("Print a script that completes this command in a shell.", "liblinux.cli:completion_command"),
+    "cp": ("Copy files into images, out of them, and between them.", "liblinux.commands.cp:cp_command"),
+    "diff": ("Show what two images or trees differ in.", "liblinux.commands.diff:diff_command"),
+    "extract": ("Extract an image that need not be trusted.", "liblinux.commands.extract:extract_command"),
+    "cpio": ("Write a tree of an image as a cpio archive.", "liblinux.commands.cpio:cpio_command"),
+    "uncpio": ("Unpack a cpio archive into an image.", "liblinux.commands.uncpio:uncpio_command"),
+    "mkimage": ("Make a disk image of a directory or an archive.", "liblinux.commands.mkimage:mkimage_command"),
+    "tar": ("Write a tree of an image as a tar archive.", "liblinux.commands.tar:tar_command"),
+    "untar": ("Unpack a tar archive into an image.", "liblinux.commands.untar:untar_command"),
+    "info": ("Say what an image is, and what is on it.", "liblinux.commands.info:info_command"),
     "imagefuzz": ("Damage an image in many ways and mount it.", "liblinux.imagefuzz._command:imagefuzz_command"),
+    "mount": ("Mount an image on a directory of the host, through FUSE.", "liblinux.commands.mount:mount_command"),
+    "umount": ("Unmount what `mount` has mounted.", "liblinux.commands.mount:umount_command"),
     "du": ("Sum up the room that trees of an image take.", "liblinux.commands.du:du_command"),
     "find": ("Find files of an image by names and metadata.", "liblinux.commands.find:find_command"),
+    "fsck": ("Check or repair a file system of an image.", "liblinux.commands.fsck:fsck_command"),
     "hexdump": ("Show bytes of a file, or where in the image they lie.", "liblinux.commands.hexdump:hexdump_command"),
     "ls": ("List directories of an image.", "liblinux.commands.ls:ls_command"),
+    "resize": ("Make a file system of an image larger or smaller.", "liblinux.commands.resize:resize_command"),
+    "snapshot": ("Snapshots and subvolumes of Btrfs.", "liblinux.commands.snapshot:snapshot_command"),
+    "trim": ("Give room that a file system does not use back.", "liblinux.commands.trim:trim_command"),
+    "shell": ("Run commands in an image, from a terminal or a script.", "liblinux.commands.shell:shell_command"),
     "stat": ("Show all metadata of files of an image.", "liblinux.commands.stat:stat_command"),
     "tree": ("Draw a tree of an image.", "liblinux.commands.tree:tree_command"),
     "chmod": ("Change modes of files of an image.", "liblinux.commands.chmod:chmod_command"),
@@ -44,6 +59,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rm": ("Remove files and trees of an image.", "liblinux.commands.rm:rm_command"),
     "touch": ("Set times of files of an image.", "liblinux.commands.touch:touch_command"),
 }
+
+# As shells have it: 128 and the signal.
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+_TERMINATED = 128 + signal.SIGTERM
 
 
 class _Failure(click.ClickException):
@@ -62,9 +81,8 @@ class _LazyGroup(click.Group):
                 raise  # whoever reads our output has had enough: click knows what to do
             raise _Failure(describe(error)) from error
         except KeyboardInterrupt:
-            # What was open is closed by now, in order. click itself would end with 1.
             click.echo("liblinux: interrupted", err=True)
-            raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
+            raise SystemExit(EXIT_INTERRUPTED) from None
 
     def list_commands(self, context: click.Context) -> list[str]:
         return sorted(COMMANDS)
@@ -123,6 +141,13 @@ def cli() -> None:
       liblinux build                   build Linux 6.12, all file systems and protocols
       liblinux build --kernel 6.1      the same port, an older kernel
       liblinux cat disk.img:/etc/fstab a file of an image
+      liblinux cp -r disk.img:/etc .   a tree of an image, with all that belongs to it
+      liblinux diff old.img new.img    content and all that belongs to it
+      liblinux extract firmware.img d  an image that need not be trusted, to a new directory
+      liblinux tar disk.img:/ > r.tar  a tree of an image as an archive; untar unpacks one
+      liblinux mkimage root/ disk.img  an image of a directory or an archive
+      liblinux mount disk.img mnt      an image as a directory; umount ends it
+      liblinux shell disk.img          commands inside of an image
       liblinux crashtest WORKLOAD.py   is what was fsynced there after any crash?
       eval "$(liblinux completion)"    completion in this bash
       liblinux imagefuzz disk.img      damage an image 1,000 times, see what the kernel does
@@ -146,8 +171,14 @@ def completion_command(shell: str) -> None:
     click.echo(completion_script(cli, shell))
 
 
+def _terminate(*_: object) -> NoReturn:
+    raise SystemExit(_TERMINATED)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the installed command."""
+    # An image that is written to must be unmounted, and what is half done taken away.
+    signal.signal(signal.SIGTERM, _terminate)
     if "_LIBLINUX_COMPLETE" in os.environ:  # a shell asks: click looks for these classes then
         import liblinux._shells  # noqa: F401, PLC0415
     cli(args=arguments, prog_name="liblinux")

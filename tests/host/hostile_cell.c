@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+#include "batch.h"
 #include "channel.h"
 
 #define BIG 0x4000000000000000ULL
@@ -29,6 +32,7 @@ enum lie {
 	NO_PAGES, /* that fault */
 	PAGES_IN_WORDS, /* and are not shown */
 	PAGES_OF_NOISE, /* shown, and changed all the time */
+	PATHS_THAT_LEAD_OUT, /* of a tree that is extracted */
 };
 
 static struct channel *channel;
@@ -154,6 +158,92 @@ static void pages_of_noise(struct channel_slot *slot)
 		;
 }
 
+struct made_up {
+	const char *path;
+	unsigned int mode;
+	u64 parent;
+};
+
+/* Entries that nobody can have made, the outside of the target in most. */
+static const struct made_up tree[] = {
+	{ "", S_IFDIR | 0755, -1 },
+	{ "..", S_IFDIR | 0777, 0 },
+	{ "../outside/1", S_IFREG | 0644, 1 },
+	{ "../outside", S_IFDIR | 0755, 0 },
+	{ "../outside/2", S_IFREG | 0644, 3 },
+	{ "/outside/3", S_IFREG | 0644, 0 },
+	{ "/", S_IFDIR | 0644, 0 },
+	{ ".", S_IFDIR | 0777, 0 },
+	{ "link", S_IFLNK | 0777, 0 },
+	{ "link", S_IFDIR | 0777, 0 },
+	{ "link/4", S_IFREG | 0644, 9 },
+	{ "link/5", S_IFREG | 0644, 0 },
+	{ "sub", S_IFDIR | 0755, 0 },
+	{ "sub/../../outside/6", S_IFREG | 0644, 12 },
+	{ "sub/link", S_IFLNK | 0777, 12 },
+	{ "sub/link/7", S_IFREG | 0644, 12 },
+	{ "sub/fine", S_IFREG | 0644, 12 },
+	{ "sub/fine", S_IFREG | 0644, 12 },
+	{ "", S_IFREG | 0644, -1 },
+	{ "sub/", S_IFREG | 0644, BIG },
+};
+
+/* As many bytes as a file is said to have; where all links lead. */
+#define MADE_UP_BYTES 7
+#define MADE_UP_LINK "../outside"
+
+static void make_up_tree(struct channel_slot *slot, char *area)
+{
+	size_t count = sizeof(tree) / sizeof(*tree), at;
+	char *to = area;
+	u64 path_at = 0;
+
+	for (at = 0; at < count; at++)
+		to = stpcpy(to, tree[at].path) + 1;
+	slot->counts[0] = (u64)(to - area);
+	for (at = 0; at < count; at++) {
+		struct host_walk_entry entry = {
+			.path_at = path_at,
+			.path_bytes = strlen(tree[at].path),
+			.parent = tree[at].parent,
+		};
+		struct host_statx status = {
+			.mode = (uint16_t)tree[at].mode,
+			.nlink = 1,
+			.ino = at,
+			.size = MADE_UP_BYTES,
+			.blocks = 8,
+		};
+
+		memcpy(entry.status, &status, sizeof(entry.status));
+		memcpy(to, &entry, sizeof(entry));
+		to += sizeof(entry);
+		path_at += entry.path_bytes + 1;
+	}
+	slot->counts[1] = count * sizeof(struct host_walk_entry);
+}
+
+static void make_up_answer(struct channel_slot *slot, char *area)
+{
+	switch (slot->nr) {
+	case SYS_openat:
+	case SYS_openat2:
+		slot->value = 3;
+		break;
+	case SYS_pread64:
+		slot->value = MADE_UP_BYTES;
+		break;
+	case SYS_readlinkat:
+		strcpy(area + 64, MADE_UP_LINK); /* behind a short name */
+		slot->value = sizeof(MADE_UP_LINK) - 1;
+		break;
+	case SYS_getcwd:
+		strcpy(area, "/");
+		slot->value = 2;
+		break;
+	}
+}
+
 static void lie(struct channel_slot *slot, char *area)
 {
 	slot->value = 0;
@@ -232,6 +322,12 @@ static void lie(struct channel_slot *slot, char *area)
 		slot->counts[1] = noise() % 70000;
 		slot->counts[2] = noise() % 70000;
 		slot->tid = (u32)noise();
+		break;
+	case PATHS_THAT_LEAD_OUT:
+		if (slot->op == CHANNEL_WALK)
+			make_up_tree(slot, area);
+		else
+			make_up_answer(slot, area);
 		break;
 	}
 }

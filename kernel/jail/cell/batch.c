@@ -79,7 +79,9 @@ void cell_list(void)
 void cell_walk(void)
 {
 	struct host_walk walk = { .stop = cell_stop,
-				  .follow_mounts = cell_slot->args[1] };
+				  .follow_mounts = cell_slot->args[1] & 1,
+				  .with_top = cell_slot->args[1] & 2,
+				  .most = cell_slot->args[1] >> 2 };
 
 	host_walk(cell_process(cell_slot->handle), cell_area, &walk);
 	cell_kept[0] = walk.paths;

@@ -81,7 +81,7 @@ PyObject *native_os_error(struct native_kernel *kernel, int error)
 
 	errno = error;
 	PyErr_SetFromErrno(PyExc_OSError);
-	if (error == EIO) {
+	if (error == EIO && kernel) {
 		cause = native_backings_take_error(kernel);
 		if (cause)
 			native_set_cause(cause);

@@ -13,10 +13,10 @@ struct native_listing {
 	char *paths;
 };
 
-PyObject *native_listing_new(PyObject *process, struct host_walk_entry *entries,
-			     size_t count, char *paths)
+PyObject *native_listing_new(struct native_module *state,
+			     struct host_walk_entry *entries, size_t count,
+			     char *paths)
 {
-	struct native_module *state = PyType_GetModuleState(Py_TYPE(process));
 	struct native_listing *listing =
 		(struct native_listing *)state->listing_type->tp_alloc(
 			state->listing_type, 0);
@@ -30,6 +30,24 @@ PyObject *native_listing_new(PyObject *process, struct host_walk_entry *entries,
 	listing->entries = entries;
 	listing->paths = paths;
 	return (PyObject *)listing;
+}
+
+bool native_listing_parts(PyObject *module, PyObject *object,
+			  const struct host_walk_entry **entries, size_t *count,
+			  const char **paths)
+{
+	struct native_module *state = PyModule_GetState(module);
+	struct native_listing *listing = (struct native_listing *)object;
+
+	if (!Py_IS_TYPE(object, state->listing_type)) {
+		PyErr_Format(PyExc_TypeError, "a Listing is wanted, not %.100s",
+			     Py_TYPE(object)->tp_name);
+		return false;
+	}
+	*entries = listing->entries;
+	*count = (size_t)listing->count;
+	*paths = listing->paths;
+	return true;
 }
 
 static Py_ssize_t native_listing_length(PyObject *self)

@@ -28,8 +28,8 @@
  * serve.c    disks that are Python objects     list.c       a directory
  * view.c     mapped memory as a buffer         walk.c       a whole tree
  * report.c   exceptions of a kernel that died  listing.c    what walk.c found
- * snapshot.c a kernel at an instant         socket.c     Socket: its quick calls
- * message.c  sendmsg and recvmsg
+ * snapshot.c a kernel at an instant             copy.c       trees to other places
+ * socket.c   Socket: its quick calls            message.c    sendmsg and recvmsg
  */
 #ifndef LIBLINUX_NATIVE_H
 #define LIBLINUX_NATIVE_H
@@ -150,7 +150,7 @@ bool native_check(struct native_kernel *kernel,
 /* The same for the functions of host.h that return -errno. */
 bool native_check_code(struct native_kernel *kernel, s64 code);
 
-/* Set OSError for a positive errno; returns NULL. */
+/* Set OSError for a positive errno; returns NULL. The kernel may be NULL. */
 PyObject *native_os_error(struct native_kernel *kernel, int error);
 /* Set an exception of liblinux._errors; returns NULL. */
 PyObject *native_own_error(const char *name, const char *text);
@@ -251,6 +251,9 @@ PyObject *native_backings_take_error(struct native_kernel *kernel);
 int native_disk_io(void *context, void *backing, struct ll_io *io);
 
 PyObject *native_map_view(PyObject *module, PyObject *args);
+
+PyObject *native_survey(PyObject *module, PyObject *args);
+PyObject *native_copy(PyObject *module, PyObject *args);
 
 /* ---- methods of Process, in files of their own ----------------------- */
 

@@ -47,7 +47,7 @@ static PyObject *native_walk_errors(struct host_walk *walk)
 	return list;
 }
 
-static PyObject *native_walk_answer(PyObject *process, struct host_walk *walk)
+PyObject *native_walk_answer(struct native_module *state, struct host_walk *walk)
 {
 	PyObject *listing, *errors, *answer = NULL;
 
@@ -58,7 +58,7 @@ static PyObject *native_walk_answer(PyObject *process, struct host_walk *walk)
 	errors = native_walk_errors(walk);
 	if (!errors)
 		return NULL;
-	listing = native_listing_new(process, (void *)walk->entries.data,
+	listing = native_listing_new(state, (void *)walk->entries.data,
 				     walk->entries.bytes /
 					     sizeof(struct host_walk_entry),
 				     walk->paths.data);
@@ -69,6 +69,19 @@ static PyObject *native_walk_answer(PyObject *process, struct host_walk *walk)
 	Py_XDECREF(listing);
 	Py_DECREF(errors);
 	return answer;
+}
+
+bool native_walk_came(struct native_kernel *kernel, struct host_walk *walk)
+{
+	if (!native_check(kernel, &walk->result))
+		return false;
+	if (walk->out_of_memory) {
+		PyErr_NoMemory();
+		return false;
+	}
+	if (walk->code < 0)
+		native_os_error(kernel, (int)-walk->code);
+	return walk->code >= 0;
 }
 
 /* False with an exception. */
@@ -83,15 +96,7 @@ static bool native_walk_run(struct native_process *process,
 	native_enter(kernel, &crossing);
 	kernel->side->walk(process->host, path, walk);
 	native_leave(kernel, &crossing);
-	if (!native_check(kernel, &walk->result))
-		return false;
-	if (walk->out_of_memory) {
-		PyErr_NoMemory();
-		return false;
-	}
-	if (walk->code < 0)
-		native_os_error(kernel, (int)-walk->code);
-	return walk->code >= 0;
+	return native_walk_came(kernel, walk);
 }
 
 PyObject *native_walk(PyObject *self, PyObject *const *args, Py_ssize_t count,
@@ -115,7 +120,7 @@ PyObject *native_walk(PyObject *self, PyObject *const *args, Py_ssize_t count,
 		return NULL;
 	walk.follow_mounts = follow_mounts;
 	if (native_walk_run((struct native_process *)self, &walk, path.string))
-		answer = native_walk_answer(self, &walk);
+		answer = native_walk_answer(native_module_of(self), &walk);
 	native_path_release(&path);
 	host_walk_free(&walk);
 	return answer;

@@ -12,6 +12,7 @@ import errno
 import fnmatch
 
 from liblinux._typing import TYPE_CHECKING
+from liblinux.commands._inside import LiteralPath
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +34,7 @@ def expand(image: ImageRoot, path: str) -> list[str]:
 
     Raises FileNotFoundError when nothing matches.
     """
-    if not has_magic(path) or image.os.path.lexists(path):
+    if isinstance(path, LiteralPath) or not has_magic(path) or image.os.path.lexists(path):
         return [path]
     found = ["/"] if path.startswith("/") else [""]
     parts = [part for part in path.split("/") if part]

@@ -10,6 +10,7 @@ from liblinux._errors import LiblinuxError
 from liblinux._image_format import FORMATS
 from liblinux._image_root import ImageRoot
 from liblinux._typing import TYPE_CHECKING, Value
+from liblinux.commands import _inside
 from liblinux.commands._asking import passphrase_from, unpacking
 
 if TYPE_CHECKING:
@@ -44,22 +45,27 @@ class ImageOptions(Value):
 
     def open(self, image: str, *, writable: bool = False, overlay: bool | None = None) -> ImageRoot:
         """Open the image; raises what :class:`ImageRoot` raises, OSError instead of ValueError."""
+        if _inside.current is not None and image == _inside.current.name:
+            return _inside.current.borrow(writable=writable)
         try:
             with unpacking(image) as progress:
-                return ImageRoot(
-                    image,
-                    writable=writable,
-                    partition=self.partition,
-                    volume=self.volume,
-                    type=self.fs_type,
-                    options=self.mount_options,
-                    **self.opening(overlay, progress),
-                )
+                return ImageRoot(image, writable=writable, **self.arguments(overlay, progress))
         except ValueError as error:
             if isinstance(error, LiblinuxError):
                 raise
             # A size that no disk has, or an option that is no argument of Kernel(): the message says which.
             raise OSError(errno.EINVAL, str(error), image) from None
+
+    def arguments(self, overlay: bool | None = None, progress: Progress | None = None) -> dict[str, Any]:
+        """The options as arguments of :class:`ImageRoot`, as far as they say anything."""
+        given = {
+            "partition": self.partition,
+            "volume": self.volume,
+            "type": self.fs_type,
+            "options": self.mount_options,
+            **self.opening(overlay, progress),
+        }
+        return {name: value for name, value in given.items() if value is not None}
 
     def opening(self, overlay: bool | None = None, progress: Progress | None = None) -> Opening:
         """How to come to the disks of the image."""

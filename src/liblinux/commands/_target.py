@@ -13,6 +13,7 @@ import re
 import click
 
 from liblinux._typing import TYPE_CHECKING, Value
+from liblinux.commands import _inside
 
 if TYPE_CHECKING:
     from typing import Any
@@ -33,7 +34,12 @@ class Target(Value):
 
 
 def parse_target(text: str) -> Target | None:
-    """The image and the path, from its root, that `text` names; None when it names no image."""
+    """The image and the path, from its root, that `text` names; None when it names no image.
+
+    Inside of an image (`liblinux shell`) every text names a path of it.
+    """
+    if _inside.current is not None:
+        return Target(_inside.current.name, _inside.current.absolute(text))
     if os.path.lexists(text):
         return None
     found = _COLON.search(text)

@@ -8,6 +8,7 @@ import posixpath
 import click
 
 from liblinux._typing import TYPE_CHECKING
+from liblinux.commands import _inside
 from liblinux.commands._change import Changing, one_image
 from liblinux.commands._entries import join
 from liblinux.commands._glob import expand_one
@@ -48,7 +49,8 @@ def ln_command(
       liblinux ln -s ../usr/lib/os-release disk.img:/etc/os-release
       liblinux ln -sf /run disk.img:/var/run
     """
-    from_ = parse_target(source)
+    # In a shell every text is a path in the image, and with -s it is meant as it is written.
+    from_ = None if symbolic and _inside.current is not None else parse_target(source)
     if from_ is None and not symbolic:
         raise click.UsageError(f"{source!r} names no file of an image; a symbolic link to any path is made with -s")
     name = destination.image

@@ -1,0 +1,362 @@
+"""`liblinux mount`: an image used through the host's own calls. Collected where FUSE can be used."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import liblinux
+from conftest import MIB, Images, e2fsck, run
+from fuse_mounts import AS_NOBODY, LIBLINUX, mounted
+from liblinux.fuse import _mounting as mounting
+
+
+@pytest.fixture
+def readable(images: Images) -> Iterator[Path]:
+    with mounted(images.ext4()) as top:
+        yield top
+
+
+@pytest.fixture
+def writable(images: Images) -> Iterator[Path]:
+    image = images.ext4()
+    with mounted(image, "--rw") as top:
+        yield top
+    e2fsck(image)
+
+
+def test_reading(images: Images) -> None:
+    image = images.ext4()
+    before = image.read_bytes()
+    with mounted(image) as top:
+        assert sorted(path.name for path in top.iterdir()) == ["hello.txt", "lost+found", "sub"]
+        assert (top / "hello.txt").read_text() == "hello from the image\n"
+        assert (top / "sub" / "data.bin").read_bytes() == bytes(range(256)) * 256
+        with pytest.raises(OSError) as caught:
+            (top / "new").write_text("")
+        assert caught.value.errno == errno.EROFS
+    assert image.read_bytes() == before
+
+
+def test_what_is_shown_is_what_the_kernel_has(images: Images) -> None:
+    content = images.directory / "content"
+    content.mkdir()
+    for number in range(500):
+        (content / f"file-{number}").write_bytes(bytes(number))
+    os.mkfifo(content / "pipe")
+    (content / "link").symlink_to("file-1")
+    image = images.ext4()
+    with liblinux.open_image(image) as inside, mounted(image) as top:
+        for entry in os.scandir(top):
+            theirs, ours = inside.os.lstat(f"/{entry.name}"), entry.stat(follow_symlinks=False)
+            for name in ("st_mode", "st_ino", "st_nlink", "st_uid", "st_gid", "st_size", "st_mtime_ns", "st_blocks"):
+                assert getattr(theirs, name) == getattr(ours, name), (entry.name, name)
+            assert os.lstat(entry.path).st_ino == theirs.st_ino
+        assert os.readlink(top / "link") == "file-1"
+        space, free = os.statvfs(top), inside.os.statvfs("/")
+        assert (space.f_blocks, space.f_bfree, space.f_files) == (free.f_blocks, free.f_bfree, free.f_files)
+
+
+def test_names_that_are_not_utf8(images: Images) -> None:
+    image = images.ext4()
+    name = b"caf\xe9"
+    with mounted(image, "--rw") as top:
+        path = os.fsencode(top) + b"/" + name
+        with open(path, "wb") as file:
+            file.write(b"x")
+        assert name in os.listdir(os.fsencode(top))
+    with liblinux.open_image(image) as inside:
+        assert name in [os.fsencode(entry) for entry in inside.os.listdir("/")]
+
+
+def test_writing(writable: Path) -> None:
+    content = os.urandom(3 * MIB + 17)
+    (writable / "new").write_bytes(content)
+    assert (writable / "new").read_bytes() == content
+    (writable / "directory" / "below").mkdir(parents=True)
+    shutil.move(writable / "new", writable / "directory" / "moved")
+    (writable / "directory").rename(writable / "other")
+    assert (writable / "other" / "moved").read_bytes() == content
+    with (writable / "other" / "moved").open("r+b") as file:
+        file.seek(100)
+        file.write(b"changed")
+        os.fsync(file.fileno())
+    assert (writable / "other" / "moved").read_bytes()[95:110] == content[95:100] + b"changed" + content[107:110]
+    os.truncate(writable / "other" / "moved", 10)
+    assert (writable / "other" / "moved").stat().st_size == 10
+    shutil.rmtree(writable / "other")
+    assert not (writable / "other").exists()
+
+
+def test_hard_links_are_one_file(writable: Path) -> None:
+    first, second = writable / "first", writable / "second"
+    first.write_text("one")
+    os.link(first, second)
+    assert first.stat().st_nlink == 2
+    assert first.stat().st_ino == second.stat().st_ino
+    with second.open("a") as file:
+        file.write(" and the same")
+    assert first.read_text() == "one and the same"
+    first.unlink()
+    assert second.read_text() == "one and the same"
+    assert second.stat().st_nlink == 1
+
+
+def test_metadata(writable: Path) -> None:
+    path = writable / "file"
+    path.write_text("")
+    os.chown(path, 70_000, 80_000)
+    path.chmod(0o4751)
+    os.utime(path, ns=(123_456_789, 987_654_321_012_345_678))
+    os.setxattr(path, "user.note", b"kept")
+    status = path.stat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (70_000, 80_000, 0o4751)
+    assert (status.st_atime_ns, status.st_mtime_ns) == (123_456_789, 987_654_321_012_345_678)
+    assert os.getxattr(path, "user.note") == b"kept"
+    assert os.listxattr(path) == ["user.note"]
+    os.removexattr(path, "user.note")
+    with pytest.raises(OSError) as caught:
+        os.getxattr(path, "user.note")
+    assert caught.value.errno == errno.ENODATA
+    os.symlink("where", writable / "link")
+    os.utime(writable / "link", ns=(1, 2), follow_symlinks=False)
+    assert (writable / "link").lstat().st_mtime_ns == 2
+    os.mknod(writable / "device", stat.S_IFBLK | 0o600, os.makedev(8, 300))
+    assert os.lstat(writable / "device").st_rdev == os.makedev(8, 300)
+
+
+def test_access_lists(writable: Path) -> None:
+    path = writable / "file"
+    path.write_text("")
+    run("setfacl", "-m", "user:33:rw", path)
+    assert "user:33:rw" in run("getfacl", "-n", path)
+    run("setfacl", "-d", "-m", "user:34:r", writable / "sub")
+    (writable / "sub" / "inherits").write_text("")
+    assert "user:34:r" in run("getfacl", "-n", writable / "sub" / "inherits")
+
+
+def test_an_open_file_without_a_name(writable: Path) -> None:
+    descriptor = os.open(writable / "gone", os.O_RDWR | os.O_CREAT)
+    os.write(descriptor, b"still")
+    os.unlink(writable / "gone")
+    (writable / "gone").write_text("another one")
+    os.write(descriptor, b" here")
+    os.ftruncate(descriptor, 8)
+    os.fchmod(descriptor, 0o600)
+    assert os.pread(descriptor, 100, 0) == b"still he"
+    assert os.fstat(descriptor).st_nlink == 0
+    os.close(descriptor)
+    nameless = os.open(writable, os.O_TMPFILE | os.O_RDWR)
+    os.write(nameless, b"named later")
+    here = os.open(writable, os.O_RDONLY)
+    os.link(f"/proc/self/fd/{nameless}", "later", src_dir_fd=here, dst_dir_fd=here, follow_symlinks=True)
+    os.close(here)
+    os.close(nameless)
+    assert (writable / "later").read_text() == "named later"
+    assert (writable / "gone").read_text() == "another one"
+
+
+def test_holes_and_reserved_space(writable: Path) -> None:
+    descriptor = os.open(writable / "sparse", os.O_RDWR | os.O_CREAT)
+    os.pwrite(descriptor, b"x", MIB)
+    assert os.lseek(descriptor, 0, os.SEEK_DATA) == MIB
+    assert os.lseek(descriptor, MIB, os.SEEK_HOLE) > MIB
+    os.posix_fallocate(descriptor, 4 * MIB, MIB)
+    assert os.fstat(descriptor).st_size == 5 * MIB
+    assert os.fstat(descriptor).st_blocks * 512 >= MIB
+    os.close(descriptor)
+
+
+def test_renames_with_flags(writable: Path) -> None:
+    (writable / "a").write_text("a")
+    (writable / "b").mkdir()
+    (writable / "b" / "inside").write_text("b")
+    program = "import ctypes, os, sys; libc = ctypes.CDLL(None, use_errno=True); os.chdir(sys.argv[1]); "
+    swap = program + "print(libc.renameat2(-100, b'a', -100, b'b', 2))"
+    keep = program + "print(libc.renameat2(-100, b'a', -100, b'b', 1), ctypes.get_errno())"
+    assert run("python3", "-c", swap, writable).strip() == "0"
+    assert (writable / "b").read_text() == "a"
+    assert (writable / "a" / "inside").read_text() == "b"
+    assert run("python3", "-c", keep, writable).strip() == f"-1 {errno.EEXIST}"
+
+
+def test_a_full_image(images: Images) -> None:
+    image = images.ext4(size=4 * MIB)
+    with mounted(image, "--rw") as top:
+        with pytest.raises(OSError) as caught:
+            (top / "large").write_bytes(bytes(8 * MIB))
+        assert caught.value.errno == errno.ENOSPC
+    e2fsck(image)
+
+
+def test_spellings_of_one_name(images: Images) -> None:
+    image = images.empty("fat.img")
+    run("mkfs.fat", "-F", "32", image)
+    with mounted(image, "--rw") as top:
+        assert not (top / "NAME.TXT").exists()
+        (top / "name.txt").write_text("one")
+        assert (top / "NAME.TXT").read_text() == "one"
+        (top / "name.txt").unlink()
+        assert not (top / "NAME.TXT").exists()
+        (top / "Name.txt").write_text("two")
+        (top / "NAME.txt").rename(top / "other")
+        assert os.listdir(top) == ["other"]
+    run("fsck.fat", "-n", image)
+
+
+@pytest.mark.parametrize("mkfs", ["mkfs.ext4 -q -O casefold", "mkfs.f2fs -q -C utf8 -O casefold"], ids=["ext4", "f2fs"])
+def test_directories_that_fold_case(images: Images, mkfs: str) -> None:
+    image = images.empty("folds.img", 64 * MIB)
+    run(*mkfs.split(), image)
+    with mounted(image, "--rw") as top:
+        (top / "folding").mkdir()
+        run("chattr", "+F", top / "folding")
+        assert not (top / "folding" / "NAME").exists()
+        (top / "folding" / "name").write_text("one")
+        assert (top / "folding" / "NAME").read_text() == "one"
+        (top / "folding" / "name").unlink()
+        assert not (top / "folding" / "NAME").exists()
+
+
+def test_owners_as_asked_for(images: Images) -> None:
+    image = images.ext4()
+    with liblinux.open_image(image, "r+") as inside:
+        inside.os.mkdir("/home")
+        inside.os.chown("/home", 1234, 1235)
+    with mounted(image, "--rw", "--owner", "42:43") as top:
+        assert {(path.stat().st_uid, path.stat().st_gid) for path in top.iterdir()} == {(42, 43)}
+        (top / "home" / "mine").write_text("")
+        with pytest.raises(PermissionError):
+            os.chown(top / "home" / "mine", 7, 7)
+    with liblinux.open_image(image) as inside:
+        status = inside.os.stat("/home/mine")
+        assert (status.st_uid, status.st_gid) == (1234, 1235)
+
+
+def test_a_signal_unmounts_and_leaves_a_clean_image(images: Images) -> None:
+    image = images.ext4()
+    top = images.directory / "mnt"
+    top.mkdir()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        server = subprocess.Popen([*LIBLINUX, "mount", "-f", "--rw", str(image), str(top)])
+        _wait_for_mount(top, server)
+        (top / f"before-{number}").write_text("kept")
+        server.send_signal(number)
+        assert server.wait(30) == 0
+        assert not os.path.ismount(top)
+        e2fsck(image)
+    with liblinux.open_image(image) as inside:
+        assert inside.cat(f"/before-{signal.SIGHUP}") == b"kept"
+
+
+def test_a_signal_ends_it_although_it_is_used(images: Images) -> None:
+    image = images.ext4()
+    top = images.directory / "mnt"
+    top.mkdir()
+    server = subprocess.Popen([*LIBLINUX, "mount", "-f", "--rw", str(image), str(top)])
+    _wait_for_mount(top, server)
+    with (top / "open").open("wb", buffering=0) as file:
+        file.write(b"written")
+        server.terminate()
+        assert server.wait(30) == 0
+        with pytest.raises(OSError) as caught:
+            file.write(b"too late")
+        assert caught.value.errno in {errno.ENOTCONN, errno.ECONNABORTED}
+    e2fsck(image)
+
+
+def test_umount_while_it_is_used(images: Images) -> None:
+    with mounted(images.ext4()) as top:
+        with (top / "hello.txt").open("rb"):
+            done = subprocess.run([*LIBLINUX, "umount", str(top)], capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert "--lazy" in done.stderr
+        assert os.path.ismount(top)
+
+
+def test_fusermount_unmounts(images: Images) -> None:
+    image = images.ext4()
+    top = images.directory / "mnt"
+    top.mkdir()
+    server = subprocess.Popen([*LIBLINUX, "mount", "-f", "--rw", str(image), str(top)])
+    _wait_for_mount(top, server)
+    (top / "kept").write_text("kept")
+    run("fusermount3", "-u", top)
+    assert server.wait(30) == 0
+    e2fsck(image)
+
+
+def test_a_mount_point_that_is_in_use(images: Images) -> None:
+    image = images.ext4()
+    with mounted(image) as top:
+        done = subprocess.run([*LIBLINUX, "mount", str(image), str(top)], capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert "mounted there already" in done.stderr
+
+
+def test_a_background_server_that_fails_says_so(images: Images) -> None:
+    top = images.directory / "mnt"
+    top.mkdir()
+    command = [*LIBLINUX, "mount", str(images.empty()), str(top)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "cannot mount" in done.stderr
+    assert not os.path.ismount(top)
+
+
+def test_an_image_whose_kernel_dies(images: Images) -> None:
+    image = images.ext4()
+    top = images.directory / "mnt"
+    top.mkdir()
+    server = subprocess.Popen(
+        [*LIBLINUX, "mount", "-f", "--untrusted", str(image), str(top)], stderr=subprocess.PIPE, text=True
+    )
+    _wait_for_mount(top, server)
+    assert (top / "hello.txt").exists()
+    cells = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    for cell in cells:
+        os.kill(int(cell), signal.SIGKILL)
+    with pytest.raises(OSError) as caught:
+        (top / "sub" / "data.bin").read_bytes()
+    assert caught.value.errno in {errno.EIO, errno.ENOTCONN}
+    assert server.wait(30) == 1
+    assert server.stderr is not None
+    with server.stderr:
+        assert "killed by SIGKILL" in server.stderr.read()
+    assert not os.path.ismount(top)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the other tests are as a user then")
+def test_without_root(images: Images) -> None:
+    image = images.ext4()
+    os.chown(image, 65534, 65534)
+    parents = [*images.directory.parents][:2]
+    for directory in (images.directory, *parents):
+        directory.chmod(0o755)
+    with mounted(image, "--rw", prefix=tuple(AS_NOBODY)) as top:
+        assert mounting.mounted(str(top)) == mounting.TYPE
+        with pytest.raises(PermissionError):
+            os.listdir(top)  # not even root, without --allow-other
+        make = "import sys; open(sys.argv[1] + '/made', 'w').write('by nobody')"
+        run(*AS_NOBODY, "python3", "-c", make, top)
+    e2fsck(image)
+    with liblinux.open_image(image) as inside:
+        assert inside.cat("/made") == b"by nobody"
+        assert inside.os.stat("/made").st_uid == 65534
+
+
+def _wait_for_mount(top: Path, server: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+    limit = time.monotonic() + 30
+    while not os.path.ismount(top):
+        assert server.poll() is None
+        assert time.monotonic() < limit
+        time.sleep(0.01)
