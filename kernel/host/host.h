@@ -165,6 +165,17 @@ int host_kernel_inject(struct host_kernel *kernel,
 void host_kernel_injected(struct host_kernel *kernel,
 			  u64 counts[HOST_INJECTIONS]);
 
+/*
+ * To all kernels the calling thread is from now on the one of this id, or a new
+ * one (0); returns the id that it had. So that threads which take turns are one
+ * to a kernel, with one task in each process. No two threads of one id may be
+ * inside of kernels at the same time, and a thread must not end with the id of
+ * another one, whose tasks would be free then.
+ */
+u64 host_thread_become(u64 id);
+/* The tasks of the calling thread are free, as at its end. */
+void host_thread_leave_tasks(void);
+
 struct host_statistics {
 	u64 entries, done, host_exits, idle_exits;
 	u64 faults_inside, faults_outside;
