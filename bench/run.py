@@ -24,7 +24,9 @@ import boot
 import building
 import calls
 import commands
+import containers
 import copies
+import copying
 import footprint
 import isolation
 import making
@@ -43,6 +45,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "boot": boot.measure,
     "process": startup.measure,
     "commands": commands.measure,
+    "containers": containers.measure,
     "calls": calls.measure,
     "switch": switching.measure,
     "read": reading.measure,
@@ -54,6 +57,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "tar": archives.measure,
     "image": making.measure,
     "copies": copies.measure,
+    "copying": copying.measure,
     "build": building.measure,
 }
 ROUNDS = 7

@@ -96,11 +96,15 @@ TEST_MODULES = {"test.test_socket": f"libpython{sys.version_info[0]}.{sys.versio
 # Programs that liblinux is measured against; the Python ones are the extra `bench`.
 BENCH_PROGRAMS = {
     "7z": "p7zip-full",
+    "blkid": "util-linux",
+    "qemu-img": "qemu-utils",
     "debugfs": "e2fsprogs",
     "fio": "fio",
     "fuse2fs": "fuse2fs",
     "fusermount": "fuse3",
+    "mcopy": "mtools",
     "mke2fs": "e2fsprogs",
+    "mkfs.fat": "dosfstools",
     "mount": "mount",
 }
 

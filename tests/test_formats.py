@@ -253,7 +253,7 @@ def test_random_damage(disk: Path, tmp_path: Path, format: str) -> None:
     path = convert(disk, tmp_path / "image", *QEMU_FORMATS[format])
     whole = path.read_bytes()
     chance = random.Random(7)
-    for _ in range(30):
+    for _ in range(15):
         data = bytearray(whole)
         for _ in range(8):
             place = chance.choice((chance.randrange(512), chance.randrange(min(len(data), 400_000))))

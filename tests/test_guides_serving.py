@@ -1,4 +1,4 @@
-"""The guides about serving images, run as those of test_guides.py are."""
+"""The guides about serving images, run as those of test_guides_building.py are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 import fuse_mounts
 from liblinux.cli import COMMANDS
-from test_guides import GUIDES, run_guide
+from test_guides_building import GUIDES, run_guide
 
 LIBGUESTFS = GUIDES / "from-libguestfs.md"
 

@@ -40,6 +40,7 @@ enum host_copy_keep {
 	HOST_COPY_XATTRS = 8, /* ACLs among them */
 	HOST_COPY_CHATTR = 16,
 	HOST_COPY_EMPTY = 32, /* and no content: only to see what is lost */
+	HOST_COPY_FSYNC = 64, /* each file is on the disk before it is named */
 };
 
 enum host_copy_sparse {
@@ -102,7 +103,7 @@ struct host_copy {
 	const char *paths;
 	struct host_copy_note *notes; /* one for each entry */
 	const s64 *indices; /* which entries, in which order */
-	const s64 *links; /* NULL, or for each index: of what it is a name, -1 */
+	const s64 *links; /* NULL, or for each: whose other name it is, or -1 */
 	size_t count;
 	struct host_copy_end from, to;
 	enum host_copy_pass pass;
@@ -127,43 +128,7 @@ struct host_copy {
 	size_t parent_of; /* an entry of the open parents; SIZE_MAX: none */
 };
 
-/* The last part of an entry's path, and how long what is before it is. */
-struct copy_name {
-	char from[256], to[256];
-	size_t parent_bytes;
-};
-
 void host_copy_run(struct host_copy *copy);
 void host_copy_free(struct host_copy *copy);
-
-/* ---- between copy.c, copy_data.c and copy_keep.c ---------------------- */
-
-#define COPY_BUFFER_BYTES (1 << 20)
-#define COPY_LIST_BYTES 65536 /* XATTR_LIST_MAX, XATTR_SIZE_MAX */
-#define COPY_PATH_BYTES 4096
-
-/* Both ends can still be called, and nobody wants to stop. */
-bool copy_goes_on(struct host_copy *copy);
-/* Note a problem; `text` may be NULL. */
-void copy_problem(struct host_copy *copy, size_t index,
-		  enum host_copy_trouble trouble, s64 code, const char *text);
-/* Content; false, and noted, when it is not complete. */
-bool copy_data(struct host_copy *copy, size_t index, u64 size, u64 blocks,
-	       int from, int to);
-/* Is the content the same? What is not is noted. */
-void copy_compare_data(struct host_copy *copy, size_t index, int from, int to);
-/*
- * What belongs to an entry: with open files, or by its name in the source and
- * `to_name` in the target when they are -1.
- */
-void copy_belongings(struct host_copy *copy, size_t index,
-		     const struct copy_name *name, int from, int to,
-		     const char *to_name);
-/* Note the source's flags of chattr(1). */
-u32 copy_chattr(struct host_copy *copy, size_t index, int from);
-/* Set them; of an open file of the target. */
-void copy_set_chattr(struct host_copy *copy, size_t index, int to);
-void copy_status(const struct host_copy *copy, size_t index,
-		 struct host_statx *status);
 
 #endif /* LIBLINUX_COPY_H */

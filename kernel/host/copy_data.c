@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "copy.h"
+#include "copy_inside.h"
 
 #define DATA_BLOCK_BYTES 4096ULL /* of zeros that become a hole */
 #define DATA_SECTOR_BYTES 512

@@ -12,9 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include "copy.h"
+#include "copy_inside.h"
 
-/* chattr(1) for users: s u c S i a d A j t D T C P. What describes storage is not. */
+/* s u c S i a d A j t D T C P of chattr(1); others say how a file is stored. */
 #define KEEP_CHATTR 0x2083c0ffu
 
 static bool keep_begins(const char *name, const char *with)
@@ -29,8 +29,6 @@ static bool keep_is_wanted(const char *name)
 		return keep_begins(name, "system.posix_acl_");
 	return !keep_begins(name, "trusted.SGI_ACL_");
 }
-
-
 
 /*
  * A path for calls that take no descriptor: through the parent's on the host,
@@ -80,8 +78,8 @@ static void keep_attributes(struct host_copy *copy, size_t index,
 	char *from_path = copy->full, *to_path = copy->full + COPY_PATH_BYTES;
 	s64 bytes;
 
-	if (from < 0 && !keep_path(copy, &copy->from, index, name, name->from,
-				   from_path)) {
+	if (from < 0 &&
+	    !keep_path(copy, &copy->from, index, name, name->from, from_path)) {
 		copy_problem(copy, index, HOST_COPY_LOST_XATTR, -ENAMETOOLONG,
 			     "(those of the source)");
 		return;

@@ -12,17 +12,28 @@
 #include <unistd.h>
 #include "ends.h"
 
-#define SPANS(...)                                                       \
-	(&(const struct host_spans){                                     \
-		.count = sizeof((struct host_span[]){ __VA_ARGS__ }) /   \
-			 sizeof(struct host_span),                       \
-		.span = { __VA_ARGS__ },                                 \
+#define SPANS(...)                                                     \
+	(&(const struct host_spans){                                   \
+		.count = sizeof((struct host_span[]){ __VA_ARGS__ }) / \
+			 sizeof(struct host_span),                     \
+		.span = { __VA_ARGS__ },                               \
 	})
-#define IN(argument, bytes) { argument, HOST_SPAN_IN, bytes }
-#define NAME(argument, string) { argument, HOST_SPAN_IN, strlen(string) }
-#define OUT(argument, bytes) { argument, HOST_SPAN_OUT, bytes }
-#define RESULT(argument, bytes) \
-	{ argument, HOST_SPAN_OUT | HOST_SPAN_RESULT, bytes }
+#define IN(argument, bytes)                   \
+	{                                     \
+		argument, HOST_SPAN_IN, bytes \
+	}
+#define NAME(argument, string)                         \
+	{                                              \
+		argument, HOST_SPAN_IN, strlen(string) \
+	}
+#define OUT(argument, bytes)                   \
+	{                                      \
+		argument, HOST_SPAN_OUT, bytes \
+	}
+#define RESULT(argument, bytes)                                   \
+	{                                                         \
+		argument, HOST_SPAN_OUT | HOST_SPAN_RESULT, bytes \
+	}
 
 #define END_GET_FLAGS 0x80086601 /* of long, by name; 32 bits in fact */
 #define END_SET_FLAGS 0x40086602
@@ -109,6 +120,13 @@ s64 end_truncate(struct host_end *end, int fd, u64 bytes)
 	const u64 args[6] = { (u64)fd, bytes };
 
 	return end_call(end, SYS_ftruncate, args, NULL);
+}
+
+s64 end_fsync(struct host_end *end, int fd)
+{
+	const u64 args[6] = { (u64)fd };
+
+	return end_call(end, SYS_fsync, args, NULL);
 }
 
 s64 end_statx(struct host_end *end, int dir, const char *name,

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One end of a copy: a process of a kernel, or the host itself. Both speak the
- * same system calls with the same numbers, so one code copies in all directions:
- * out of a kernel, into one, from one to another.
+ * One end of a copy: a process of a kernel, or the host itself. Both have the
+ * same system calls with the same numbers, so one code copies in all
+ * directions: out of a kernel, into one, from one to another.
  *
  * Every function is one system call and returns its result, -errno included,
- * which is also in `result`: when that is not plain (host_result_is_plain()) the
- * kernel had none, and whoever makes many calls must stop.
+ * which is also in `result`: when that is not plain (host_result_is_plain())
+ * the kernel had none, and whoever makes many calls must stop.
  */
 #ifndef LIBLINUX_ENDS_H
 #define LIBLINUX_ENDS_H
@@ -40,6 +40,7 @@ s64 end_pwrite(struct host_end *end, int fd, const void *from, u64 bytes,
 	       u64 offset);
 s64 end_lseek(struct host_end *end, int fd, u64 offset, int whence);
 s64 end_truncate(struct host_end *end, int fd, u64 bytes);
+s64 end_fsync(struct host_end *end, int fd);
 /* An empty name: of `dir` itself. */
 s64 end_statx(struct host_end *end, int dir, const char *name,
 	      struct host_statx *status);
@@ -52,7 +53,8 @@ s64 end_readlink(struct host_end *end, int dir, const char *name, char *to,
 		 u64 bytes);
 s64 end_link(struct host_end *end, int from, const char *old, int to,
 	     const char *name);
-s64 end_rename(struct host_end *end, int dir, const char *old, const char *name);
+s64 end_rename(struct host_end *end, int dir, const char *old,
+	       const char *name);
 s64 end_unlink(struct host_end *end, int dir, const char *name, bool directory);
 /* With fd >= 0 of what is open, else of a name, which is not followed. */
 s64 end_chown(struct host_end *end, int fd, int dir, const char *name, u32 uid,

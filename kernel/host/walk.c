@@ -32,8 +32,8 @@
 #define WALK_TOP SIZE_MAX /* the parent of what is in the top */
 
 /*
- * The system call's result; when the kernel has none, walking must stop. Without
- * a process it is the host's kernel, whose numbers are the same.
+ * The system call's result; when the kernel has none, walking must stop.
+ * Without a process it is the host's kernel, whose numbers are the same.
  */
 static s64 host_walk_call(struct host_walk *walk, s64 nr, u64 first, u64 second,
 			  u64 third, u64 fourth, u64 fifth)
@@ -363,10 +363,10 @@ static bool host_walk_first(struct host_walk *walk, const char *path)
 	struct host_walk_entry *entry;
 	struct host_statx status;
 
-	walk->code = host_walk_call(
-		walk, SYS_statx, (u64)AT_FDCWD, (u64)path,
-		HOST_AT_SYMLINK_NOFOLLOW | HOST_AT_NO_AUTOMOUNT,
-		HOST_STATX_MASK, (u64)&status);
+	walk->code =
+		host_walk_call(walk, SYS_statx, (u64)AT_FDCWD, (u64)path,
+			       HOST_AT_SYMLINK_NOFOLLOW | HOST_AT_NO_AUTOMOUNT,
+			       HOST_STATX_MASK, (u64)&status);
 	if (walk->code < 0 || !host_walk_goes_on(walk))
 		return false;
 	entry = host_array_add(&walk->entries, sizeof(*entry));

@@ -31,15 +31,21 @@ _KEYS = {
 }
 
 
-def choose_device(disk: Disk, wanted: int | str | None) -> str:
-    """The device node of the partition that is meant, or of the whole disk; MountError when that is not clear."""
+def choose_device(
+    disk: Disk, wanted: int | str | None, partitions: list[Partition] | None = None, content: Content | None = None
+) -> str:
+    """The device node of the partition that is meant, or of the whole disk; MountError when that is not clear.
+
+    `partitions` and `content` are those of the disk, if they are known already.
+    """
     number = as_number(wanted)
     if number == 0:
         return disk.path
-    partitions = disk.partitions
+    if partitions is None:
+        partitions, content = disk.partitions, disk.content
     if number is None:
-        return _choose_default(disk, partitions)
-    if isinstance(number, str) and not partitions and _names_whole(disk.content, number):
+        return _choose_default(disk, partitions, content)
+    if isinstance(number, str) and not partitions and _names_whole(content, number):
         return disk.path
     return find_partition(partitions, number, disk.path).path
 
@@ -92,8 +98,7 @@ def _names_whole(content: Content | None, wanted: str) -> bool:
     return content is not None and has_name(_Whole(content), wanted)
 
 
-def _choose_default(disk: Disk, partitions: list[Partition]) -> str:
-    content = disk.content
+def _choose_default(disk: Disk, partitions: list[Partition], content: Content | None) -> str:
     if not partitions or (content is not None and content.type in _HYBRID_TYPES):
         return disk.path
     known = [partition for partition in partitions if partition.type and partition.mountable]

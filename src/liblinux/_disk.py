@@ -57,6 +57,8 @@ class Partition(Value):
 
     def __str__(self) -> str:
         label = f" {self.label!r}" if self.label else ""
+        if self.fs_label and self.fs_label != self.label:
+            label += f" with LABEL={self.fs_label!r}"
         return f"partition {self.number}: {self.type or 'unknown content'}{label}, {self.size} bytes"
 
 

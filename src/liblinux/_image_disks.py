@@ -107,8 +107,11 @@ class ImageDisks:
 
     def find_device(self, partition: int | str | None, volume: str | None) -> str:
         """The path of the device that is meant; MountError or VolumeError when there is none, or more than one."""
-        if volume is None and len(self.disks) == 1 and not self._has_volumes():
-            return choose_device(self.disk, partition)
+        if volume is None and len(self.disks) == 1:
+            content, partitions = self.disk.content, self.disk.partitions
+            types = {content.type if content else None, *(each.type for each in partitions)}
+            if types.isdisjoint(VOLUME_TYPES):
+                return choose_device(self.disk, partition, partitions, content)
         return self.find_volumes(volume).choose(partition, volume)
 
     def find_volumes(self, wanted: str | None = None) -> Storage:
@@ -166,9 +169,3 @@ class ImageDisks:
         if in_place:
             raise container.refusal(source)
         return container.device
-
-    def _has_volumes(self) -> bool:
-        contents = [self.disk.content]
-        return any(content is not None and content.type in VOLUME_TYPES for content in contents) or any(
-            partition.type in VOLUME_TYPES for partition in self.disk.partitions
-        )

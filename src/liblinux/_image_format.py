@@ -16,7 +16,7 @@ from liblinux._typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["FORMATS", "HEAD_BYTES", "is_disk", "tell_format"]
+__all__ = ["FORMATS", "HEAD_BYTES", "PACKED_FORMATS", "is_disk", "tell_format"]
 
 HEAD_BYTES = 4096
 
@@ -44,7 +44,8 @@ _MAGIC = (
 # The third byte of "BZh" is a digit, and the magic of a first block follows.
 _BZIP2_BLOCK = b"1AY&SY"
 
-FORMATS = ("raw", "qcow2", "vmdk", "vdi", "gzip", "bzip2", "xz", "zstd")
+PACKED_FORMATS = ("gzip", "bzip2", "xz", "zstd")
+FORMATS = ("raw", "qcow2", "vmdk", "vdi", *PACKED_FORMATS)
 
 
 def tell_format(head: bytes) -> str:

@@ -44,6 +44,8 @@ _BOOT_OPTIONS = (
     "nbd.nbds_max=0",
     "null_blk.nr_devices=0",
     "zram.num_devices=0",
+    # Of tunnels, in every network namespace; they double what one takes.
+    "fb_tunnels=none",
     "jfs.nTxBlock=256",
     "jfs.nTxLock=1024",
 )

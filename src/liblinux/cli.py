@@ -108,6 +108,8 @@ def describe(error: OSError | LiblinuxError) -> str:
     else:
         names = [_printable(name) for name in (error.filename, error.filename2) if name is not None]
         text = f"{' -> '.join(names)}: {error.strerror}"
+    # Labels and names of volumes are in messages as well.
+    text = "\n".join(_printable(line) for line in text.split("\n"))
     # What a container or a server had to say; the kernel knows only that it is an I/O error.
     return f"{text}\n  because of {describe(error.__cause__)}" if isinstance(error.__cause__, OSError) else text
 

@@ -202,7 +202,7 @@ def test_a_socket_is_named(images: Images, command: Command) -> None:
         opened.os.mknod("/sub/socket", 0o140600)
     result = command("tar", image)
     assert result.exit_code == 0
-    assert result.stderr == "liblinux: warning: socket left out, tar has no type for it: sub/socket\n"
+    assert result.stderr == "liblinux: warning: lost: sockets of 1 entry (tar has no type for them), sub/socket\n"
     assert command("tar", image, "--strict").exit_code == 1
 
 
@@ -213,3 +213,49 @@ def test_an_image_that_is_not_trusted(images: Images, command: Command) -> None:
     assert command("untar", "--untrusted", f"{image}:/sub", input=archive).exit_code == 0
     assert command("cat", f"{image}:/sub/sub/data.bin").stdout_bytes == bytes(range(256)) * 256
     e2fsck(image)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["tar", "--format=gnu", "--sparse"],
+        ["tar", "--format=posix", "--sparse", "--sparse-version=0.0"],
+        ["tar", "--format=posix", "--sparse", "--sparse-version=0.1"],
+        ["tar", "--format=ustar"],
+        ["bsdtar", "--format=pax", "--xattrs", "--acls", "--read-sparse"],
+        ["bsdtar", "--format=gnutar"],
+    ],
+    ids=" ".join,
+)
+def test_archives_of_other_kinds(tmp_path: Path, images: Images, command: Command, options: list[str]) -> None:
+    """Every way in which others have written holes, long names and attributes."""
+    source = tmp_path / "source"
+    long_name = source / ("n" * 90) / ("m" * 90)
+    long_name.mkdir(parents=True)
+    (long_name / "file").write_bytes(b"deep")
+    (source / "link").symlink_to("n" * 90)
+    with (source / "holes").open("wb") as file:
+        file.truncate(9 << 20)
+        for offset in (1 << 20, 5 << 20, (7 << 20) - 100):
+            file.seek(offset)
+            file.write(b"data" * 50)
+    os.setxattr(source / "holes", "user.note", b"\0binary\xff")
+    run("setfacl", "-m", "u:70000:r", source / "holes")
+    archive = tmp_path / "other.tar"
+    run(*options, "-cf", archive, "-C", source, ".")
+    target = images.empty("target.img", 48 << 20)
+    run("mkfs.ext4", "-q", target)
+    result = command("untar", target, "--file", archive)
+    assert (result.exit_code, result.stderr) == (0, "")
+    e2fsck(target)
+    with ImageRoot(target) as image:
+        found = read(image.os, "/")
+    del found[b"lost+found"]
+    wanted = read(os, str(source))
+    assert {path: (entry.content, entry.target) for path, entry in found.items()} == {
+        path: (entry.content, entry.target) for path, entry in wanted.items()
+    }
+    assert found[b"holes"].sparse == ("sparse" in " ".join(options))
+    assert bool(found[b"holes"].xattrs) == ("--xattrs" in options)
+    if "--xattrs" in options:
+        assert found[b"holes"].xattrs == wanted[b"holes"].xattrs

@@ -84,7 +84,7 @@ def test_no_clobber(images: Images, tmp_path: Path, command: Command) -> None:
     image = images.ext4()
     assert command("cp", "-n", f"{image}:/hello.txt", tmp_path).exit_code == 0
     assert (tmp_path / "hello.txt").read_text() == "mine"
-    assert command("cp", f"{image}:/hello.txt", tmp_path).exit_code == 0
+    assert command("cp", "--fsync", f"{image}:/hello.txt", tmp_path).exit_code == 0
     assert (tmp_path / "hello.txt").read_text() == "hello from the image\n"
     assert command("cp", "-n", "-f", f"{image}:/hello.txt", tmp_path).exit_code == 2
 
@@ -122,6 +122,9 @@ def test_what_fat_cannot_hold(images: Images, fat: Path, tmp_path: Path, command
     assert "to the target its name is that of" in result.stderr
     with ImageRoot(fat) as root:
         assert {name.lower() for name in root.os.listdir("/")} == {"readme", "fine"}
+    result = command("cp", tree / "readme", tree / "README", f"{fat}:/")
+    assert result.exit_code == 2
+    assert "would both be" in result.stderr
     os.symlink("fine", tree / "link")
     before = fat.read_bytes()
     result = command("cp", "-r", "--strict", tree / "link", f"{fat}:/")
@@ -176,3 +179,15 @@ def test_interrupted(number: signal.Signals, code: int, images: Images, tmp_path
     e2fsck(image)
     with ImageRoot(image) as root:
         assert sorted(root.os.listdir("/")) == ["hello.txt", "lost+found", "sub"]
+
+
+def test_names_do_not_command_a_terminal(images: Images, fat: Path, command: Command) -> None:
+    image = images.ext4()
+    with ImageRoot(image, writable=True) as root:
+        root.os.rename("/hello.txt", "/sub/\x1b[31m:")
+        root.os.rename("/sub/data.bin", b"/sub/caf\xe9:")
+    result = command("cp", "-r", f"{image}:/sub", f"{fat}:/")
+    assert result.exit_code == 1
+    assert "/sub/\\x1b[31m: the target cannot hold this name" in result.stderr.replace("::", ":")
+    assert b"/sub/caf\xe9:" in result.stderr_bytes
+    assert "\x1b" not in result.stderr

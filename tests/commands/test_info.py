@@ -127,6 +127,16 @@ def test_an_array(tmp_path: Path, command: Command) -> None:
     assert "1 of 3 disks are here" in broken["problem"]
 
 
+def test_keys_are_documented(images: Images, command: Command, group: list[Path]) -> None:
+    place(group, "linear", images.ext4(size=12 * MIB).read_bytes())
+    found = [info(command, images.partitioned("gpt", [images.ext4("a", 8 * MIB)])), info(command, group[0])]
+    keys = {key for each in found for thing in (each, *each["devices"]) for key in thing}
+    keys |= found[0]["devices"][1]["filesystem"].keys()
+    text = (Path(__file__).resolve().parents[2] / "docs" / "COMMANDS.md").read_text()
+    section = text[text.index("## What `info --json` prints") : text.index("## What `--json` prints")]
+    assert keys <= set(re.findall(r"`([a-z_]+)`", section))
+
+
 def test_what_it_is_not(images: Images, command: Command) -> None:
     found = info(command, images.empty())
     assert "no file system, no volume" in found["nothing_known"]
@@ -144,6 +154,15 @@ def test_damaged(images: Images, command: Command) -> None:
     (disk,) = info(command, path)["devices"]
     assert disk["problem"].startswith("cannot be mounted: ")
     assert command("info", images.directory / "none").exit_code == 1
+
+
+def test_labels_do_not_steer_the_terminal(images: Images, command: Command) -> None:
+    parts = [images.ext4("a", 8 * MIB, label="\x1b[31m"), images.ext4("b", 8 * MIB, label="\x1b")]
+    path = images.partitioned("gpt", parts)
+    result = command("cat", f"{path}:/hello.txt")
+    assert result.exit_code == 1
+    assert "\x1b" not in result.stderr
+    assert info(command, path)["devices"][1]["label"] == "\x1b[31m"
 
 
 def test_untrusted(images: Images, command: Command) -> None:

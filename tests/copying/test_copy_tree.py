@@ -21,7 +21,7 @@ from quiet import quiet_kernel
 from trees import PLAN, Entry, Holds
 
 import liblinux
-from conftest import MIB, Images, e2fsck
+from conftest import MIB, Images, e2fsck, run
 from liblinux._image_root import ImageRoot
 
 _NAMED = {format.name: format for format in FORMATS}
@@ -276,3 +276,46 @@ def test_not_into_itself(tmp_path: Path) -> None:
             liblinux.copy_tree(tmp_path / source, tmp_path / target)
         assert caught.value.errno == errno.EINVAL
     assert os.listdir(tmp_path / "tree/sub") == []
+
+
+def test_attributes_of_what_cannot_be_opened(images: Images, tmp_path: Path) -> None:
+    first, second = images.ext4("first.img"), images.ext4("second.img")
+    names = ("link", "device", "pipe", "socket")
+    with ImageRoot(first, writable=True) as source, ImageRoot(second, writable=True) as target:
+        system = source.os
+        system.makedirs("/tree/sub")
+        system.symlink("x", "/tree/sub/link")
+        for name, kind in zip(names[1:], (stat.S_IFCHR, stat.S_IFIFO, stat.S_IFSOCK), strict=True):
+            system.mknod(f"/tree/sub/{name}", kind | 0o604, 0)
+        for name in names:
+            system.setxattr(f"/tree/sub/{name}", "trusted.name", name.encode(), follow_symlinks=False)
+        assert liblinux.copy_tree("/tree", "/copy", source_os=system, target_os=target.os).losses == ()
+        assert liblinux.compare_trees("/tree", "/copy", left_os=system, right_os=target.os, ignore=()) == []
+        # A link alone, in the place of another one.
+        target.os.symlink("old", "/alone")
+        liblinux.copy_tree("/tree/sub/link", "/alone", source_os=system, target_os=target.os)
+        assert target.os.readlink("/alone") == "x"
+        assert target.os.getxattr("/alone", "trusted.name", follow_symlinks=False) == b"link"
+        # Over the host, where it may have them.
+        report = liblinux.copy_tree("/tree", tmp_path / "tree", source_os=system)
+        if not report.losses:
+            liblinux.copy_tree(tmp_path / "tree", "/again", target_os=target.os)
+            assert liblinux.compare_trees("/tree", "/again", left_os=system, right_os=target.os, ignore=()) == []
+
+
+def test_paths_longer_than_a_path(tmp_path: Path) -> None:
+    depth = 150
+    with liblinux.Kernel() as kernel:
+        system = kernel.os
+        system.mkdir("/top")
+        system.chdir("/top")
+        for number in range(depth):
+            system.mkdir(f"{number:060}")
+            system.chdir(f"{number:060}")
+        system.close(system.open("bottom", os.O_CREAT | os.O_WRONLY))
+        system.chdir("/")
+        report = liblinux.copy_tree("/top", tmp_path / "deep", source_os=system)
+        assert report.entries == depth + 2
+        back = liblinux.copy_tree(tmp_path / "deep", "/again", target_os=system)
+        assert back.entries == depth + 2
+    run("rm", "-r", tmp_path / "deep")

@@ -4,7 +4,8 @@
 
 lvm2 works on block devices only, and makes most types of volumes only where the
 host's kernel has the device mapper. So this needs root and loop devices, once; the
-result is checked in: `heads.xz`, and `segments.json`, which is what `lvs` says of it.
+result is checked in: `heads.xz`, and `segments.json`, which is what `lvs` says of it;
+and `server.xz`, the first megabyte of one that is as an installer makes it.
 `vgcfgrestore` takes the text below and checks it as it checks its own backups.
 """
 
@@ -15,6 +16,7 @@ import lzma
 import subprocess
 import tempfile
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -111,24 +113,43 @@ def run(*command: str) -> str:
 
 
 def main() -> None:
-    """Make the physical volumes, restore the text to them, and keep their heads."""
+    """Make both groups."""
+    keep("heads.xz", PHYSICAL, make)
+    keep("server.xz", 1, make_server)
+
+
+def keep(name: str, count: int, made: Callable[[list[str], Path], object]) -> None:
+    """Let `made` work on new physical volumes, and keep their heads."""
     with tempfile.TemporaryDirectory() as directory:
-        files = [Path(directory) / f"pv{number}" for number in range(PHYSICAL)]
+        files = [Path(directory) / f"pv{number}" for number in range(count)]
         for file in files:
             with file.open("wb") as opened:
                 opened.truncate(PHYSICAL_BYTES)
         loops = [run("losetup", "--find", "--show", str(file)).strip() for file in files]
         try:
-            make(loops, Path(directory))
+            made(loops, Path(directory))
         finally:
             run("losetup", "--detach", *loops)
-        (HERE / "heads.xz").write_bytes(lzma.compress(b"".join(file.read_bytes()[:HEAD_BYTES] for file in files)))
+        (HERE / name).write_bytes(lzma.compress(b"".join(file.read_bytes()[:HEAD_BYTES] for file in files)))
+
+
+def configuration(loops: list[str]) -> tuple[str, str]:
+    """Arguments of all programs of lvm2: nothing of the host is looked at."""
+    return "--config", " ".join((CONFIG % ", ".join(f'"a|{loop}$|"' for loop in loops)).split())
+
+
+def make_server(loops: list[str], directory: Path) -> None:
+    """A group of two plain volumes."""
+    lvm = configuration(loops)
+    run("pvcreate", *lvm, *loops)
+    run("vgcreate", *lvm, "--physicalextentsize", "1M", "server", *loops)
+    for name, size in (("root", "32M"), ("home", "16M")):
+        run("lvcreate", *lvm, "-an", "-Zn", "-Wn", "-y", "-n", name, "-L", size, "server")
 
 
 def make(loops: list[str], directory: Path) -> None:
     """Let lvm2 write everything."""
-    config = " ".join((CONFIG % ", ".join(f'"a|{loop}$|"' for loop in loops)).split())
-    lvm = ("--config", config)
+    lvm = configuration(loops)
     run("pvcreate", *lvm, *loops)
     run("vgcreate", *lvm, "--physicalextentsize", "1M", "vg-one", *loops)
     backup = directory / "backup"

@@ -14,6 +14,7 @@ import pytest
 from conftest import Images, run
 from liblinux import make_image
 from liblinux._image_root import ImageRoot
+from liblinux.making import _programs
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "filesystems"))
 
@@ -80,14 +81,8 @@ def test_all_of_a_tree(everything: Path, tmp_path: Path, name: str) -> None:
     excluded = ["/" + os.fsdecode(path).replace("[", "[[]") for path in unnamed]
     options: dict[str, Any] = NTFS_ROOM if name == "ntfs3" else {}
     image_path = tmp_path / "made.img"
-    losses = make_image(
-        f"{everything}:/tree",
-        image_path,
-        name,
-        table=None,
-        exclude=excluded,
-        **options,
-    )
+    with ImageRoot(everything) as image:
+        losses = make_image("/tree", image_path, name, source_os=image.os, table=None, exclude=excluded, **options)
     known.check(image_path)
     kept = {path: entry for path, entry in there.items() if path not in unnamed}
     with ImageRoot(image_path, type=known.type, options=known.options) as image:
@@ -106,9 +101,12 @@ def test_the_same_bytes_each_time(tmp_path: Path, name: str) -> None:
         (source / "sub" / f"file-{number}").write_bytes(os.urandom(number * 700))
     options: dict[str, Any] = NTFS_ROOM if name == "ntfs3" else {}
     first, second = tmp_path / "first.img", tmp_path / "second.img"
-    for path in (first, second):
-        make_image(str(source), path, name, owner=(0, 0), epoch=EPOCH, **options)
-        (source / "sub" / "file-3").touch()  # a time after the epoch counts as the epoch
+    arguments: dict[str, Any] = {"owner": (0, 0), "epoch": EPOCH, **options}
+    make_image(str(source), first, name, **arguments)
+    (source / "sub" / "file-3").touch()  # a time after the epoch counts as the epoch
+    # In another process: memory lies elsewhere, and the parent of mkfs has another number.
+    program = f"from liblinux import make_image; make_image({str(source)!r}, {str(second)!r}, {name!r}, **{arguments})"
+    run(sys.executable, "-c", program)
     same = filecmp.cmp(first, second, shallow=False)
     # mkfs.jfs fills its journal with what its memory held before: README says so.
-    assert same == (name != "jfs")
+    assert same == (name != "jfs" and (name not in ("btrfs", "nilfs2") or _programs._can_be_alone()))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from containers import BASE, LAYERS, SEEN, Member, docker_save, layout, packed, tar
+from container_images import BASE, LAYERS, SEEN, Member, docker_save, layout, packed, tar
 
 from conftest import Command, Images, e2fsck
 from liblinux import LiblinuxError, archives, make_image
@@ -139,9 +139,14 @@ def test_an_initramfs(tmp_path: Path, images: Images) -> None:
     assert contents(tmp_path / "image")["hello.txt"] == b"hello from the image\n"
 
 
-def test_a_tree_of_another_image(tmp_path: Path, images: Images) -> None:
-    make_image(f"{images.ext4()}:/sub", tmp_path / "image", **OPTIONS)
+@pytest.mark.parametrize("untrusted", [False, True])
+def test_a_tree_of_another_image(tmp_path: Path, images: Images, command: Command, untrusted: bool) -> None:
+    disk = images.partitioned("gpt", [images.ext4("first.img"), images.ext4("second.img")])
+    options = ["--fs", "ext2", "--no-partition-table", "--partition", "2", *["--untrusted"] * untrusted]
+    result = command("mkimage", f"{disk}:/sub", tmp_path / "image", *options)
+    assert (result.exit_code, result.stderr) == (0, "")
     assert contents(tmp_path / "image") == {"data.bin": bytes(range(256)) * 256}
+    assert "several partitions" in command("mkimage", f"{disk}:/sub", tmp_path / "image").stderr
 
 
 @pytest.mark.parametrize("data", [b"", b"no archive at all", gzip.compress(tar(BASE))[:-20], tar(BASE)[:-9000]])

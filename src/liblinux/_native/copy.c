@@ -45,8 +45,7 @@ static void native_survey_run(struct native_process *process, const char *path,
 		process->kernel->side->walk(process->host, path, walk);
 		native_leave(process->kernel, &crossing);
 	} else {
-		Py_BEGIN_ALLOW_THREADS
-		host_walk(NULL, path, walk);
+		Py_BEGIN_ALLOW_THREADS host_walk(NULL, path, walk);
 		Py_END_ALLOW_THREADS
 	}
 }
@@ -171,15 +170,15 @@ PyObject *native_copy(PyObject *module, PyObject *args)
 	int pass, sparse, existing, exact;
 	unsigned long long most;
 
-	if (!PyArg_ParseTuple(
-		    args, "O(Oiyyi)(Oiyyi)w*y*y*w*(iIIiipKLy):copy", &listing,
-		    &from_given, &copy.from.dir, &copy.from.dir_path,
-		    &copy.from.name, &copy.from.top, &to_given, &copy.to.dir,
-		    &copy.to.dir_path, &copy.to.name, &copy.to.top,
-		    &buffers.notes, &buffers.indices, &buffers.links,
-		    &buffers.counter, &pass, &copy.keep, &copy.mode_mask,
-		    &sparse, &existing, &exact, &most, &copy.newest,
-		    &copy.temporary))
+	if (!PyArg_ParseTuple(args, "O(Oiyyi)(Oiyyi)w*y*y*w*(iIIiipKLy):copy",
+			      &listing, &from_given, &copy.from.dir,
+			      &copy.from.dir_path, &copy.from.name,
+			      &copy.from.top, &to_given, &copy.to.dir,
+			      &copy.to.dir_path, &copy.to.name, &copy.to.top,
+			      &buffers.notes, &buffers.indices, &buffers.links,
+			      &buffers.counter, &pass, &copy.keep,
+			      &copy.mode_mask, &sparse, &existing, &exact,
+			      &most, &copy.newest, &copy.temporary))
 		return NULL;
 	copy.pass = (enum host_copy_pass)pass;
 	copy.sparse = (enum host_copy_sparse)sparse;

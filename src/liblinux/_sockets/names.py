@@ -8,7 +8,6 @@ the machine itself, and then by DNS.
 from __future__ import annotations
 
 import socket
-from types import SimpleNamespace
 
 from liblinux._typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["NameFunctions"]
 
 # The C library's, whatever `socket` has been made to lead to (liblinux.asyncio).
-_C = SimpleNamespace(getaddrinfo=socket.getaddrinfo, getnameinfo=socket.getnameinfo)
+_c_getaddrinfo = socket.getaddrinfo
+_c_getnameinfo = socket.getnameinfo
 _LOOPBACK = ("::1", "127.0.0.1")
 _FAMILIES = (socket.AF_UNSPEC, socket.AF_INET, socket.AF_INET6)
 # What the C library would look at the host's interfaces for, and what is done here.
@@ -91,7 +91,7 @@ class NameFunctions:
 
     def getnameinfo(self, sockaddr: Address, flags: int, /) -> tuple[str, str]:
         """The names of an address and of a port; gaierror. Source: getnameinfo(3)."""
-        numeric = _C.getnameinfo(sockaddr, flags & ~socket.NI_NAMEREQD | socket.NI_NUMERICHOST)
+        numeric = _c_getnameinfo(sockaddr, flags & ~socket.NI_NAMEREQD | socket.NI_NUMERICHOST)
         if flags & socket.NI_NUMERICHOST:
             return numeric
         names = self._names_of(numeric[0].partition("%")[0])
@@ -131,7 +131,7 @@ class NameFunctions:
     def _infos(self, name: str | None, zone: str, port: Any, wanted: tuple[int, int, int], flags: int) -> list[_Info]:
         """What the C library makes of a number."""
         ours = flags & _OURS if wanted[0] in _FAMILIES else 0
-        found = _C.getaddrinfo(name, port, *wanted, flags & ~ours | socket.AI_NUMERICHOST * (name is not None))
+        found = _c_getaddrinfo(name, port, *wanted, flags & ~ours | socket.AI_NUMERICHOST * (name is not None))
         infos: list[_Info] = list(found)
         if zone:
             scope = int(zone) if zone.isdecimal() else self.if_nametoindex(zone)

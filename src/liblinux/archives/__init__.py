@@ -21,7 +21,6 @@ A session::
 from __future__ import annotations
 
 from liblinux.archives._errors import ArchiveError, LostError
-from liblinux.archives._lost import Loss
 from liblinux.archives._pack import cpio, tar, uncpio, untar
 
-__all__ = ["ArchiveError", "Loss", "LostError", "cpio", "tar", "uncpio", "untar"]
+__all__ = ["ArchiveError", "LostError", "cpio", "tar", "uncpio", "untar"]

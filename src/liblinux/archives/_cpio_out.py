@@ -72,12 +72,12 @@ class CpioWriter:
 
     def _name_losses(self, entry: Entry) -> None:
         if entry.xattrs:
-            self._losses.add("attributes and ACLs left out, cpio has no place for them", entry)
+            self._losses.add("extended attributes and ACLs", "cpio has no place for them", entry)
         time = entry.mtime or 0
         if not 0 <= time // SECOND <= _LARGEST:
-            self._losses.add("time not kept, in cpio it is between 1970 and 2106", entry)
+            self._losses.add("times", "those of cpio are between 1970 and 2106", entry)
         elif time % SECOND:
-            self._losses.add("time rounded, in cpio it has whole seconds", entry)
+            self._losses.add("times", "those of cpio have whole seconds", entry)
 
     def _header(self, path: bytes, entry: Entry, inode: int, size: int, *, names: int) -> bytes:
         name = (path or b".") + b"\0"

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from liblinux._typing import TYPE_CHECKING, Value
+from liblinux._typing import TYPE_CHECKING
 from liblinux.archives._errors import LostError
+from liblinux.copying._report import Loss
 
 if TYPE_CHECKING:
     from liblinux.archives._entry import Entry
 
-__all__ = ["Loss", "Losses"]
+__all__ = ["ANOTHER_VALUE", "Losses"]
 
-_SHOWN = 3
-
-
-class Loss(Value):
-    """One kind of thing that was lost: `what` it is, how often, and the first names that it happened to."""
-
-    what: str
-    count: int
-    names: tuple[str, ...]
-
-    def __str__(self) -> str:
-        more = f" and {self.count - len(self.names)} more" if self.count > len(self.names) else ""
-        return f"{self.what}: {', '.join(self.names)}{more}"
+ANOTHER_VALUE = "the target keeps another value"
 
 
 class Losses:
@@ -30,22 +19,17 @@ class Losses:
 
     def __init__(self, *, strict: bool = False) -> None:
         self._strict = strict
-        self._names: dict[str, list[str]] = {}
-        self._counts: dict[str, int] = {}
+        self._first: dict[tuple[str, str], str] = {}
+        self._counts: dict[tuple[str, str], int] = {}
 
-    def add(self, what: str, entry: Entry | str) -> None:
-        """Something of `entry` was lost; `what` reads "owner not kept" or so."""
+    def add(self, what: str, why: str, entry: Entry | str) -> None:
+        """Something of `entry` was lost: `what` is the plural of it, "owners"."""
         name = entry if isinstance(entry, str) else entry.name
         if self._strict:
-            raise LostError(f"{name}: {what}; nothing was to be lost")
-        self._counts[what] = self._counts.get(what, 0) + 1
-        names = self._names.setdefault(what, [])
-        if len(names) < _SHOWN:
-            names.append(name)
-
-    def __bool__(self) -> bool:
-        return bool(self._counts)
+            raise LostError(f"{Loss(what, 1, why, name)} (strict)")
+        self._first.setdefault((what, why), name)
+        self._counts[what, why] = self._counts.get((what, why), 0) + 1
 
     def all(self) -> list[Loss]:
         """The kinds, in the order in which they were met."""
-        return [Loss(what, count, tuple(self._names[what])) for what, count in self._counts.items()]
+        return [Loss(what, count, why, self._first[what, why]) for (what, why), count in self._counts.items()]

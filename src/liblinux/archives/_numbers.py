@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from liblinux._typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ def numbers_of(system: Any) -> Callable[[str, str], int | None]:
 
 def _table(system: Any, path: bytes) -> dict[str, int]:
     try:
-        descriptor = system.open(path, 0)
+        # A pipe in its place would be waited for.
+        descriptor = system.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return {}  # there is no such file in most images; whoever asks says what that means
     try:

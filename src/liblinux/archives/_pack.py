@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import IO, Literal
 
     from liblinux.archives._entry import Entry
-    from liblinux.archives._lost import Loss
+    from liblinux.copying import Loss
 
     Compression = Literal["gzip", "bzip2", "xz", "zstd"]
     Progress = Callable[[int], object]
@@ -53,7 +53,7 @@ def tar(
         writer = TarWriter(stream)
         for entry in read_tree(system, path, Choice(exclude)):
             if stat.S_ISSOCK(entry.mode):
-                losses.add("socket left out, tar has no type for it", entry)
+                losses.add("sockets", "tar has no type for them", entry)
                 continue
             writer.add(entry)
             if progress is not None:

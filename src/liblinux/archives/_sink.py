@@ -15,6 +15,7 @@ import stat
 from liblinux._typing import TYPE_CHECKING, Any
 from liblinux.archives._entry import SECOND, Entry
 from liblinux.archives._errors import ArchiveError
+from liblinux.archives._lost import ANOTHER_VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,12 +33,12 @@ _XATTR_REFUSED = (*_CANNOT, errno.EINVAL, errno.ERANGE, errno.E2BIG)
 _NO_NUMBER = (errno.EINVAL, errno.EOVERFLOW)
 _BAD_NAME = (errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG)
 _ROOM_BYTES = 1 << 20  # as long as there is so much, ENOSPC of an attribute is about its own size
-_KINDS = {
-    stat.S_IFLNK: "symbolic link",
-    stat.S_IFCHR: "character device",
-    stat.S_IFBLK: "block device",
-    stat.S_IFIFO: "pipe",
-    stat.S_IFSOCK: "socket",
+_SPECIAL = {
+    stat.S_IFLNK: "symbolic links",
+    stat.S_IFCHR: "device nodes",
+    stat.S_IFBLK: "device nodes",
+    stat.S_IFIFO: "pipes",
+    stat.S_IFSOCK: "sockets",
 }
 
 
@@ -135,10 +136,10 @@ class TreeWriter:
                 self._system.mknod(whole, kind | 0o600, entry.rdev)
         except OSError as error:
             if error.errno in _CANNOT:
-                self._losses.add(f"{_KINDS[kind]} left out, there are none in this file system", entry)
+                self._losses.add(_SPECIAL[kind], os.strerror(error.errno), entry)
                 return False
             if error.errno in _NO_NUMBER and kind in (stat.S_IFCHR, stat.S_IFBLK):
-                self._losses.add(f"{_KINDS[kind]} left out, this file system cannot hold its number", entry)
+                self._losses.add(_SPECIAL[kind], "numbers as large as theirs cannot be held", entry)
                 return False
             raise
         self._set_attributes(whole, entry, self._owner, 0o600)
@@ -187,7 +188,7 @@ class TreeWriter:
         except OSError as error:
             if error.errno not in (*_CANNOT, errno.EMLINK):
                 raise
-            self._losses.add("hard link became a copy", entry)
+            self._losses.add("hard links (they are files of their own now)", os.strerror(error.errno), entry)
             self._copy(first, entry.path)
         return True
 
@@ -246,8 +247,8 @@ class TreeWriter:
         except OSError as error:
             if error.errno not in _XATTR_REFUSED and not (error.errno == errno.ENOSPC and self._has_room()):
                 raise
-            kind = "access control list" if name.startswith("system.posix_acl") else f"attribute {name}"
-            self._losses.add(f"{kind} not kept", entry)
+            what = "access control lists" if name.startswith("system.posix_acl") else f"extended attribute {name}"
+            self._losses.add(what, os.strerror(error.errno), entry)
 
     def _set_time(self, target: int | bytes, time: int, options: dict[str, bool]) -> None:
         try:
@@ -278,7 +279,7 @@ class TreeWriter:
             kept = found.get(path)
             if kept is None:
                 # It folds cases, or has no such letters: then two of the tree may be one now.
-                self._losses.add("name changed by this file system", os.fsdecode(path))
+                self._losses.add("names", ANOTHER_VALUE, os.fsdecode(path))
             elif kept != wanted:
                 self._compare_one(path, wanted, kept)
 
@@ -287,12 +288,12 @@ class TreeWriter:
     ) -> None:
         name = os.fsdecode(path) or "./"
         if wanted[1:3] != kept[1:3]:
-            self._losses.add("owner not kept", name)
+            self._losses.add("owners", ANOTHER_VALUE, name)
         if wanted[0] != kept[0] and not stat.S_ISLNK(wanted[0]) and not self._mode_set(path, wanted[0]):
-            self._losses.add("mode not kept", name)
+            self._losses.add("modes", ANOTHER_VALUE, name)
         if wanted[3] is not None and wanted[3] != kept[3]:
             near = abs(wanted[3] - kept[3]) <= 2 * SECOND
-            self._losses.add("time rounded" if near else "time not kept", name)
+            self._losses.add("times", "the target rounds them" if near else ANOTHER_VALUE, name)
 
     def _mode_set(self, path: bytes, mode: int) -> bool:
         """Set a mode that open() was given and did not heed, as that of FAT; whether it is there then."""

@@ -8,6 +8,7 @@ decimal text, for `tarfile` makes floating-point numbers of them.
 from __future__ import annotations
 
 import base64
+import io
 import os
 import stat
 import tarfile
@@ -95,16 +96,42 @@ def read_tar(file: IO[bytes], number_of: NumberOf | None = None) -> Iterator[Ent
 
 def _opened(file: IO[bytes]) -> tarfile.TarFile:
     try:
-        return tarfile.open(
-            fileobj=file,
-            mode="r|",
-            bufsize=_PIECE_BYTES,
+        return tarfile.TarFile(
+            fileobj=_Forward(file),
             tarinfo=_Member,
             encoding="utf-8",
             errors="surrogateescape",
         )
     except tarfile.TarError as error:
         raise ArchiveError(f"this is no tar archive: {error}") from None
+
+
+class _Forward(io.RawIOBase):
+    """A stream that can be read on and on, as tarfile wants it: with a position.
+
+    tarfile's own, of mode "r|", copies all that it has read ahead for each header.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__()
+        self._read = file.read
+        self._position = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes, fewer only at the end."""
+        data = self._read(size)
+        self._position += len(data)
+        return data
+
+    def tell(self) -> int:
+        """How much was read."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Read on to there; tarfile never goes back."""
+        while self._position < offset and self.read(min(_PIECE_BYTES, offset - self._position)):
+            pass
+        return self._position
 
 
 def _unknown(kind: str, name: str) -> int | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import IO, Any
 
-    from liblinux.archives import Loss
+    from liblinux.copying import Loss
 
 __all__ = [
     "progress_bar",

@@ -14,17 +14,23 @@ if TYPE_CHECKING:
 
     from liblinux.copying import CopyProgress, CopyReport
 
-__all__ = ["own_mode_mask", "show_progress", "tell_report"]
+__all__ = ["own_mode_mask", "printable", "show_progress", "tell", "tell_report"]
 
 # What is done by then needs no bar.
 _PATIENCE_SECONDS = 0.5
 _REFRESH_SECONDS = 0.1
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+
+
+def printable(text: str) -> str:
+    """The text without what would command a terminal: names come from images that may mean no good."""
+    return text.translate(_CONTROLS)
 
 
 def tell(text: str) -> None:
     """A line on standard error that may hold names, as the bytes that they are."""
     sys.stderr.flush()
-    sys.stderr.buffer.write(os.fsencode(f"liblinux: {text}\n"))
+    sys.stderr.buffer.write(os.fsencode(f"liblinux: {printable(text)}\n"))
 
 
 def tell_report(report: CopyReport) -> bool:

@@ -14,6 +14,8 @@ from liblinux.commands._image import ImageOptions, image_options
 from liblinux.commands._target import TargetType, parse_target
 from liblinux.commands._transfer import own_mode_mask, show_progress, tell, tell_report
 from liblinux.copying import PRESERVE_ALL, CopyFailed, CopyProgress, copy_tree
+from liblinux.copying._foresee import folds_case
+from liblinux.copying._place import Place
 
 if TYPE_CHECKING:
     from liblinux._image_root import ImageRoot
@@ -48,6 +50,7 @@ class _PathOrTarget(TargetType):
 @click.option("--preserve/--no-preserve", default=True, help="Keep everything, as is the default, or contents only.")
 @click.option("--sparse", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
               help="Holes: as in the source, also for zeros, none.")  # fmt: skip
+@click.option("--fsync", is_flag=True, help="Have each file on the disk before it has its name.")
 @click.option("--strict", is_flag=True, help="Fail when the target cannot hold all that belongs to a file.")
 @click.option("--no-clobber", "-n", is_flag=True, help="Leave files that are there as they are.")
 @click.option("--force", "-f", is_flag=True, help="Replace files that are there, as is the default.")
@@ -69,6 +72,7 @@ def cp_command(
     preserve: bool,
     sparse: Any,
     strict: bool,
+    fsync: bool,
     **to: Any,
 ) -> None:
     """Copy files and trees into images, out of images, and between images.
@@ -95,6 +99,7 @@ def cp_command(
         "mode_mask": 0o7777 if preserve else own_mode_mask(),
         "sparse": sparse,
         "strict": strict,
+        "fsync": fsync,
         "existing": "skip" if no_clobber else "replace",
         "follow_mounts": not one_file_system,
     }
@@ -155,15 +160,17 @@ def _pairs(sources: list[_Named], dest: _Named, *, recursive: bool) -> list[tupl
         raise click.UsageError(f"{dest}: {reason}; more than one source needs a directory to go to")
     pairs: list[tuple[_Named, str]] = []
     taken: dict[str, _Named] = {}
+    with Place(dest.system, dest.path) as place:
+        fold = str.casefold if folds_case(place) else str
     for source in sources:
         found = _resolved(source, recursive=recursive)
         name = os.path.basename(source.path.rstrip("/"))
         path = dest.path
         if into and name not in ("", ".", ".."):
             path = os.path.join(dest.path, name)
-            if name in taken:
-                raise click.UsageError(f"{source} and {taken[name]} would both be {path}")
-            taken[name] = source
+            first = taken.setdefault(fold(name), source)
+            if first is not source:
+                raise click.UsageError(f"{source} and {first} would both be {path}")
         pairs.append((found, path))
     return pairs
 

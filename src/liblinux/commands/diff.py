@@ -15,7 +15,7 @@ from liblinux.cli import describe
 from liblinux.commands._image import ImageOptions, image_options
 from liblinux.commands._output import print_json, print_line
 from liblinux.commands._target import ImageOrTarget, Target, parse_target
-from liblinux.commands._transfer import show_progress, tell, tell_report
+from liblinux.commands._transfer import printable, show_progress, tell, tell_report
 from liblinux.copying import ASPECTS, CopyFailed, CopyProgress, compare_trees
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _show(found: list[Difference], sides: tuple[str, ...]) -> None:
             text = f"{each.what} {_as_text(each.what, each.left)} -> {_as_text(each.what, each.right)}"
             lines.setdefault(each.path, []).append(text)
     for path, parts in lines.items():
-        print_line(f"{path}: {', '.join(parts)}")
+        print_line(printable(f"{path}: {', '.join(parts)}"))
 
 
 def _as_text(what: str, value: Any) -> str:

@@ -9,6 +9,7 @@ import click
 from liblinux._image_disks import ImageDisks
 from liblinux.commands._asking import unpacking
 from liblinux.commands._image import ImageOptions, image_options
+from liblinux.commands._lines import shown
 from liblinux.commands._output import human_size, print_json, print_line
 
 if TYPE_CHECKING:
@@ -54,20 +55,20 @@ def info_command(image: str, as_json: bool, image_options: ImageOptions) -> None
 
 
 def _show(found: dict[str, Any]) -> None:
-    print_line(_headline(found))
-    shown = [device for device in found["devices"] if device["kind"] != "disk" or device["type"] or device["on"]]
-    if shown:
+    print_line(shown(_headline(found)))
+    listed = [device for device in found["devices"] if device["kind"] != "disk" or device["type"] or device["on"]]
+    if listed:
         print_line("")
-        for line in _aligned([_HEADINGS, *map(_row, shown)]):
-            print_line(line)
-    notes = [note for device in shown for note in _notes(device)]
+        for line in _aligned([_HEADINGS, *map(_row, listed)]):
+            print_line(shown(line))
+    notes = [note for device in listed for note in _notes(device)]
     notes += found["problems"]
     if found["nothing_known"]:
         notes.append(found["nothing_known"])
     if notes:
         print_line("")
     for note in notes:
-        print_line(note)
+        print_line(shown(note))
 
 
 def _headline(found: dict[str, Any]) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
+from contextlib import ExitStack
 
 import click
 
 from liblinux._typing import TYPE_CHECKING
 from liblinux.commands._archive import total_progress_bar, warn_of
+from liblinux.commands._image import ImageOptions
+from liblinux.commands._target import parse_target
 
 if TYPE_CHECKING:
     from typing import Any
@@ -52,6 +55,8 @@ class _Owner(click.ParamType):  # type: ignore[type-arg]  # generic since click 
 @click.option(
     "--source-type", "kind", type=click.Choice(["directory", "tar", "cpio", "oci"]), help="[default: by its content]"
 )
+@click.option("--partition", "-p", metavar="N", help="Of a SOURCE that is IMAGE:/PATH.")
+@click.option("--untrusted", is_flag=True, help="Read that image in an isolated process without rights.")
 @click.option("--platform", metavar="OS/ARCH", help="Of a container image, as linux/arm64. [default: this machine's]")
 @click.option("--reference", metavar="NAME:TAG", help="Which image, of an archive with several.")
 @click.option("--mkfs-options", default="", help="For the tool of the file system: '-O ^has_journal'.")
@@ -61,7 +66,14 @@ class _Owner(click.ParamType):  # type: ignore[type-arg]  # generic since click 
 @click.option("--kernel", "version", metavar="X.Y", help="Kernel series. [default: the newest that is built]")
 @click.option("--memory", default="128M", show_default=True, metavar="SIZE", help="Of that kernel.")
 def mkimage_command(
-    source: str, image: str, table: str, no_partition_table: bool, mkfs_options: str, **options: Any
+    source: str,
+    image: str,
+    table: str,
+    no_partition_table: bool,
+    mkfs_options: str,
+    partition: str | None,
+    untrusted: bool,
+    **options: Any,
 ) -> None:
     """Make a disk image of a directory, an archive or a container image.
 
@@ -82,14 +94,19 @@ def mkimage_command(
     """
     from liblinux.making import make_image  # noqa: PLC0415 - help and wrong usage do not need it
 
+    target = parse_target(source)
     try:
         given = shlex.split(mkfs_options)
         epoch = _epoch()
-        with total_progress_bar("writing") as progress:
+        with ExitStack() as stack:
+            if target is not None:
+                opened = ImageOptions(partition=partition, untrusted=untrusted, kernel=options["version"])
+                options["source_os"] = stack.enter_context(opened.open(target.image)).os
+            progress = stack.enter_context(total_progress_bar("writing"))
             losses = make_image(
-                source,
+                source if target is None else target.path,
                 image,
-                table=None if no_partition_table or table == "none" else table,  # type: ignore[arg-type]  # click checks it
+                table=None if no_partition_table or table == "none" else table,  # type: ignore[arg-type]  # click checks
                 mkfs_options=given,
                 epoch=epoch,
                 progress=progress,

@@ -18,7 +18,7 @@ from liblinux._errors import LiblinuxError
 from liblinux._os_base import decode
 from liblinux._typing import TYPE_CHECKING, Any, Literal, Value
 from liblinux.copying._foresee import name_collisions, sample
-from liblinux.copying._place import Place
+from liblinux.copying._place import Place, isolated
 from liblinux.copying._report import CopyFailed, CopyReport, Problems
 from liblinux.copying._survey import DEV, INO, Survey
 
@@ -30,12 +30,14 @@ __all__ = ["PRESERVE_ALL", "Copy", "CopyProgress", "copy_tree"]
 # enum host_copy_keep
 KEEP = {"owner": 1, "mode": 2, "times": 4, "xattrs": 8, "flags": 16}
 PRESERVE_ALL = frozenset(KEEP)
-_EMPTY = 32
+_EMPTY, _FSYNC = 32, 64
 # enum host_copy_pass, host_copy_sparse, host_copy_existing
 _MAKE, _FINISH, _FLAGS, _REMOVE, COMPARE = range(5)
 _SPARSE = {"auto": 0, "always": 1, "never": 2}
 _EXISTING = {"replace": 0, "skip": 1, "refuse": 2}
+# struct host_copy_note, and places in that of the top.
 _NOTE_BYTES = 8
+_MADE, _FRESH = 4, 5
 _NO_TIME = 2**63 - 1
 _NO_END = 2**64 - 1
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -83,6 +85,7 @@ def copy_tree(
     follow_mounts: bool = True,
     by_name: bool = False,
     newest_ns: int | None = None,
+    fsync: bool = False,
     progress: CopyProgress | None = None,
 ) -> CopyReport:
     """Copy a file or a tree to `target`, which is its new name, with all that belongs to it.
@@ -104,7 +107,8 @@ def copy_tree(
     rename), skipped or refused. `sparse` "always" also makes holes of zeros. With
     follow_mounts=False mounts below the source are left out. by_name=True copies in the
     order of names, so that equal trees give equal images; later times than
-    `newest_ns`, whole seconds, become it. `progress` may be looked at by another thread
+    `newest_ns`, whole seconds, become it. With fsync=True each file is on the disk
+    before it has its name. `progress` may be looked at by another thread
     while the copy runs.
 
     Returns a :class:`CopyReport`. What the target cannot hold is in its `losses`; with
@@ -118,10 +122,12 @@ def copy_tree(
     if sparse not in _SPARSE or existing not in _EXISTING:
         raise ValueError(f"sparse is one of {', '.join(_SPARSE)}, existing one of {', '.join(_EXISTING)}")
     options = CopyOptions(
-        keep=sum(KEEP[name] for name in given),
+        keep=sum(KEEP[name] for name in given) | (_FSYNC if fsync else 0),
         mode_mask=mode_mask,
         sparse=_SPARSE[sparse],
         existing=_EXISTING[existing],
+        # A kernel that was taken over might read for ever.
+        exact=isolated(source_os),
         newest=_NO_TIME if newest_ns is None else newest_ns // 10**9,
     )
     with Place(source_os, source) as start:
@@ -233,14 +239,20 @@ class Copy:
         links = self.survey.links(indices)
         if is_tree:
             self.call(_MAKE, made[:1], links[:1])
-            if self.problems.errors and not self._notes[4]:
+            if self.problems.errors and not self._notes[_MADE]:
                 raise CopyFailed(str(self.problems.errors[-1]), self.report(0))
             self.source.enter()
             self.target.enter()
+            if self._is_empty():
+                self._notes[_FRESH] = 1
             made, links = made[1:], links[1:]
         self.call(_MAKE, made, links)
         modes = self.survey.modes
         self.call(_FINISH, array("q", [at for at in reversed(indices) if stat_modes.S_ISDIR(modes[at])]))
+
+    def _is_empty(self) -> bool:
+        """Whether the top is an empty directory of a kernel: nobody else sees what is half done there."""
+        return self.target.native is not None and not self.target.system.listdir(self.target.here)
 
     def _flagged(self, indices: Sequence[int]) -> array[int]:
         """Entries that have flags of chattr(1), what is in a directory before itself."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from liblinux.copying._place import Place
     from liblinux.copying._survey import Survey
 
-__all__ = ["name_collisions", "sample"]
+__all__ = ["folds_case", "name_collisions", "sample"]
 
 # statfs(2) f_type of file systems to which README and readme are the same: FAT, exFAT, HFS, HFS+.
 _FOLDING = (0x4D44, 0x2011BAB0, 0x4244, 0x482B)
@@ -30,7 +30,7 @@ _ENDS = (-(2**31), 0, 2**31, 2**32, 2**34)
 
 def name_collisions(survey: Survey, target: Place, indices: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Entries whose names differ from that of another, the second of each pair, in nothing that the target keeps."""
-    if target.native is None or _kind(target) not in _FOLDING:
+    if not folds_case(target):
         return
     seen: dict[str, int] = {}
     for index in indices:
@@ -40,10 +40,13 @@ def name_collisions(survey: Survey, target: Place, indices: Sequence[int]) -> It
             yield index, first
 
 
-def _kind(place: Place) -> int:
+def folds_case(place: Place) -> bool:
+    """Whether README and readme are the same there; of the host it is not asked."""
+    if place.native is None:
+        return False
     buffer = bytearray(_abi.STATFS.size)
     place.system._call("fstatfs", place.dir, buffer)
-    return int(_abi.STATFS.unpack(buffer)[0])
+    return _abi.STATFS.unpack(buffer)[0] in _FOLDING
 
 
 def sample(survey: Survey, source: Place) -> list[int]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from liblinux import _native
 
-__all__ = ["Place", "native_of"]
+__all__ = ["Place", "isolated", "native_of"]
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -27,6 +27,12 @@ def native_of(system: Any) -> _native.Process | None:
     if isinstance(system, Os):
         return system._native
     raise TypeError(f"`os` or the os of an image, a kernel or a process is wanted, not {type(system).__name__}")
+
+
+def isolated(system: Any) -> bool:
+    """Whether it is of a kernel in a process of its own, which is not believed."""
+    process = native_of(system)
+    return process is not None and process.kernel.isolated
 
 
 class Place:

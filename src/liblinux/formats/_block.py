@@ -65,16 +65,12 @@ class BlockImage(ABC):
             part[:] = bytes(len(part))
         elif isinstance(source, bytes):
             part[:] = source[piece.start : piece.start + len(part)]
-        else:
+        elif isinstance(source, BlockImage) or piece.start < source.size:
+            # A backing file may be shorter than what is over it. A file may end within its last cluster, with zeros.
             got = source.read_into(piece.start, part)
-            if got < len(part):
-                self._fill_rest(part, got, piece, source)
-
-    def _fill_rest(self, part: memoryview, got: int, piece: Piece, source: Source | BlockImage) -> None:
-        # A backing file may be shorter than what is over it. A file may end within its last cluster, with zeros.
-        if not isinstance(source, BlockImage) and piece.start >= source.size:
+            part[got:] = bytes(len(part) - got)
+        else:
             raise damaged(source.name, f"it ends at byte {source.size}, and should have {piece.start + len(part)}")
-        part[got:] = bytes(len(part) - got)
 
     # ---- what Kernel.attach() wants of a device object -----------------------
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Container", "open_source"]
 
 _LONGEST_CHAIN = 32
+_LARGEST_DISK_BYTES = 1 << 62
 
 
 class Container:
@@ -90,6 +91,8 @@ def _open(opened: Source, kind: str, files: Files, progress: Callable[[int, int]
     if kind == "raw":
         raise damaged(opened.name, "it is no container of any format that is known")
     image = _open_blocks(opened, kind, files, depth=0)
+    if not 0 < image.size <= _LARGEST_DISK_BYTES:
+        raise damaged(opened.name, f"no disk has {image.size} bytes")
     return Container(kind, image, files, image.describe())
 
 

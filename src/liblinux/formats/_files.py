@@ -55,8 +55,9 @@ class HostFile:
             raise
 
     def read(self, offset: int, length: int) -> bytes:
-        """Up to `length` bytes at `offset`."""
-        return os.pread(self._descriptor, length, offset)
+        """Up to `length` bytes at `offset`; room is made for no more than there is."""
+        length = min(length, self.size - offset)
+        return os.pread(self._descriptor, length, offset) if length > 0 else b""
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Fill `buffer` from `offset`; pread(2) of a regular file comes short only at its end."""
@@ -102,13 +103,15 @@ class _FileObject:
     def read(self, offset: int, length: int) -> bytes:
         """Up to `length` bytes at `offset`."""
         data = bytearray(max(min(length, self.size - offset), 0))
-        self._adapter.pread(offset, memoryview(data))
+        if data:
+            self._adapter.pread(offset, memoryview(data))
         return bytes(data)
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Fill `buffer` from `offset`."""
         piece = buffer[: max(self.size - offset, 0)]
-        self._adapter.pread(offset, piece)
+        if piece:
+            self._adapter.pread(offset, piece)
         return len(piece)
 
     def close(self) -> None:

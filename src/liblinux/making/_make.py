@@ -6,12 +6,14 @@ import errno
 import os
 import re
 import time
+from contextlib import ExitStack
+from glob import escape
 from uuid import UUID, uuid4, uuid5
 
 from liblinux._arrival import arriving
 from liblinux._errors import LiblinuxError
 from liblinux._kernel import Kernel
-from liblinux._typing import TYPE_CHECKING, Literal, Value
+from liblinux._typing import TYPE_CHECKING, Any, Literal, Value
 from liblinux.archives._choice import Choice
 from liblinux.archives._lost import Losses
 from liblinux.archives._sink import TreeWriter
@@ -26,7 +28,7 @@ from liblinux.making._table import ALIGNMENT_BYTES, PARTITION_START_BYTES, SECTO
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from liblinux.archives._lost import Loss
+    from liblinux.copying import Loss
     from liblinux.making._formats import Amount, Format
     from liblinux.making._sources import Source
 
@@ -36,6 +38,7 @@ __all__ = ["make_image"]
 
 _SECOND = 10**9
 _MOUNTED = b"/mnt"
+CONTENT_SUFFIX = ".fs"  # of the file that holds a file system before there is a partition around it
 _SIZE = re.compile(r"(\+?)(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?|(\+)(\d+(?:\.\d+)?)%", re.IGNORECASE)
 _UNITS = {unit: 1 << 10 * power for power, unit in enumerate(("", "K", "M", "G", "T"))}
 _GROWTH = 1.3
@@ -78,6 +81,7 @@ def make_image(
     owner: tuple[int, int] | None = None,
     mtree: str | os.PathLike[str] | None = None,
     exclude: Iterable[str] = (),
+    source_os: Any = os,
     kind: Literal["directory", "tar", "cpio", "oci"] | None = None,
     platform: str | None = None,
     reference: str | None = None,
@@ -93,8 +97,9 @@ def make_image(
     """Make a disk image that holds a tree. No rights are needed, whoever owns what is in it.
 
     `source` is a directory, a tar or cpio archive (compressed or not), a container
-    image (an OCI layout or what `docker save` wrote), `IMAGE:/PATH` for a tree of
-    another image, or "-" for an archive on standard input; `kind` says which if its content does not.
+    image (an OCI layout or what `docker save` wrote), or "-" for an archive on standard
+    input; `kind` says which if its content does not. With `source_os`, the `os` of an
+    image, a kernel or a process, it is a tree in there.
     `platform` ("linux/arm64") and `reference` (a name with its tag) choose among container images.
 
     `filesystem` is one of the keys of `liblinux.making._formats.FORMATS`: ext2, ext3,
@@ -113,7 +118,8 @@ def make_image(
     and tools of file systems are run with a fixed clock. `progress` is called with bytes
     written and bytes in all.
 
-    The image appears under its name when it is complete. Returns what the file
+    The image appears under its name when it is complete; where that is inside of
+    `source` it is left out. Returns what the file
     system could not hold; with `strict` the first of it raises LostError. Raises
     OSError (ENOSPC, with how much is missing, when it is too small), ArchiveError for
     sources that are damaged or hold absolute paths or "..", LiblinuxError when a
@@ -125,11 +131,14 @@ def make_image(
     losses = Losses(strict=strict)
     specification = None if mtree is None else Mtree.load(os.fspath(mtree))
     newest = None if epoch is None else epoch * _SECOND
-    with open_source(os.fspath(source), kind, platform, reference) as entries, arriving(os.fspath(image)) as path:
+    with arriving(os.fspath(image)) as path, ExitStack() as stack:
+        itself = _itself(os.fspath(source), os.fspath(image), path) if source_os is os else []
+        choice = Choice([*exclude, *itself])
+        entries = stack.enter_context(open_source(os.fspath(source), choice, source_os, kind, platform, reference))
         if filesystem in READ_ONLY:
             from liblinux.making._packed import pack, stored_owner  # noqa: PLC0415 - not every time
 
-            plan = Plan(Choice(exclude), stored_owner(filesystem, owner), newest, specification)
+            plan = Plan(choice, stored_owner(filesystem, owner), newest, specification)
             pack(
                 filesystem,
                 entries,
@@ -143,7 +152,7 @@ def make_image(
                 options=mkfs_options,
             )
             return losses.all()
-        plan = Plan(Choice(exclude), owner, newest, specification)
+        plan = Plan(choice, owner, newest, specification)
         wanted = _Wanted(
             _format(filesystem, uuid, table),
             table,
@@ -159,6 +168,13 @@ def make_image(
             memory,
         )
         return _Making(wanted, entries, plan, path, progress).run()
+
+
+def _itself(source: str, image: str, path: str) -> list[str]:
+    """Patterns for the image, old and new, where it is made inside of the directory that goes into it."""
+    top = os.path.realpath(source)
+    names = [os.path.relpath(os.path.realpath(name), top) for name in (image, path, path + CONTENT_SUFFIX)]
+    return [f"/{escape(name)}" for name in names if not name.startswith("../") and os.path.isdir(source)]
 
 
 def _format(filesystem: str, identifier: str | None, table: str | None) -> Format:
@@ -197,7 +213,7 @@ class _Making:
         self._plan = plan
         self._path = path
         self._progress = progress
-        self._content = path + ".fs"
+        self._content = path + CONTENT_SUFFIX
         self._amount, self._digest = plan.measure(entries())
 
     def run(self) -> list[Loss]:

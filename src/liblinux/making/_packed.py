@@ -100,7 +100,7 @@ def _squashfs(
             writer = TarWriter(process.stdin)
             for entry in chain(filter(None, [first]), planned):
                 if stat.S_ISSOCK(entry.mode):
-                    losses.add("socket left out, sqfstar takes none", entry)
+                    losses.add("sockets", "sqfstar takes none", entry)
                     continue
                 writer.add(entry)
             writer.close()

@@ -1,4 +1,4 @@
-"""What an image is made of: a directory, an archive, a container image, or a tree of another image."""
+"""What an image is made of: a directory of the host or of another image, an archive, a container image."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import tempfile
 
 from liblinux._errors import LiblinuxError
-from liblinux._typing import TYPE_CHECKING
+from liblinux._typing import TYPE_CHECKING, Any
 from liblinux.archives._source import read_tree
 from liblinux.archives._streams import decompressed
 from liblinux.archives._tar_in import read_tar
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import IO
 
+    from liblinux.archives._choice import Choice
     from liblinux.archives._entry import Entry
 
     # The entries, from the start each time.
@@ -31,26 +32,27 @@ _CPIO = b"0707"
 
 @contextlib.contextmanager
 def open_source(
-    source: str, kind: str | None = None, platform: str | None = None, reference: str | None = None
+    source: str,
+    choice: Choice,
+    system: Any = os,
+    kind: str | None = None,
+    platform: str | None = None,
+    reference: str | None = None,
 ) -> Iterator[Source]:
-    """A function that gives the entries of `source`: a path, "-" for standard input, or `IMAGE:/PATH`.
+    """A function that gives the entries of `source`: a path, of `system`, or "-" for standard input.
 
-    `kind` is one of KINDS, None to tell by its content; `platform` and `reference`
-    choose of container images. Raises OSError, ArchiveError, LiblinuxError.
+    Of directories it gives those of `choice`: the first name of a file that is
+    wanted is the file, the others are links to it. `kind` is one of KINDS, None to
+    tell by its content; `platform` and `reference` choose of container images.
+    Raises OSError, ArchiveError, LiblinuxError.
     """
     if kind not in (None, *KINDS):
         raise ValueError(f"kind is one of {', '.join(KINDS)}, not {kind!r}")
-    from liblinux.commands._target import parse_target  # noqa: PLC0415 - re is not needed before
-
-    target = parse_target(source)
-    if target is not None and not os.path.lexists(source):
-        from liblinux._image_root import ImageRoot  # noqa: PLC0415 - not every time
-
-        with ImageRoot(target.image) as image:
-            yield lambda: read_tree(image.os, target.path)
+    if system is not os:
+        yield lambda: read_tree(system, source, choice)
         return
     if source != "-" and os.path.isdir(source):
-        yield _of_directory(source, kind, platform, reference)
+        yield _of_directory(source, choice, kind, platform, reference)
         return
     with contextlib.ExitStack() as stack:
         if source == "-":
@@ -61,7 +63,7 @@ def open_source(
         yield _of_file(file, source, kind, platform, reference, stack)
 
 
-def _of_directory(path: str, kind: str | None, platform: str | None, reference: str | None) -> Source:
+def _of_directory(path: str, choice: Choice, kind: str | None, platform: str | None, reference: str | None) -> Source:
     layout = os.path.isfile(os.path.join(path, "oci-layout")) and os.path.isfile(os.path.join(path, "index.json"))
     if kind == "oci" or (kind is None and layout):
         from liblinux.making._oci import ContainerImage, DirectoryStore  # noqa: PLC0415 - not every time
@@ -69,7 +71,7 @@ def _of_directory(path: str, kind: str | None, platform: str | None, reference: 
         return ContainerImage(DirectoryStore(path), platform, reference).entries
     if kind not in (None, "directory"):
         raise LiblinuxError(f"{path} is a directory, no {kind} archive")
-    return lambda: read_tree(os, path)
+    return lambda: read_tree(os, path, choice)
 
 
 def _of_file(

@@ -40,15 +40,16 @@ _NAME_BYTES = 64
 _INTERFACE_BYTES = 15
 _KERNEL_BYTES = 64 << 20
 _HOST_BYTES = 1 << 20
-# Devices of tunnels in every namespace double what a host costs; they can be made when wanted.
-_COMMAND_LINE = "fb_tunnels=none"
-_WITHOUT_IPV6 = "ipv6.disable_ipv6=1"
+_WITHOUT_IPV6 = "ipv6.disable=1"
 _SETTINGS: dict[str, str | int] = {
     # The queue of a link is what waits at it, in the order of arrival.
     "net.core.default_qdisc": "pfifo",
-    # All hosts start with what is set here. Addresses are ours to give, and so are theirs at once: looking for
-    # duplicates takes seconds, during which routers do not forward.
+    # All hosts start with what is set here.
     "net.core.devconf_inherit_init_net": 1,
+}
+_SETTINGS_6: dict[str, str | int] = {
+    # Addresses are ours to give, and so they are a host's at once: looking for duplicates takes seconds, during
+    # which routers do not forward.
     "net.ipv6.conf.all.accept_dad": 0,
     "net.ipv6.conf.default.accept_dad": 0,
 }
@@ -82,7 +83,7 @@ class Network:
     ) -> None:
         self._options: dict[str, Any] = {"clock": clock, "seed": seed, "version": version}
         self._memory = memory
-        self._command_line = f"{_COMMAND_LINE} {'' if ipv6 else _WITHOUT_IPV6} {command_line}"
+        self._command_line = command_line if ipv6 else f"{_WITHOUT_IPV6} {command_line}"
         self._subnets = Subnets(IPv4Network(subnets), IPv6Network(ipv6) if ipv6 else None)
         self._kernel: Kernel | None = None
         self._hosts: dict[str, Host] = {}
@@ -232,7 +233,7 @@ class Network:
         if self._kernel is None:
             memory = self._memory or _KERNEL_BYTES + _HOST_BYTES * len(self._hosts)
             self._kernel = Kernel(memory, command_line=self._command_line, **self._options)
-            for name, value in _SETTINGS.items():
+            for name, value in (*_SETTINGS.items(), *(_SETTINGS_6.items() if self._subnets.base6 else ())):
                 self._kernel.sysctl[name] = value
         return self._kernel
 

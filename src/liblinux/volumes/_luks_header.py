@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import errno
 import hashlib
 import hmac
@@ -98,7 +97,7 @@ def read_header(head: bytes, device_bytes: int, name: str) -> LuksHeader:
         _check(header, device_bytes)
     except VolumeError as error:
         raise VolumeError(error.errno or 0, f"{name}: {error.strerror}", advice=error.advice) from None
-    except (KeyError, ValueError, TypeError, AttributeError, struct.error, binascii.Error) as error:
+    except (LookupError, ValueError, TypeError, AttributeError, RecursionError, struct.error) as error:
         raise VolumeError(
             errno.EBADMSG, f"{name}: its LUKS header makes no sense: {error!r}", advice=_ADVICE
         ) from error

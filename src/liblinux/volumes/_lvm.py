@@ -66,7 +66,7 @@ def read_physical(kernel: Kernel, device: Device) -> Physical:
     descriptor = kernel.os.open(device.path, os.O_RDONLY)
     try:
         return _Reader(kernel, descriptor, device).read()
-    except (KeyError, ValueError, TypeError, AttributeError, struct.error) as error:
+    except (LookupError, ValueError, TypeError, AttributeError, struct.error) as error:
         raise VolumeError(
             errno.EBADMSG, f"{device}: its LVM metadata makes no sense: {error!r}", advice=_ADVICE
         ) from error

@@ -12,7 +12,7 @@ from liblinux._errors import VolumeError
 from liblinux._signatures import RAID_TYPE
 from liblinux.volumes._device import Device, devices_of, partition_device
 from liblinux.volumes._luks import open_luks
-from liblinux.volumes._lvm import Physical, read_physical
+from liblinux.volumes._lvm import Group, Physical, read_physical
 from liblinux.volumes._lvm_tables import GroupMaker
 from liblinux.volumes._mapper import Mapper
 from liblinux.volumes._md import Arrays, Member, read_member
@@ -65,6 +65,7 @@ class Storage:
         self._members: dict[str, list[Member]] = {}
         self._physical: dict[str, Physical] = {}
         self._groups: dict[str, GroupMaker] = {}
+        self._nonsense: set[str] = set()
         self._looked_at: set[str] = set()
         kernel._at_shutdown.append(self._stop)
         for number, disk in enumerate(disks, 1):
@@ -269,15 +270,24 @@ class Storage:
         here = {physical.uuid: physical.device for physical in self._physical.values()}
         done = False
         for uuid, group in newest.items():
-            if uuid not in self._groups:
-                self._groups[uuid] = GroupMaker(
-                    self._mapper, group, here, readonly=self._readonly, in_place=self._in_place
-                )
-            maker = self._groups[uuid]
-            maker.physical = here
-            for name in self._wanted_of(maker):
-                done = self._make_logical(maker, name) or done
+            if uuid in self._nonsense:
+                continue
+            try:
+                done = self._make_group(uuid, group, here) or done
+            except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
+                # The checksum is right: somebody has written it so.
+                self._nonsense.add(uuid)
+                reason = f"the metadata of the volume group {group.name!r} makes no sense: {error!r}"
+                self.problems.append(VolumeError(errno.EBADMSG, reason))
         return done
+
+    def _make_group(self, uuid: str, group: Group, here: dict[str, Device]) -> bool:
+        if uuid not in self._groups:
+            self._groups[uuid] = GroupMaker(self._mapper, group, here, readonly=self._readonly, in_place=self._in_place)
+        maker = self._groups[uuid]
+        maker.physical = here
+        made = [self._make_logical(maker, name) for name in self._wanted_of(maker)]
+        return any(made)
 
     def _wanted_of(self, maker: GroupMaker) -> list[str]:
         """The names of the volumes to make; the one that is wanted has been shown to be there, or is looked for."""

@@ -3,11 +3,11 @@
  * Cables: pairs of Ethernet devices, each of which gets what the other sends,
  * after the time that a real cable would take. `ip link` kind "cable".
  *
- * A frame that is sent occupies its end for length / rate; meanwhile the queue
- * is stopped, so that waiting frames are the business of the queueing
- * discipline, as with real hardware. Then it is on the line, for delay +-
- * jitter, where it may be lost, doubled, or overtake others. What is sent on
- * the line arrives, also when the sender is down by then.
+ * A frame that is sent occupies its end for length / rate. The next one waits in
+ * the device, and with it the queue is stopped, so that more waiting frames are
+ * the business of the queueing discipline, as with real hardware. Then it is on
+ * the line, for delay +- jitter, where it may be lost, doubled, or overtake
+ * others. What is sent on the line arrives, also when the sender is down by then.
  *
  * Frames are as long as the MTU says, unless nothing is emulated: then big ones
  * with unfinished checksums pass, as between the devices of a veth pair.
@@ -71,8 +71,9 @@ struct cable_end {
 	bool was_up;
 	u32 capture_in, capture_out;
 	spinlock_t lock;
-	/* What is being sent, and what is on its way. */
-	struct sk_buff *sending;
+	/* When all that was begun is sent; what waits for that; what flies. */
+	ktime_t free;
+	struct sk_buff *waiting;
 	struct sk_buff_head flying;
 	struct hrtimer sent;
 	struct hrtimer arrived;
@@ -200,11 +201,16 @@ static void cable_fly(struct cable_end *end, struct sk_buff *skb, ktime_t now)
 		hrtimer_start(&end->arrived, arrival, HRTIMER_MODE_ABS_SOFT);
 }
 
-/* The last bit has left the device: the frame is no longer its sender's. */
-static void cable_launch(struct cable_end *end, struct sk_buff *skb)
+/* Begin to send a frame: no longer its sender's, it is on the line when all of it is sent. */
+static void cable_launch(struct cable_end *end, struct sk_buff *skb,
+			 ktime_t start)
 {
-	ktime_t now = ktime_get();
+	u64 bits_ns = (u64)skb->len * BITS_PER_BYTE * NSEC_PER_SEC;
 
+	end->free = start;
+	if (end->line.rate)
+		end->free =
+			ktime_add_ns(start, div64_u64(bits_ns, end->line.rate));
 	skb_orphan(skb);
 	if (cable_happens(end, end->line.loss)) {
 		end->lost++;
@@ -215,21 +221,23 @@ static void cable_launch(struct cable_end *end, struct sk_buff *skb)
 		struct sk_buff *second = skb_clone(skb, GFP_ATOMIC);
 
 		if (second)
-			cable_fly(end, second, now);
+			cable_fly(end, second, end->free);
 	}
-	cable_fly(end, skb, now);
+	cable_fly(end, skb, end->free);
 }
 
+/* The frame before is sent: now the one that waits. */
 static enum hrtimer_restart cable_sent(struct hrtimer *timer)
 {
 	struct cable_end *end = container_of(timer, struct cable_end, sent);
 	struct sk_buff *skb;
 
 	spin_lock(&end->lock);
-	skb = end->sending;
-	end->sending = NULL;
+	skb = end->waiting;
+	end->waiting = NULL;
+	/* By the time when the line was free: what the clock ran since is not lost. */
 	if (skb)
-		cable_launch(end, skb);
+		cable_launch(end, skb, end->free);
 	spin_unlock(&end->lock);
 	netif_wake_queue(end->dev);
 	return HRTIMER_NORESTART;
@@ -260,6 +268,7 @@ static netdev_tx_t cable_xmit(struct sk_buff *skb, struct net_device *dev)
 {
 	struct cable_end *end = netdev_priv(dev);
 	unsigned int length = skb->len;
+	ktime_t now;
 
 	end->tx_packets++;
 	end->tx_bytes += length;
@@ -271,17 +280,13 @@ static netdev_tx_t cable_xmit(struct sk_buff *skb, struct net_device *dev)
 		return NETDEV_TX_OK;
 	}
 	spin_lock(&end->lock);
-	if (end->line.rate) {
-		u64 bits_ns = (u64)length * BITS_PER_BYTE * NSEC_PER_SEC;
-
+	now = ktime_get();
+	if (end->free > now) {
 		netif_stop_queue(dev);
-		end->sending = skb;
-		hrtimer_start(&end->sent,
-			      ktime_add_ns(ktime_get(),
-					   div64_u64(bits_ns, end->line.rate)),
-			      HRTIMER_MODE_ABS_SOFT);
+		end->waiting = skb;
+		hrtimer_start(&end->sent, end->free, HRTIMER_MODE_ABS_SOFT);
 	} else {
-		cable_launch(end, skb);
+		cable_launch(end, skb, now);
 	}
 	spin_unlock(&end->lock);
 	return NETDEV_TX_OK;
@@ -323,11 +328,11 @@ static int cable_stop(struct net_device *dev)
 	netif_stop_queue(dev);
 	if (peer)
 		netif_carrier_off(peer);
-	/* What was half sent is lost. */
+	/* What waits in the device is lost. */
 	hrtimer_cancel(&end->sent);
 	spin_lock_bh(&end->lock);
-	kfree_skb(end->sending);
-	end->sending = NULL;
+	kfree_skb(end->waiting);
+	end->waiting = NULL;
 	spin_unlock_bh(&end->lock);
 	return 0;
 }

@@ -1,0 +1,113 @@
+"""Trees out of an image, and many files into a fresh FAT: whole processes."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from measure import OURS, Row, at_most, medians, within
+from programs import loop_mount, program, python, run, timed
+from subjects import Bench, job
+
+EXTRACT_SECONDS = 1
+FAT_FACTOR = 1 / 100
+_FAT_BYTES = 64 << 20
+_COMMAND = ("-c", "from liblinux.cli import main; main()")
+
+
+def measure(bench: Bench) -> list[Row]:
+    """Both ways."""
+    return [_out(bench), *_into_fat(bench)]
+
+
+def _out(bench: Bench) -> Row:
+    """Everything of the image's tree, to a directory on a tmpfs, which is removed between."""
+    image = bench.images.full
+    target = bench.images.directory / "extracted"
+
+    def empty() -> Path:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(target)
+        target.mkdir()
+        return target
+
+    def loop() -> float:
+        directory = empty()
+        started = time.perf_counter()
+        with loop_mount(image, bench.mount_point) as top:
+            run([program("cp"), "-a", top / "tree", directory])
+        return time.perf_counter() - started
+
+    players: dict[str, Callable[[], float]] = {
+        OURS: lambda: timed(python(*_COMMAND, "cp", "-r", f"{image}:/tree", empty())),
+        "liblinux extract": lambda: timed(python(*_COMMAND, "extract", f"{image}:/tree", empty() / "tree")),
+        "debugfs rdump": lambda: timed([program("debugfs"), "-R", f"rdump /tree {empty()}", image]),
+        "7z x": lambda: timed([program("7z"), "x", "-y", f"-o{empty()}", image, "tree"]),
+        "loop mount, cp -a": loop,
+    }
+    figures, skipped = medians(players, bench.rounds)
+    shutil.rmtree(target)
+    isolated = figures.pop("liblinux extract", None)
+    return Row(
+        "copying",
+        f"extract {bench.images.tree_files:,} files",
+        "s",
+        f"{EXTRACT_SECONDS} s",
+        figures,
+        at_most(figures, EXTRACT_SECONDS),
+        skipped=skipped,
+        note="whole processes; only liblinux and the loop mount keep all metadata"
+        + (f"; out of an isolated kernel {isolated:.2f} s" if isolated is not None else ""),
+    )
+
+
+def _into_fat(bench: Bench) -> list[Row]:
+    """The same files twice: names of more than 8 characters make Linux's FAT look for aliases that are free."""
+    images = bench.images
+    short = images.directory / "short"
+    short.mkdir()
+    for index, path in enumerate(sorted(images.sources.iterdir())):
+        (short / f"f{index:05}.dat").hardlink_to(path)
+    rows = [
+        _fat_row(bench, short, "8.3 names", is_short=True),
+        _fat_row(bench, images.sources, "long, similar names", is_short=False),
+    ]
+    shutil.rmtree(short)
+    return rows
+
+
+def _fat_row(bench: Bench, sources: Path, names: str, *, is_short: bool) -> Row:
+    image = bench.images.directory / "fat.img"
+
+    def fresh() -> Path:
+        image.unlink(missing_ok=True)
+        with image.open("wb") as file:
+            file.truncate(_FAT_BYTES)
+        run([program("mkfs.fat"), "-F16", image])
+        return image
+
+    ours = {OURS: lambda: timed(python(*_COMMAND, "cp", "-r", sources, f"{fresh()}:/"))}
+    mtools = {"mcopy -s": lambda: timed([program("mcopy"), "-s", "-i", fresh(), sources, "::"])}
+
+    def pyfatfs() -> float:
+        return job("fat_pyfatfs", fresh(), sources, needs="pyfatfs")()
+
+    # Minutes of pyfatfs, and of mtools with aliases that are taken: once is enough to see a factor of a hundred.
+    often, once = ({**ours, **mtools}, {"pyfatfs": pyfatfs}) if is_short else (ours, mtools)
+    figures, skipped = medians(often, bench.rounds)
+    also, missing = medians(once, 1, warm_up=False)
+    figures, skipped = {**figures, **also}, {**skipped, **missing}
+    image.unlink()
+    return Row(
+        "copying",
+        f"put {bench.images.written_files:,} files into a fresh FAT, {names}",
+        "s",
+        "pyfatfs / 100" if is_short else "",
+        figures,
+        within(figures, "pyfatfs", FAT_FACTOR) if is_short else None,
+        skipped=skipped,
+        note="whole processes; pyfatfs without its start, once" if is_short else "whole processes; mcopy once",
+    )
