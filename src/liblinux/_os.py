@@ -17,6 +17,7 @@ from liblinux._typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from liblinux.running._waiter import Waiter
 
     from liblinux import _native
 
@@ -59,6 +60,8 @@ class Os(Trees, Xattrs, Identity):
         # Files are numbered as they are opened, for those that a restored kernel never had.
         self._files = 0
         self._lost_files: list[range] = []
+        # How sockets, polls and epolls of a network's host wait; None: in the kernel.
+        self._waiter: Waiter | None = None
         self.path = PathFunctions(self)
 
     @property

@@ -7,6 +7,7 @@ the machine itself, and then by DNS.
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 
 from liblinux._typing import TYPE_CHECKING, Any
@@ -151,12 +152,30 @@ class NameFunctions:
                 if name != "ip6-localhost" or ":" in address:
                     yield name, address
 
+    def _must_ask(self, host: str | bytes | None) -> bool:
+        """Whether a name server has to be asked about a host."""
+        name, _ = _split_zone(_text(host))
+        if not name or _is_number(name):
+            return False
+        wanted = name.rstrip(".").lower()
+        return not wanted.endswith("localhost") and not self._known(wanted) and self._has_servers()
+
+    def _known(self, wanted: str) -> list[str]:
+        """The addresses of a name in small letters that are known without asking anybody."""
+        given = self.hosts.get(wanted)
+        if given is not None:
+            return [given] if isinstance(given, str) else list(map(str, given))
+        return list(dict.fromkeys(address for other, address in self._table() if other.lower() == wanted))
+
+    def _has_servers(self) -> bool:
+        return bool(self.nameservers) or "nameserver" in self._file("/etc/resolv.conf")
+
     def _look_up(self, name: str, family: int) -> tuple[str, list[str]]:
         """The official name and all addresses of a name; gaierror."""
         wanted = name.rstrip(".").lower()
         if wanted.endswith(".localhost"):  # RFC 6761
             wanted = "localhost"
-        known = list(dict.fromkeys(address for other, address in self._table() if other.lower() == wanted))
+        known = self._known(wanted)
         canonical = name
         if not known:
             canonical, known = self._resolver().addresses(name, family)
@@ -223,6 +242,14 @@ def _text(host: str | bytes | None) -> str | None:
         raise TypeError(f"getaddrinfo() argument 1 must be string or None, not {type(host).__name__}")
     # The same bytes as the standard library asks for, or its UnicodeError.
     return host if host.isascii() else host.encode("idna").decode("ascii")
+
+
+def _is_number(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _split_zone(host: str | None) -> tuple[Any, str]:

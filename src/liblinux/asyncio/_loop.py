@@ -3,19 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import socket
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from liblinux.asyncio._current import acting
 from liblinux.asyncio._selector import KernelSelector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
+    from contextvars import Context
 
     from liblinux._kernel import Kernel
+    from liblinux.running import Turns
 
 __all__ = ["EventLoop"]
 
 _SECOND_NS = 1e9
+
+
+class Task(asyncio.Task[Any]):
+    """One whose place in a set does not depend on where in memory it is."""
+
+    __slots__ = ("_hash",)
+    _numbers = itertools.count(1)
+
+    def __init__(self, coro: Coroutine[Any, Any, Any], **options: Any) -> None:
+        # Before it is put into asyncio's set of all tasks.
+        self._hash = next(self._numbers)
+        super().__init__(coro, **options)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @classmethod
+    def _make(cls, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Task:
+        return cls(coro, loop=loop, **options)
 
 
 class EventLoop(asyncio.SelectorEventLoop):
@@ -29,15 +53,32 @@ class EventLoop(asyncio.SelectorEventLoop):
     if TYPE_CHECKING:  # of asyncio's selector loop, which typeshed does not tell
         _read_from_self: Callable[[], None]
         _add_reader: Callable[..., object]
+        _ready: Any
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, turns: Turns | None = None) -> None:
         self._kernel = kernel
-        super().__init__(KernelSelector(kernel))
+        self._now = kernel.now
+        self._turns = turns
+        self._reading = kernel.now if turns is None else turns.clock.monotonic_ns
+        self._kernel_selector = KernelSelector(kernel, turns, self._who)
+        super().__init__(self._kernel_selector)
         self._clock_resolution = 1e-9
+        self.set_task_factory(Task._make)
 
     def time(self) -> float:
         """The kernel's monotonic clock, in seconds."""
-        return self._kernel.now() / _SECOND_NS
+        return self._reading() / _SECOND_NS
+
+    def call_later(
+        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """As of asyncio."""
+        # Not by way of time(): who sets a timer does not poll the clock.
+        return self.call_at(self._now() / _SECOND_NS + delay, callback, *args, context=context)
+
+    def _who(self) -> str:
+        """What goes round and round."""
+        return "\n".join(sorted({repr(handle) for handle in self._ready})) or "nobody that is known"
 
     def _make_self_pipe(self) -> None:
         # The one of another thread's call_soon_threadsafe(), in the kernel too: it is what the selector looks at.
@@ -51,16 +92,36 @@ class EventLoop(asyncio.SelectorEventLoop):
         """Not there: signals come to the host's descriptors. Use signal.signal()."""
         raise NotImplementedError("signals reach this program, not its kernel: use signal.signal()")
 
+    def _write_to_self(self) -> None:
+        if self._turns is None:
+            super()._write_to_self()  # type: ignore[misc]  # of asyncio's selector loop
+        elif not self._kernel_selector.interrupt():
+            super()._write_to_self()  # type: ignore[misc]
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+        """In a thread that acts as the same host as the caller."""
+        return super().run_in_executor(executor, copy_context().run, func, *args)
+
     async def getaddrinfo(
         self, host: Any, port: Any, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
     ) -> list[Any]:
-        """Addresses as the acting host sees them; names of the network need nobody to be asked."""
-        found: list[Any] = self._names().getaddrinfo(host, port, family, type, proto, flags)
+        """Addresses as the acting host sees them; name servers are asked by a thread of the executor."""
+        names = self._names()
+        if self._turns is not None and names._must_ask(host):
+            asked: list[Any] = await self.run_in_executor(
+                None, names.getaddrinfo, host, port, family, type, proto, flags
+            )
+            return asked
+        found: list[Any] = names.getaddrinfo(host, port, family, type, proto, flags)
         return found
 
     async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
         """Names of an address, as the acting host sees them."""
-        found: tuple[str, str] = self._names().getnameinfo(sockaddr, flags)
+        names = self._names()
+        if self._turns is not None and not flags & socket.NI_NUMERICHOST:
+            asked: tuple[str, str] = await self.run_in_executor(None, names.getnameinfo, sockaddr, flags)
+            return asked
+        found: tuple[str, str] = names.getnameinfo(sockaddr, flags)
         return found
 
     def _names(self) -> Any:

@@ -6,21 +6,21 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from liblinux.asyncio._loop import EventLoop
-from liblinux.asyncio._patch import in_place_of_host
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from contextvars import Context
 
     from liblinux._kernel import Kernel
+    from liblinux.running import Turns
 
 __all__ = ["run"]
 
 _T = TypeVar("_T")
 
 
-def run(kernel: Kernel, main: Coroutine[Any, Any, _T], context: Context | None = None) -> _T:
+def run(kernel: Kernel, main: Coroutine[Any, Any, _T], context: Context | None, turns: Turns) -> _T:
     """Run `main` until it is done; returns its result. Tasks that are left are cancelled, as by asyncio.run()."""
-    with in_place_of_host(kernel), asyncio.Runner(loop_factory=lambda: EventLoop(kernel)) as runner:
+    with asyncio.Runner(loop_factory=lambda: EventLoop(kernel, turns)) as runner:
         result: _T = runner.run(main, context=context)
         return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import math
 import select
 import selectors
@@ -10,7 +11,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from liblinux._actor import Actor
+    from liblinux.running import Turns
 
 __all__ = ["KernelSelector"]
 
@@ -26,14 +30,22 @@ _NO_WRITING = ~select.EPOLLOUT
 _NO_READING = ~select.EPOLLIN
 
 
+class _Interrupted(BaseException):
+    """Raised through the kernel's wait."""
+
+
 class KernelSelector(selectors._BaseSelectorImpl):  # what those of the standard library derive from
     """Waits for descriptors of `actor`, a kernel or a process of one, by its clock.
 
     A descriptor is a number of its table of files, or an object with fileno().
     """
 
-    def __init__(self, actor: Actor) -> None:
+    def __init__(self, actor: Actor, turns: Turns | None = None, who: Callable[[], str] = str) -> None:
         super().__init__()
+        self._turns = turns
+        self._who = who
+        self._thread = _thread.get_ident()
+        self._waiting = False
         self._fd_to_key: dict[int, selectors.SelectorKey]
         self._syscall = actor.syscall
         self._closing = actor.os.close
@@ -85,11 +97,10 @@ class KernelSelector(selectors._BaseSelectorImpl):  # what those of the standard
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """What is ready; waits for `timeout` seconds of the kernel's clock, for ever for None."""
         at_once = timeout is not None and timeout <= 0
-        if not at_once:
-            # Up, so that what waits for it is due; 0 is no timer.
-            wait = 0 if timeout is None else math.ceil(timeout * _SECOND_NS)
-            self._syscall("timerfd_settime", self._timer, 0, _TIMER.pack(0, 0, *divmod(wait, _SECOND_NS)), None)
-        count = self._syscall("epoll_wait", self._epoll, self._events, _AT_ONCE, 0 if at_once else -1)
+        if self._turns is None:
+            count = self._wait(timeout, at_once)
+        else:
+            count = self._wait_in_turn(self._turns, timeout, at_once)
         ready = []
         keys = self._fd_to_key
         for event, fd in _EVENT.iter_unpack(memoryview(self._events)[: count * _EVENT.size]):
@@ -100,6 +111,57 @@ class KernelSelector(selectors._BaseSelectorImpl):  # what those of the standard
                 )
                 ready.append((key, mask & key.events))
         return ready
+
+    def _wait(self, timeout: float | None, at_once: bool) -> int:
+        if not at_once:
+            # Up, so that what waits for it is due; 0 is no timer.
+            wait = 0 if timeout is None else math.ceil(timeout * _SECOND_NS)
+            self._syscall("timerfd_settime", self._timer, 0, _TIMER.pack(0, 0, *divmod(wait, _SECOND_NS)), None)
+        return self._syscall("epoll_wait", self._epoll, self._events, _AT_ONCE, 0 if at_once else -1)
+
+    def _wait_in_turn(self, turns: Turns, timeout: float | None, at_once: bool) -> int:
+        """The same while other threads have their turn; who is alone waits in the kernel itself."""
+        if at_once:
+            if not turns.alone:
+                turns.pause()
+        elif turns.alone:
+            turns.clock.happened()
+            return self._wait_alone(timeout)
+        else:
+            turns.clock.happened()
+            deadline = None if timeout is None else turns.now() + math.ceil(timeout * _SECOND_NS)
+            turns.wait_files(((self._epoll, select.EPOLLIN),), deadline, "the event loop")
+        count = self._wait(0, True)
+        if count:
+            turns.clock.happened()
+        elif at_once:
+            turns.clock.round(self._who)
+        return count
+
+    def _wait_alone(self, timeout: float | None) -> int:
+        try:
+            self._waiting = True
+            return self._wait(timeout, False)
+        except _Interrupted:
+            return 0
+        finally:
+            self._waiting = False
+
+    def interrupt(self) -> bool:
+        """For call_soon_threadsafe(): end the wait of this selector, if that needs more than something to read.
+
+        A handler of a signal, which is called while its thread waits in the
+        kernel, can make no calls there; but it can raise an exception.
+        """
+        if _thread.get_ident() == self._thread:
+            if self._waiting:
+                self._waiting = False
+                raise _Interrupted
+            turns = self._turns
+            if turns is not None and turns.main is not None and turns.current is not turns.main:
+                turns.wake(turns.main)
+                return True
+        return False
 
     def close(self) -> None:
         """Close it; of a kernel that has ended nothing is left."""

@@ -11,6 +11,7 @@ from liblinux._typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import asyncio
+    import threading
     from collections.abc import Callable, Coroutine
     from contextvars import Context
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from liblinux._os import Os
     from liblinux._process import Process
     from liblinux._sockets.module import SocketModule
+    from liblinux._sockets.select import SelectModule
     from liblinux._sysctl import Sysctl
     from liblinux.network._network import Network
     from liblinux.network._ping import Ping
@@ -80,6 +82,11 @@ class Host:
         return module
 
     @property
+    def select(self) -> SelectModule:
+        """The `select`-shaped namespace of this host."""
+        return self.process.select
+
+    @property
     def ip(self) -> IPRoute:
         """A pyroute2 `IPRoute` of this host: links, addresses, routes, rules, queueing disciplines, as of ip(8)."""
         if self._ip is None:
@@ -116,6 +123,26 @@ class Host:
     def run(self, main: Coroutine[Any, Any, _T]) -> _T:
         """Run a coroutine as this host until it is done, and all hosts with it; returns its result."""
         return self.network.run(main, host=self)
+
+    def run_blocking(self, function: Callable[..., _T], /, *arguments: Any, **named: Any) -> _T:
+        """Call a function that blocks, as this host, while the threads of :meth:`thread` run; returns its result.
+
+        Its sockets, clocks, locks and threads are the network's, as in
+        :meth:`Network.run`. What it raises is raised. RuntimeError inside of a
+        run: use asyncio.to_thread() there.
+        """
+        return self.network._run_blocking(function, arguments, named, self)
+
+    def thread(self, target: Callable[..., object], /, *arguments: Any, **named: Any) -> threading.Thread:
+        """Start a thread that acts as this host; returns it.
+
+        For programs that block: `requests`, `http.server`, `socketserver`. Of all
+        threads of a network one runs at a time, until it waits; who is next is
+        drawn from the seed, and time passes only when all wait. It goes on while
+        the network runs (:meth:`Network.run`, :meth:`run_blocking`), and ends with
+        SystemExit where it waits when the network is closed.
+        """
+        return self.network._start_thread(target, arguments, named, self)
 
     def _close_netlinks(self) -> None:
         if not self._netlinks:

@@ -18,13 +18,15 @@ from liblinux.network._routing import Route, find_routes
 from liblinux.network._topology import Interface, Node, Segment, Subnets, find_segments, parse_interface
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    import threading
+    from collections.abc import Callable, Coroutine, Iterable
     from types import TracebackType
     from typing import Self
 
     from liblinux.network._capture import Capture, Captures
     from liblinux.network._iperf import Throughput
     from liblinux.network._ping import Ping
+    from liblinux.running import Run
 
 __all__ = ["Network"]
 
@@ -68,6 +70,10 @@ class Network:
     (`memory` None: what the number of hosts suggests); `subnets` that addresses
     are taken from, a /24 of it for each segment; `ipv6` what those of IPv6 are
     taken from, a /64 for each, or None for a network without.
+    `strict`: what runs on the network and uses the machine's own sockets, names or
+    time.sleep() in a coroutine by mistake gets HostAccess. `busy_wait`: a program
+    that only reads the clock until it is late enough gets BusyWait ("error", as by
+    default when strict), or time is moved on for it ("step").
     """
 
     def __init__(
@@ -80,7 +86,14 @@ class Network:
         subnets: str = _BASE_4,
         ipv6: str | None = _BASE_6,
         command_line: str = "",
+        strict: bool = False,
+        busy_wait: Literal["step", "error"] | None = None,
     ) -> None:
+        if busy_wait not in (None, "step", "error"):
+            raise ValueError(f"busy_wait is 'step' or 'error', not {busy_wait!r}")
+        self._seed = seed
+        self._reactions: dict[str, Any] = {"strict": strict, "busy_wait": busy_wait}
+        self._run: Run | None = None
         self._options: dict[str, Any] = {"clock": clock, "seed": seed, "version": version}
         self._memory = memory
         self._command_line = command_line if ipv6 else f"{_WITHOUT_IPV6} {command_line}"
@@ -95,6 +108,7 @@ class Network:
         self._is_up = False
         self._closed = False
         self._captures: Captures | None = None
+        self._attached = 0  # hosts whose sockets take turns
 
     def __enter__(self) -> Self:
         return self
@@ -379,10 +393,37 @@ class Network:
         anything runs, and goes on to the next timer when everything waits. Raises
         what the coroutine raises, and Deadlock when nothing can ever happen.
         """
-        self.up()
         from liblinux.asyncio._run import run  # noqa: PLC0415 - imports asyncio
 
-        return run(self.kernel, main, host._context() if host else None)
+        with self._running().entered():
+            return run(self.kernel, main, host._context() if host else None, self._running().turns)
+
+    def _running(self) -> Run:
+        self.up()
+        if self._run is None:
+            from liblinux.running import Run  # noqa: PLC0415 - imports asyncio
+
+            self._run = Run(self.kernel, self._seed, **self._reactions)
+        if self._attached < len(self._hosts):
+            for host in self._hosts.values():
+                self._run.attach(host.process)
+            self._attached = len(self._hosts)
+        return self._run
+
+    def _run_blocking(self, function: Callable[..., _T], arguments: Any, named: Any, host: Host) -> _T:
+        with self._running().entered():
+            return host._context().run(function, *arguments, **named)
+
+    def _start_thread(self, target: Callable[..., object], arguments: Any, named: Any, host: Host) -> threading.Thread:
+        import threading  # noqa: PLC0415 - as above
+
+        run = self._running()
+        name = f"{host.name}:{_name(target)}"
+        thread = threading.Thread(target=target, name=name, args=arguments, kwargs=named, daemon=True)
+        run.start_thread(host._context(), thread)
+        return thread
+
+        return start_thread(self._running().turns, host._context(), f"{host.name}:{_name(target)}", target, arguments, named)
 
     # ---- the end -----------------------------------------------------------
 
@@ -396,6 +437,8 @@ class Network:
         if self._closed:
             return
         try:
+            if self._run is not None and self.kernel_is_alive:
+                self._run.close()
             if self._captures is not None:
                 self._captures.end_all()
             if self.kernel_is_alive:
@@ -448,6 +491,10 @@ def _up(host: Host, end: Interface) -> list[bytes]:
         *(rtnetlink.new_address(end.index, address) for address in end.addresses()),
         rtnetlink.put_up(end.index, master),
     ]
+
+
+def _name(target: Any) -> str:
+    return str(getattr(target, "__qualname__", type(target).__name__))
 
 
 def _write(process: Any, path: str, data: bytes) -> None:
