@@ -20,6 +20,7 @@ def public(thing: object) -> set[str]:
 def test_module() -> None:
     assert set(liblinux.__all__) == {
         "BuildError",
+        "BusyWait",
         "CopyFailed",
         "CopyProblem",
         "CopyProgress",
@@ -34,6 +35,7 @@ def test_module() -> None:
         "FormatError",
         "Frame",
         "Host",
+        "HostAccess",
         "HostFaults",
         "ImageFileSystem",
         "Injected",

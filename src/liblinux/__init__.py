@@ -80,11 +80,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BuildError",
+    "BusyWait",
     "CopyFailed",
     "CopyProblem",
     "CopyProgress",
     "CopyReport",
-    "BusyWait",
     "Deadlock",
     "Difference",
     "Disk",

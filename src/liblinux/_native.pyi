@@ -5,7 +5,7 @@ besides OSError are those of `liblinux._errors`: KernelClosed for anything whose
 kernel is closed, KernelPanic for a dead one, Deadlock, BuildError.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Protocol, final
 
 from typing_extensions import Buffer

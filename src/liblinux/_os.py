@@ -17,9 +17,9 @@ from liblinux._typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from liblinux.running._waiter import Waiter
 
     from liblinux import _native
+    from liblinux.running._waiter import Waiter
 
 __all__ = ["Os"]
 

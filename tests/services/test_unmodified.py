@@ -6,9 +6,9 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from service_programs import ENCRYPTED, PROGRAMS
 
 from liblinux import Network
-from programs import ENCRYPTED, PROGRAMS
 
 
 def run(name: str, path: Path, seed: int) -> tuple[list[str], str]:

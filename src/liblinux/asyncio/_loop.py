@@ -26,12 +26,13 @@ _SECOND_NS = 1e9
 class Task(asyncio.Task[Any]):
     """One whose place in a set does not depend on where in memory it is."""
 
-    __slots__ = ("_hash",)
+    __slots__ = ("_hash", "host")
     _numbers = itertools.count(1)
 
     def __init__(self, coro: Coroutine[Any, Any, Any], **options: Any) -> None:
         # Before it is put into asyncio's set of all tasks.
         self._hash = next(self._numbers)
+        self.host = acting.get()
         super().__init__(coro, **options)
 
     def __hash__(self) -> int:
@@ -60,8 +61,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         self._now = kernel.now
         self._turns = turns
         self._reading = kernel.now if turns is None else turns.clock.monotonic_ns
-        self._kernel_selector = KernelSelector(kernel, turns, self._who)
-        super().__init__(self._kernel_selector)
+        super().__init__(KernelSelector(kernel, turns, self._who))
         self._clock_resolution = 1e-9
         self.set_task_factory(Task._make)
 
@@ -69,7 +69,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         """The kernel's monotonic clock, in seconds."""
         return self._reading() / _SECOND_NS
 
-    def call_later(
+    def call_later(  # type: ignore[override]  # typeshed ties the arguments to the callback
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """As of asyncio."""
@@ -93,12 +93,12 @@ class EventLoop(asyncio.SelectorEventLoop):
         raise NotImplementedError("signals reach this program, not its kernel: use signal.signal()")
 
     def _write_to_self(self) -> None:
-        if self._turns is None:
+        if self._turns is None or not self._turns.interrupt():
             super()._write_to_self()  # type: ignore[misc]  # of asyncio's selector loop
-        elif not self._kernel_selector.interrupt():
-            super()._write_to_self()  # type: ignore[misc]
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+    def run_in_executor(  # type: ignore[override]  # as above
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
         """In a thread that acts as the same host as the caller."""
         return super().run_in_executor(executor, copy_context().run, func, *args)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import math
 import select
 import selectors
@@ -30,10 +29,6 @@ _NO_WRITING = ~select.EPOLLOUT
 _NO_READING = ~select.EPOLLIN
 
 
-class _Interrupted(BaseException):
-    """Raised through the kernel's wait."""
-
-
 class KernelSelector(selectors._BaseSelectorImpl):  # what those of the standard library derive from
     """Waits for descriptors of `actor`, a kernel or a process of one, by its clock.
 
@@ -44,8 +39,6 @@ class KernelSelector(selectors._BaseSelectorImpl):  # what those of the standard
         super().__init__()
         self._turns = turns
         self._who = who
-        self._thread = _thread.get_ident()
-        self._waiting = False
         self._fd_to_key: dict[int, selectors.SelectorKey]
         self._syscall = actor.syscall
         self._closing = actor.os.close
@@ -126,7 +119,7 @@ class KernelSelector(selectors._BaseSelectorImpl):  # what those of the standard
                 turns.pause()
         elif turns.alone:
             turns.clock.happened()
-            return self._wait_alone(timeout)
+            return turns.inside(lambda: self._wait(timeout, False))
         else:
             turns.clock.happened()
             deadline = None if timeout is None else turns.now() + math.ceil(timeout * _SECOND_NS)
@@ -137,31 +130,6 @@ class KernelSelector(selectors._BaseSelectorImpl):  # what those of the standard
         elif at_once:
             turns.clock.round(self._who)
         return count
-
-    def _wait_alone(self, timeout: float | None) -> int:
-        try:
-            self._waiting = True
-            return self._wait(timeout, False)
-        except _Interrupted:
-            return 0
-        finally:
-            self._waiting = False
-
-    def interrupt(self) -> bool:
-        """For call_soon_threadsafe(): end the wait of this selector, if that needs more than something to read.
-
-        A handler of a signal, which is called while its thread waits in the
-        kernel, can make no calls there; but it can raise an exception.
-        """
-        if _thread.get_ident() == self._thread:
-            if self._waiting:
-                self._waiting = False
-                raise _Interrupted
-            turns = self._turns
-            if turns is not None and turns.main is not None and turns.current is not turns.main:
-                turns.wake(turns.main)
-                return True
-        return False
 
     def close(self) -> None:
         """Close it; of a kernel that has ended nothing is left."""

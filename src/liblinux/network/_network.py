@@ -411,19 +411,22 @@ class Network:
         return self._run
 
     def _run_blocking(self, function: Callable[..., _T], arguments: Any, named: Any, host: Host) -> _T:
+        from liblinux.running._patches import translate  # noqa: PLC0415 - imports asyncio
+
         with self._running().entered():
-            return host._context().run(function, *arguments, **named)
+            result: _T = host._context().run(translate(function), *arguments, **named)
+            return result
 
     def _start_thread(self, target: Callable[..., object], arguments: Any, named: Any, host: Host) -> threading.Thread:
         import threading  # noqa: PLC0415 - as above
 
+        from liblinux.running._patches import translate  # noqa: PLC0415 - as above
+
         run = self._running()
         name = f"{host.name}:{_name(target)}"
-        thread = threading.Thread(target=target, name=name, args=arguments, kwargs=named, daemon=True)
+        thread = threading.Thread(target=translate(target), name=name, args=arguments, kwargs=named, daemon=True)
         run.start_thread(host._context(), thread)
         return thread
-
-        return start_thread(self._running().turns, host._context(), f"{host.name}:{_name(target)}", target, arguments, named)
 
     # ---- the end -----------------------------------------------------------
 

@@ -18,6 +18,6 @@ in a run it is the network's, for all others what it always was.
 from __future__ import annotations
 
 from liblinux.running._run import Run
-from liblinux.running._turns import Ended, Strand, Turns, strand_here
+from liblinux.running._turns import Strand, Turns, strand_here
 
-__all__ = ["Ended", "Run", "Strand", "Turns", "strand_here"]
+__all__ = ["Run", "Strand", "Turns", "strand_here"]

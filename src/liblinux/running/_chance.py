@@ -28,9 +28,9 @@ class Chance:
 
     def __init__(self, seed: int | str | bytes | None) -> None:
         text = _urandom(_SEED_BYTES) if seed is None else repr(seed).encode()
-        self.turns = random.Random(b"turns " + text)
-        self._bytes = random.Random(b"bytes " + text)
-        self._state = random.Random(b"random " + text).getstate()
+        self.turns = random.Random(b"turns " + text)  # noqa: S311 - repeatable, and no secret
+        self._bytes = random.Random(b"bytes " + text)  # noqa: S311 - repeatable, and no secret
+        self._state = random.Random(b"random " + text).getstate()  # noqa: S311 - repeatable, and no secret
         self._outside: Any = None
 
     def bytes(self, count: int) -> bytes:

@@ -37,7 +37,7 @@ from liblinux.running._turns import strand_here
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["in_place"]
+__all__ = ["in_place", "translate"]
 
 _SECOND_NS = 1e9
 _REAL = socket.socket
@@ -187,6 +187,12 @@ def in_place() -> Iterator[None]:
             if _runs == 0:
                 for (place, name, _), value in zip(_CHANGES, _BEFORE, strict=True):
                     setattr(place, name, value)
+
+
+def translate(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What leads to the run, for a function of the standard library that was taken before it."""
+    translated: Callable[..., Any] = _TAKEN.get(id(function), function)
+    return translated
 
 
 def _replace_taken() -> None:

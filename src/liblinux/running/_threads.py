@@ -63,4 +63,3 @@ def is_alive(self: threading.Thread) -> bool:
     if strand is not None and strand.finished and strand_here() not in (None, strand):
         _real_join(self)
     return _real_is_alive(self)
-

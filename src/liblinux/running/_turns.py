@@ -25,7 +25,7 @@ from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 from liblinux import _native
-from liblinux._errors import LiblinuxError
+from liblinux._errors import Deadlock, LiblinuxError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from liblinux.running._chance import Chance
     from liblinux.running._clocks import Clock
 
-__all__ = ["Ended", "Strand", "Turns", "Wait", "strand_here"]
+__all__ = ["Strand", "Turns", "Wait", "strand_here"]
 
 _ADD, _DELETE, _MODIFY = 1, 2, 3  # of epoll_ctl(2)
 _EVENT = struct.Struct("<IQ")
@@ -59,8 +59,8 @@ def strand_here() -> Strand | None:
     return _strands.get(_thread.get_ident())
 
 
-class Ended(SystemExit):
-    """The network is closed: raised where its threads wait, so that they end."""
+class _Interrupted(BaseException):
+    """Raised through a wait in the kernel."""
 
 
 class Wait:
@@ -110,6 +110,7 @@ class Turns:
         self._woken: deque[Wait | Strand] = deque()  # by threads and signal handlers whose turn it is not
         self._looks = 0
         self._thread_id = 0
+        self._inside = False
         self._epoll = -1
         self.strands: list[Strand] = []  # without the main one
         self.main: Strand | None = None
@@ -168,7 +169,7 @@ class Turns:
             raise
         return strand
 
-    def _live(self, strand: Strand, body: Callable[[], None]) -> None:
+    def _live(self, strand: Strand, body: Callable[[], object]) -> None:
         """What a thread does from its first turn to its last."""
         strand.gate.acquire()
         strand.ident = _thread.get_ident()
@@ -177,8 +178,8 @@ class Turns:
         try:
             if strand.failure is None:
                 body()
-        except Ended:
-            pass  # as threading does with SystemExit
+        except SystemExit:
+            pass  # as `threading` has it
         finally:
             strand.finished = True
             self.strands.remove(strand)
@@ -287,7 +288,7 @@ class Turns:
     def _raise(self, strand: Strand) -> None:
         failure = strand.failure
         assert failure is not None
-        if not isinstance(failure, Ended):  # which is for good
+        if not isinstance(failure, SystemExit):  # which is for good
             strand.failure = None
         raise failure
 
@@ -352,7 +353,7 @@ class Turns:
             self._syscall(
                 "timerfd_settime", self._timer, _ABSOLUTE, _TIMER.pack(0, 0, *divmod(soonest, _SECOND_NS)), None
             )
-        count = self._syscall("epoll_wait", self._epoll, self._events, _EVENTS, -1 if block else 0)
+        count = self.inside(lambda: self._syscall("epoll_wait", self._epoll, self._events, _EVENTS, -1 if block else 0))
         for events, fd in list(_EVENT.iter_unpack(memoryview(self._events)[: count * _EVENT.size])):
             if fd == self._kick:
                 with contextlib.suppress(BlockingIOError):
@@ -364,6 +365,39 @@ class Turns:
         for wait in self._timed:
             if wait.deadline is not None and wait.deadline <= now and wait.strand not in self._ready:
                 self._ready.append(wait.strand)
+
+    def inside(self, call: Callable[[], int]) -> int:
+        """A call that waits in the kernel; 0 when :meth:`interrupt` ends it. A Deadlock says which programs wait."""
+        self._inside = True
+        try:
+            return call()
+        except _Interrupted:
+            if self.main is not None and self.main.wait is not None:
+                self._ready.append(self.main)
+            return 0
+        except Deadlock as deadlock:
+            from liblinux.running._stuck import describe  # noqa: PLC0415 - for the unlucky
+
+            deadlock.programs = tuple(describe(self))
+            raise
+        finally:
+            self._inside = False
+
+    def interrupt(self) -> bool:
+        """For call_soon_threadsafe() in a handler of a signal: end the main thread's wait; False when it does not wait.
+
+        A handler that is called while its thread waits in the kernel can make no
+        calls there, but it can raise an exception.
+        """
+        if self.main is None or strand_here() is not self.main:
+            return False
+        if self.current is not self.main:
+            self.wake(self.main)
+            return True
+        if self._inside:
+            self._inside = False
+            raise _Interrupted
+        return False
 
     # ---- the kernel's side -----------------------------------------------------------
 
@@ -406,7 +440,7 @@ class Turns:
             for _ in range(_PATIENCE):
                 if strand.finished:
                     break
-                self.fail(strand, Ended("the network is closed"))
+                self.fail(strand, SystemExit("the network is closed"))
                 self.pause()
 
 

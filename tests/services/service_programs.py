@@ -11,13 +11,13 @@ import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import cache
 from typing import Any
 
 from liblinux import Host, Network
 
-Program = Callable[[Network], Awaitable[list[str]]]
+Program = Callable[[Network], Coroutine[Any, Any, list[str]]]
 PROGRAMS: dict[str, Program] = {}
 # OpenSSL draws its own random numbers, and no seed reaches them: what crosses the wire differs from run to run.
 ENCRYPTED = {"tls_streams", "https"}
@@ -133,7 +133,7 @@ async def datagrams(net: Network) -> list[str]:
 
     async def serve() -> Any:
         loop = asyncio.get_running_loop()
-        return (await loop.create_datagram_endpoint(_Echoes, local_addr=("0.0.0.0", 7001)))[0]
+        return (await loop.create_datagram_endpoint(_Echoes, local_addr=("0.0.0.0", 7001)))[0]  # noqa: S104
 
     transport = await server.create_task(serve())
     seen = await client.create_task(_send_datagrams())
@@ -174,7 +174,8 @@ async def _fetch(url: str, **options: Any) -> list[str]:
         for number in range(3):
             async with session.get(f"{url}/{number}", **options) as response:
                 seen.append(f"{response.status} {await response.text()}")
-        return seen
+    await asyncio.sleep(1)  # as aiohttp advises: connections with TLS are closed after their session
+    return seen
 
 
 @program
@@ -198,7 +199,6 @@ async def https(net: Network) -> list[str]:
 async def fastapi(net: Network) -> list[str]:
     """uvicorn with a FastAPI application, asked by httpx."""
     import httpx
-    import uvicorn
     from fastapi import FastAPI
 
     app = FastAPI()
@@ -222,7 +222,7 @@ async def _uvicorn(net: Network, app: Any, ask: Callable[[], Any]) -> list[str]:
     client, server = ends(net)
     serving = uvicorn.Server(uvicorn.Config(app, host="0.0.0.0", port=8000, log_level="warning"))  # noqa: S104
     task = server.create_task(serving.serve())
-    while not serving.started:
+    while not serving.started:  # noqa: ASYNC110 - it has no event
         await asyncio.sleep(0.01)
     seen: list[str] = await client.create_task(ask())
     serving.should_exit = True
@@ -293,7 +293,7 @@ async def _entered(manager: Any) -> Any:
 
 
 class _Store:
-    """A server that speaks enough of Redis' protocol (RESP2) for GET, SET, INCR and BLPOP."""
+    """A server that speaks enough of Redis' protocol (RESP2) for GET, SET, INCRBY, RPUSH and BLPOP."""
 
     def __init__(self) -> None:
         self.values: dict[bytes, bytes] = {}
@@ -320,9 +320,9 @@ class _Store:
                 self.values[key] = value
                 return b"+OK\r\n"
             case [b"GET", key]:
-                value = self.values.get(key)
-                return b"$-1\r\n" if value is None else b"$%d\r\n%s\r\n" % (len(value), value)
-            case [b"INCR", key]:
+                found = self.values.get(key)
+                return b"$-1\r\n" if found is None else b"$%d\r\n%s\r\n" % (len(found), found)
+            case [b"INCRBY", key, b"1"]:
                 self.values[key] = b"%d" % (int(self.values.get(key, b"0")) + 1)
                 return b":%s\r\n" % self.values[key]
             case [b"RPUSH", key, value]:
@@ -344,7 +344,7 @@ async def redis(net: Network) -> list[str]:
     listening = await server.create_task(asyncio.start_server(_Store().serve, "", 6379))
 
     async def count() -> list[str]:
-        async with Redis(host="server", protocol=2, driver_info=None) as store:
+        async with Redis(host="server", protocol=2, driver_info=None, socket_timeout=None) as store:
             await store.set("greeting", "hello")
             numbers = [await store.incr("number") for _ in range(3)]
             await asyncio.sleep(900)
@@ -352,9 +352,10 @@ async def redis(net: Network) -> list[str]:
             return [str(await store.get("greeting")), str(numbers)]
 
     async def work() -> list[str]:
-        async with Redis(host="server", protocol=2, driver_info=None) as store:
+        async with Redis(host="server", protocol=2, driver_info=None, socket_timeout=None) as store:
             return [str(await store.blpop(["jobs"], timeout=0)), f"{time.monotonic():.9f}"]
 
     async with listening:
         counted, worked = await asyncio.gather(client.create_task(count()), client.create_task(work()))
+        await asyncio.sleep(10)
     return counted + worked
