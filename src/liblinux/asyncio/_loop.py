@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from liblinux.asyncio._current import acting
 from liblinux.asyncio._selector import KernelSelector
+from liblinux.running._stuck import of_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -61,12 +62,16 @@ class EventLoop(asyncio.SelectorEventLoop):
         self._now = kernel.now
         self._turns = turns
         self._reading = kernel.now if turns is None else turns.clock.monotonic_ns
-        super().__init__(KernelSelector(kernel, turns, self._who))
+        self._selected = KernelSelector(kernel, turns, self._who)
+        super().__init__(self._selected)
         self._clock_resolution = 1e-9
         self.set_task_factory(Task._make)
 
     def time(self) -> float:
         """The kernel's monotonic clock, in seconds."""
+        if self._selected.looks:  # the loop itself, once after each select()
+            self._selected.looks = False
+            return self._now() / _SECOND_NS
         return self._reading() / _SECOND_NS
 
     def call_later(  # type: ignore[override]  # typeshed ties the arguments to the callback
@@ -78,7 +83,9 @@ class EventLoop(asyncio.SelectorEventLoop):
 
     def _who(self) -> str:
         """What goes round and round."""
-        return "\n".join(sorted({repr(handle) for handle in self._ready})) or "nobody that is known"
+        called = [handle._callback for handle in self._ready]
+        owners = [getattr(callback, "__self__", callback) for callback in called]
+        return "\n".join(of_task(owner) if isinstance(owner, Task) else repr(owner) for owner in owners)
 
     def _make_self_pipe(self) -> None:
         # The one of another thread's call_soon_threadsafe(), in the kernel too: it is what the selector looks at.

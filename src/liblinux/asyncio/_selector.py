@@ -39,6 +39,7 @@ class KernelSelector(selectors._BaseSelectorImpl):  # what those of the standard
         super().__init__()
         self._turns = turns
         self._who = who
+        self.looks = False  # whoever waited here looks at the clock next
         self._fd_to_key: dict[int, selectors.SelectorKey]
         self._syscall = actor.syscall
         self._closing = actor.os.close
@@ -94,6 +95,7 @@ class KernelSelector(selectors._BaseSelectorImpl):  # what those of the standard
             count = self._wait(timeout, at_once)
         else:
             count = self._wait_in_turn(self._turns, timeout, at_once)
+            self.looks = True
         ready = []
         keys = self._fd_to_key
         for event, fd in _EVENT.iter_unpack(memoryview(self._events)[: count * _EVENT.size]):

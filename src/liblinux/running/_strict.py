@@ -29,7 +29,8 @@ _ADVICE = {
     "socket": "start what needs the network as a host: host.create_task(), host.run(), host.thread()",
     "time": "await asyncio.sleep() in coroutines, or start what blocks with host.thread() or asyncio.to_thread()",
 }
-_OURS = "liblinux."
+_BETWEEN = ("socket", "liblinux.running._patches")
+_OURS = "liblinux._sockets."
 _watching: list[bool] = []
 
 
@@ -52,6 +53,8 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if strand is None or not strand.turns.strict or (arguments and isinstance(arguments[0], Socket)):
         return
     frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__") in _BETWEEN:
+        frame = frame.f_back
     if frame is not None and frame.f_globals.get("__name__", "").startswith(_OURS):
         return  # numbers are parsed by the C library
     _refuse(event, _EVENTS[event], frame)

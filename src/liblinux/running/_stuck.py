@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from liblinux.running._turns import Strand, Turns
 
-__all__ = ["describe"]
+__all__ = ["describe", "of_task"]
 
 _LIBRARY = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 _OURS = str(Path(__file__).parent.parent)
@@ -27,14 +27,15 @@ def describe(turns: Turns) -> list[str]:
     lines = []
     if loop is not None:
         tasks = sorted(asyncio.all_tasks(loop), key=lambda task: (getattr(task, "_hash", 0), task.get_name()))
-        lines = [_of_task(task) for task in tasks]
+        lines = [of_task(task) for task in tasks]
     strands = [*turns.strands]
     if turns.main is not None and loop is None:
         strands.insert(0, turns.main)
     return lines + [_of_strand(strand) for strand in strands]
 
 
-def _of_task(task: asyncio.Task[Any]) -> str:
+def of_task(task: asyncio.Task[Any]) -> str:
+    """As which host a coroutine runs, where it is, and what it waits for."""
     host = getattr(getattr(task, "host", None), "name", None)
     acts = f"as host {host}" if host else "as no host"
     places = [(frame.f_code.co_filename, line, frame.f_code.co_qualname) for frame, line in _await_chain(task)]

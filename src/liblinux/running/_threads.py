@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ def choose_start(real: Callable[..., Any]) -> Callable[..., Any]:
         thread = getattr(function, "__self__", None)
         name = thread.name if isinstance(thread, threading.Thread) else getattr(function, "__qualname__", "thread")
         if isinstance(thread, threading.Thread):
+            _end_quietly(thread)
             # What it waits for comes when the network runs again, if ever: Python shall not wait for it at its end.
             thread._daemonic = True  # type: ignore[attr-defined]
         started: list[Any] = []
@@ -44,6 +46,17 @@ def choose_start(real: Callable[..., Any]) -> Callable[..., Any]:
         return started[0]
 
     return start
+
+
+def _end_quietly(thread: threading.Thread) -> None:
+    """SystemExit is how a network ends its threads: not for `threading.excepthook`, which some have replaced."""
+    run = thread.run
+
+    def quiet() -> None:
+        with contextlib.suppress(SystemExit):
+            run()
+
+    thread.run = quiet  # type: ignore[method-assign]  # of this one
 
 
 def join(self: threading.Thread, timeout: float | None = None) -> None:
