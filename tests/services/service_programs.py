@@ -359,3 +359,54 @@ async def redis(net: Network) -> list[str]:
         counted, worked = await asyncio.gather(client.create_task(count()), client.create_task(work()))
         await asyncio.sleep(10)
     return counted + worked
+
+
+# ---- threads --------------------------------------------------------------------
+
+
+def _http_server() -> Any:
+    """http.server with a thread for each request."""
+    import http.server
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            time.sleep(5)
+            body = f"{self.path} {time.monotonic():.9f}".encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments: Any) -> None:
+            pass
+
+    return http.server.ThreadingHTTPServer(("", 8000), Handler)
+
+
+@program
+async def threads(net: Network) -> list[str]:
+    """requests and http.server, in threads, four requests at once."""
+    import threading
+
+    import requests
+
+    client, server = ends(net)
+    listening = await server.create_task(asyncio.to_thread(_http_server))
+    serving = server.thread(listening.serve_forever)
+    seen: list[str] = []
+
+    def get(number: int) -> None:
+        seen.append(requests.get(f"http://server:8000/{number}", timeout=60).text)
+
+    def get_all() -> None:
+        asking = [threading.Thread(target=get, args=(number,)) for number in range(4)]
+        for thread in asking:
+            thread.start()
+        for thread in asking:
+            thread.join()
+
+    await client.create_task(asyncio.to_thread(get_all))
+    await server.create_task(asyncio.to_thread(listening.shutdown))
+    await asyncio.to_thread(serving.join)
+    listening.server_close()
+    return seen

@@ -7,9 +7,9 @@ of some other file here. Timeouts are by the kernel's clock.
 
 from __future__ import annotations
 
+import _socket
 import select
 import selectors
-import socket
 import struct
 
 from liblinux._sockets.files import kernel_descriptor
@@ -35,7 +35,7 @@ def descriptor(thing: Any) -> int:
     """The kernel's descriptor of a number, a socket or a file of the kernel."""
     if isinstance(thing, int):
         fd = thing
-    elif isinstance(thing, socket.socket):
+    elif isinstance(thing, _socket.socket):
         raise TypeError("a socket of the host cannot be waited for inside a kernel; use select.select() for it")
     elif (found := kernel_descriptor(thing)) is not None:
         fd = found
