@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator, MutableMapping, Sequence
 from contextvars import copy_context
@@ -156,6 +157,17 @@ class Host:
             loop = opened.asyncore.event_loop
             loop.run_until_complete(asyncio.sleep(0))
             loop.close()
+
+    @contextlib.contextmanager
+    def acts(self) -> Iterator[None]:
+        """What is started during a `with` statement acts as this host: tasks of trio, threads."""
+        from liblinux.asyncio._current import acting  # noqa: PLC0415 - imports asyncio
+
+        token = acting.set(self)
+        try:
+            yield
+        finally:
+            acting.reset(token)
 
     def _context(self) -> Context:
         """A context in which everything acts as this host."""

@@ -16,6 +16,7 @@ import queue
 import random
 import select
 import selectors
+import signal
 import socket
 import ssl
 import sys
@@ -27,7 +28,7 @@ from liblinux._sockets.module import SocketModule  # noqa: F401 - it must see th
 from liblinux._sockets.sock import Socket
 from liblinux._sockets.tls import TlsSocket
 from liblinux.asyncio._current import acting
-from liblinux.running import _strict
+from liblinux.running import _strict, _trio
 from liblinux.running._chance import choose_bytes, choose_seed
 from liblinux.running._clocks import CLOCKS, choose_clock
 from liblinux.running._locks import Lock
@@ -149,6 +150,8 @@ def _changes() -> list[tuple[Any, str, Any]]:
     changes.append((threading, "RLock", _in_run(threading.RLock, threading._PyRLock)))  # type: ignore[attr-defined]
     changes.append((queue, "SimpleQueue", _in_run(queue.SimpleQueue, queue._PySimpleQueue)))  # type: ignore[attr-defined]
     changes += [(threading.Thread, "join", join), (threading.Thread, "is_alive", is_alive)]
+    # A descriptor of the kernel would be some other file to the host. (Handlers are called all the same.)
+    changes.append((signal, "set_wakeup_fd", _in_run(signal.set_wakeup_fd, lambda fd, **options: -1)))
     for name in ("_start_new_thread", "_start_joinable_thread"):  # the second since Python 3.13
         if hasattr(threading, name):
             changes.append((threading, name, choose_start(getattr(threading, name))))
@@ -160,11 +163,25 @@ _BEFORE = [vars(place)[name] for place, name, _ in _CHANGES]
 # Functions that programs take for themselves. (Not classes, which they may have derived from.)
 _TAKEN = {
     id(before): after
-    for (place, _, after), before in zip(_CHANGES, _BEFORE, strict=True)
-    if place in (time, socket, os, select) and not isinstance(before, type)
+    for (place, name, after), before in zip(_CHANGES, _BEFORE, strict=True)
+    if (place in (time, socket, os, select) and not isinstance(before, type)) or name in ("Lock", "RLock")
 }
-_OURS = ("liblinux", "_pytest", "pytest", "xdist", "time", "socket", "os", "posix", "select", "importlib", "_frozen")
+_OURS = (
+    "liblinux",
+    "_pytest",
+    "pytest",
+    "xdist",
+    "time",
+    "socket",
+    "os",
+    "posix",
+    "select",
+    "importlib",
+    "threading",
+    "_thread",
+)
 _seen: set[str] = set()
+_before: list[tuple[Any, str, Any]] = []  # what is to be put back
 _runs = 0
 _counting = threading.Lock()
 
@@ -176,7 +193,11 @@ def in_place() -> Iterator[None]:
     with _counting:
         _runs += 1
         if _runs == 1:
-            for place, name, value in _CHANGES:
+            changes = list(_CHANGES)
+            if "trio" in sys.modules:
+                changes += _trio.changes()
+            for place, name, value in changes:
+                _before.append((place, name, vars(place)[name]))
                 setattr(place, name, value)
             _replace_taken()
     try:
@@ -185,8 +206,8 @@ def in_place() -> Iterator[None]:
         with _counting:
             _runs -= 1
             if _runs == 0:
-                for (place, name, _), value in zip(_CHANGES, _BEFORE, strict=True):
-                    setattr(place, name, value)
+                while _before:
+                    setattr(*_before.pop())
 
 
 def translate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -202,7 +223,7 @@ def _replace_taken() -> None:
         if module_name in _seen:
             continue
         _seen.add(module_name)
-        if module_name.partition(".")[0] in _OURS:
+        if module_name.partition(".")[0] in _OURS or module_name.startswith("_frozen"):
             continue
         for name, value in list(getattr(module, "__dict__", {}).items()):
             if id(value) in _TAKEN:

@@ -108,6 +108,7 @@ class Turns:
         self._files: dict[int, list[Wait]] = {}
         self._timed: list[Wait] = []
         self._woken: deque[Wait | Strand] = deque()  # by threads and signal handlers whose turn it is not
+        self._then: deque[Callable[[], None]] = deque()  # what handlers of signals could not do at once
         self._looks = 0
         self._thread_id = 0
         self._inside = False
@@ -337,6 +338,8 @@ class Turns:
                 self.fail(self.main, failure)
 
     def _take_woken(self) -> None:
+        while self._then:
+            self._then.popleft()()
         while self._woken:
             woken = self._woken.popleft()
             strand = woken.strand if isinstance(woken, Wait) else woken
@@ -383,15 +386,18 @@ class Turns:
         finally:
             self._inside = False
 
-    def interrupt(self) -> bool:
-        """For call_soon_threadsafe() in a handler of a signal: end the main thread's wait; False when it does not wait.
+    def interrupt(self, then: Callable[[], None] | None = None) -> bool:
+        """For a handler of a signal: end the main thread's wait, and do `then`; False when it does not wait.
 
         A handler that is called while its thread waits in the kernel can make no
         calls there, but it can raise an exception.
         """
         if self.main is None or strand_here() is not self.main:
             return False
-        if self.current is not self.main:
+        waits = self.current is not self.main
+        if then is not None and (waits or self._inside):
+            self._then.append(then)
+        if waits:
             self.wake(self.main)
             return True
         if self._inside:
