@@ -28,7 +28,9 @@ _c_getnameinfo = socket.getnameinfo
 _LOOPBACK = ("::1", "127.0.0.1")
 _FAMILIES = (socket.AF_UNSPEC, socket.AF_INET, socket.AF_INET6)
 # What the C library would look at the host's interfaces for, and what is done here.
-_OURS = socket.AI_ADDRCONFIG | socket.AI_CANONNAME | socket.AI_V4MAPPED | socket.AI_ALL
+_OURS = int(socket.AI_ADDRCONFIG | socket.AI_CANONNAME | socket.AI_V4MAPPED | socket.AI_ALL)
+# As plain integers, which are several times quicker than flags.
+_AI_CANONNAME, _AI_NUMERICHOST = int(socket.AI_CANONNAME), int(socket.AI_NUMERICHOST)
 _Info = tuple[int, int, int, str, Any]
 
 
@@ -55,18 +57,19 @@ class NameFunctions:
         flags: int = 0,
     ) -> list[_Info]:
         """Addresses of a host and a service, as of the standard library; gaierror. Source: getaddrinfo(3)."""
+        flags = int(flags)
         name, zone = _split_zone(_text(host))
         try:
             return self._infos(name, zone, port, (family, type, proto), flags)
         except socket.gaierror as problem:
-            if problem.errno != socket.EAI_NONAME or name is None or flags & socket.AI_NUMERICHOST:
+            if problem.errno != socket.EAI_NONAME or name is None or flags & _AI_NUMERICHOST:
                 raise
         canonical, addresses = self._look_up(name, family)
         found: list[_Info] = []
         for address in self._sorted(addresses):
             wanted = (socket.AF_INET6 if ":" in address else socket.AF_INET, type, proto)
-            found += self._infos(address, "", port, wanted, flags & ~socket.AI_CANONNAME)
-        if flags & socket.AI_CANONNAME and found:
+            found += self._infos(address, "", port, wanted, flags & ~_AI_CANONNAME)
+        if flags & _AI_CANONNAME and found:
             found[0] = (*found[0][:3], canonical, found[0][4])
         return found
 
@@ -76,7 +79,7 @@ class NameFunctions:
 
     def gethostbyname_ex(self, hostname: str, /) -> tuple[str, list[str], list[str]]:
         """Its official name, other names, and all IPv4 addresses; gaierror."""
-        infos = self.getaddrinfo(hostname, None, socket.AF_INET, socket.SOCK_STREAM, 0, socket.AI_CANONNAME)
+        infos = self.getaddrinfo(hostname, None, socket.AF_INET, socket.SOCK_STREAM, 0, _AI_CANONNAME)
         canonical = infos[0][3] or hostname
         others = [name for name, address in self._table() if address == infos[0][4][0] and name != canonical]
         return canonical, list(dict.fromkeys(others)), [info[4][0] for info in infos]
@@ -132,12 +135,12 @@ class NameFunctions:
     def _infos(self, name: str | None, zone: str, port: Any, wanted: tuple[int, int, int], flags: int) -> list[_Info]:
         """What the C library makes of a number."""
         ours = flags & _OURS if wanted[0] in _FAMILIES else 0
-        found = _c_getaddrinfo(name, port, *wanted, flags & ~ours | socket.AI_NUMERICHOST * (name is not None))
+        found = _c_getaddrinfo(name, port, *wanted, flags & ~ours | _AI_NUMERICHOST * (name is not None))
         infos: list[_Info] = list(found)
         if zone:
             scope = int(zone) if zone.isdecimal() else self.if_nametoindex(zone)
             infos = [(*info[:4], (*info[4][:3], scope) if len(info[4]) == 4 else info[4]) for info in infos]
-        if flags & socket.AI_CANONNAME and infos and name is not None:
+        if flags & _AI_CANONNAME and infos and name is not None:
             infos[0] = (*infos[0][:3], name, infos[0][4])
         return infos
 

@@ -13,7 +13,7 @@ from liblinux.asyncio._selector import KernelSelector
 from liblinux.running._stuck import of_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
     from contextvars import Context
 
     from liblinux._kernel import Kernel
@@ -25,23 +25,19 @@ _SECOND_NS = 1e9
 
 
 class Task(asyncio.Task[Any]):
-    """One whose place in a set does not depend on where in memory it is."""
+    """One whose place in a set does not depend on where in memory it is, and that knows its host."""
 
     __slots__ = ("_hash", "host")
     _numbers = itertools.count(1)
 
-    def __init__(self, coro: Coroutine[Any, Any, Any], **options: Any) -> None:
-        # Before it is put into asyncio's set of all tasks.
-        self._hash = next(self._numbers)
-        self.host = acting.get()
-        super().__init__(coro, **options)
-
     def __hash__(self) -> int:
-        return self._hash
-
-    @classmethod
-    def _make(cls, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Task:
-        return cls(coro, loop=loop, **options)
+        try:
+            return self._hash
+        except AttributeError:
+            # Asyncio puts it into a set when it is made.
+            self.host = acting.get()
+            self._hash: int = next(self._numbers)
+            return self._hash
 
 
 class EventLoop(asyncio.SelectorEventLoop):
@@ -55,24 +51,32 @@ class EventLoop(asyncio.SelectorEventLoop):
     if TYPE_CHECKING:  # of asyncio's selector loop, which typeshed does not tell
         _read_from_self: Callable[[], None]
         _add_reader: Callable[..., object]
+        _check_closed: Callable[[], None]
         _ready: Any
 
-    def __init__(self, kernel: Kernel, turns: Turns | None = None) -> None:
+    def __init__(self, kernel: Kernel, turns: Turns | None = None, selector: KernelSelector | None = None) -> None:
         self._kernel = kernel
-        self._now = kernel.now
+        self._now = kernel._native.now
         self._turns = turns
         self._reading = kernel.now if turns is None else turns.clock.monotonic_ns
-        self._selected = KernelSelector(kernel, turns, self._who)
-        super().__init__(self._selected)
+        selector = selector or KernelSelector(kernel)
+        if turns is not None:
+            selector.take_turns(turns, self._who)
+        super().__init__(selector)
         self._clock_resolution = 1e-9
-        self.set_task_factory(Task._make)
 
     def time(self) -> float:
         """The kernel's monotonic clock, in seconds."""
-        if self._selected.looks:  # the loop itself, once after each select()
-            self._selected.looks = False
-            return self._now() / _SECOND_NS
         return self._reading() / _SECOND_NS
+
+    def create_task(  # type: ignore[override]  # typeshed has the coroutine's type in it
+        self, coro: Any, *, name: str | None = None, context: Context | None = None, **options: Any
+    ) -> asyncio.Task[Any]:
+        """As of asyncio; its tasks are a :class:`Task`, unless a factory has been set."""
+        if self.get_task_factory() is not None:
+            return super().create_task(coro, name=name, context=context, **options)
+        self._check_closed()
+        return Task(coro, loop=self, name=name, context=context, **options)
 
     def call_later(  # type: ignore[override]  # typeshed ties the arguments to the callback
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from contextvars import Context
 
     from liblinux._kernel import Kernel
+    from liblinux.asyncio._selector import KernelSelector
     from liblinux.running import Turns
 
 __all__ = ["run"]
@@ -19,8 +20,17 @@ __all__ = ["run"]
 _T = TypeVar("_T")
 
 
-def run(kernel: Kernel, main: Coroutine[Any, Any, _T], context: Context | None, turns: Turns) -> _T:
-    """Run `main` until it is done; returns its result. Tasks that are left are cancelled, as by asyncio.run()."""
-    with asyncio.Runner(loop_factory=lambda: EventLoop(kernel, turns)) as runner:
+def run(
+    kernel: Kernel,
+    main: Coroutine[Any, Any, _T],
+    context: Context | None,
+    turns: Turns,
+    selector: KernelSelector | None = None,
+) -> _T:
+    """Run `main` until it is done; returns its result. Tasks that are left are cancelled, as by asyncio.run().
+
+    `selector` for another one than the kernel's own.
+    """
+    with asyncio.Runner(loop_factory=lambda: EventLoop(kernel, turns, selector)) as runner:
         result: _T = runner.run(main, context=context)
         return result

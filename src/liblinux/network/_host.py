@@ -145,13 +145,14 @@ class Host:
         """
         return self.network._start_thread(target, arguments, named, self)
 
-    def _close_netlinks(self) -> None:
-        if not self._netlinks:
+    def _close_netlinks(self, keep: Sequence[Any] = ()) -> None:
+        closing = [opened for opened in self._netlinks if opened not in keep]
+        if not closing:
             return
         import asyncio  # noqa: PLC0415 - slow, and many networks do without
 
-        netlinks, self._netlinks, self._ip = self._netlinks, [], None
-        for opened in netlinks:
+        self._netlinks, self._ip = list(keep), None
+        for opened in closing:
             opened.close()
             # pyroute2 leaves a loop alone that it was given; its transports want one more round.
             loop = opened.asyncore.event_loop

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from liblinux.network._capture import Capture, Captures
     from liblinux.network._iperf import Throughput
     from liblinux.network._ping import Ping
+    from liblinux.network._state import NetworkSnapshot
     from liblinux.running import Run
 
 __all__ = ["Network"]
@@ -427,6 +428,31 @@ class Network:
         thread = threading.Thread(target=translate(target), name=name, args=arguments, kwargs=named, daemon=True)
         run.start_thread(host._context(), thread)
         return thread
+
+    # ---- back to an earlier instant --------------------------------------------
+
+    def snapshot(self) -> NetworkSnapshot:
+        """Keep the network as it is now; returns what :meth:`restore` takes.
+
+        All hosts with their files, sockets, addresses and clocks, and the chance
+        of runs: so that a network is prepared once and used for many tests. Not
+        during a run, a capture, or while threads run: RuntimeError.
+        """
+        from liblinux.network._state import take  # noqa: PLC0415 - for those who do
+
+        self.up()
+        return take(self)
+
+    def restore(self, snapshot: NetworkSnapshot) -> None:
+        """Put the network back to `snapshot`, in a fraction of a millisecond; see :meth:`Kernel.restore`.
+
+        RuntimeError as of :meth:`snapshot`; ValueError when hosts or links were
+        added since.
+        """
+        from liblinux.network._state import restore  # noqa: PLC0415 - for those who do
+
+        self._check_open()
+        restore(self, snapshot)
 
     # ---- the end -----------------------------------------------------------
 

@@ -37,6 +37,16 @@ class Chance:
         """What os.urandom() gives."""
         return self._bytes.randbytes(count)
 
+    def state(self) -> tuple[Any, ...]:
+        """What :meth:`restore` takes; not during a run."""
+        return self.turns.getstate(), self._bytes.getstate(), self._state
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        """Be again as then."""
+        self.turns.setstate(state[0])
+        self._bytes.setstate(state[1])
+        self._state = state[2]
+
     def enter(self) -> None:
         """The functions of `random` go on where they were at the end of the last run."""
         self._outside = random.getstate()

@@ -8,6 +8,7 @@ happens. Then time is moved on, or it is an error that names it.
 
 from __future__ import annotations
 
+import _thread
 import logging
 import struct
 import sys
@@ -16,7 +17,7 @@ import traceback
 from typing import TYPE_CHECKING, Literal
 
 from liblinux._errors import BusyWait
-from liblinux.running._turns import strand_here
+from liblinux.running._turns import _strands
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,7 @@ class Clock:
     """The time of a run. `reaction` to a program that only waits for it: "step" by `step` nanoseconds, or "error"."""
 
     def __init__(self, kernel: Kernel, turns: Turns, reaction: Literal["step", "error"], step: int) -> None:
-        self._now = kernel.now
+        self._now = kernel._native.now
         self._syscall = kernel.syscall
         self._turns = turns
         self._virtual = kernel.clock == "virtual"
@@ -54,14 +55,10 @@ class Clock:
 
     def monotonic_ns(self) -> int:
         """Nanoseconds since the kernel was booted."""
-        now = self._now()
-        if now - self._seen > self._reads * _CHARGE_NS or not self._virtual:
-            self._start_again(now)
         self._reads += 1
         if self._reads > _SUSPICIOUS_READS:
             self._suspect()
-            return self._now()
-        return now
+        return self._now()
 
     def realtime_ns(self) -> int:
         """Nanoseconds since 1970, as the kernel sees it."""
@@ -73,10 +70,9 @@ class Clock:
     # ---- who only waits ------------------------------------------------------------
 
     def happened(self) -> None:
-        """Something has come from outside of the program."""
-        self._rounds = 0
-        if self._reads:
-            self._start_again(self._now())
+        """Something has come from outside of the program, or time has passed."""
+        self._rounds = self._reads = 0
+        self._seen = -1
 
     def round(self, who: Callable[[], str]) -> None:
         """An event loop goes round because there is something to do; `who` says what."""
@@ -87,13 +83,24 @@ class Clock:
             self._tell(f"{_SURE_ROUNDS} rounds of the event loop, and no time passed, by", who())
         self._turns.sleep(self._step)
 
+    def restart(self) -> None:
+        """The clock was put back."""
+        self.happened()
+
     def _start_again(self, now: int) -> None:
         self._seen = now
         self._reads = self._same = 0
         self._frame = None
 
     def _suspect(self) -> None:
+        now = self._now()
+        if self._seen < 0 or now - self._seen > self._reads * _CHARGE_NS or not self._virtual:
+            self._start_again(now)
+            return
         frame: FrameType | None = sys._getframe(2)
+        loop = frame.f_back if frame is not None and frame.f_code.co_name == "time" else None
+        if loop is not None and loop.f_code.co_name == "_run_once":
+            return  # the loop itself, in each round
         while frame is not None and frame.f_globals.get("__name__", "").startswith(_PASSED_OVER):
             frame = frame.f_back
         if frame is not self._frame:
@@ -147,8 +154,10 @@ def choose_clock(name: str) -> Callable[[], float]:
     real: Callable[[], float] = getattr(time, name)
     ours = CLOCKS[name]
 
+    strand_of, here = _strands.get, _thread.get_ident  # strand_here(), without the call: it is asked very often
+
     def choice() -> float:
-        strand = strand_here()
+        strand = strand_of(here())
         return real() if strand is None else ours(strand.turns.clock)
 
     choice.__name__ = choice.__qualname__ = name

@@ -86,6 +86,25 @@ class Run:
             with self.entered():
                 self.turns.end_all()
 
-    def pending(self) -> list[Any]:
-        """The threads that have not ended."""
-        return list(self.turns.strands)
+    def state(self) -> tuple[Any, ...]:
+        """What is kept in a snapshot of the network; RuntimeError while something runs."""
+        self._check_still("taken")
+        self.turns.open()  # so that what it waits with is in the kernel's snapshot too
+        return self.turns.chance.state()
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        """Be again as then; the kernel is already."""
+        self.turns.chance.restore(state)
+        self.turns.clock.restart()
+
+    def check_restorable(self) -> None:
+        """RuntimeError while something runs."""
+        self._check_still("put back")
+
+    def _check_still(self, done: str) -> None:
+        names = [strand.name for strand in self.turns.strands]
+        names += [thread.name for _, thread in self._unstarted]
+        if self.turns.main is not None:
+            names.append("main")
+        if names:
+            raise RuntimeError(f"a snapshot cannot be {done} while threads run: {', '.join(names)}; end them first")

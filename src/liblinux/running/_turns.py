@@ -348,15 +348,15 @@ class Turns:
 
     def _look(self, block: bool) -> None:
         """Ask the kernel whose files are ready; when nobody can run, until somebody can."""
-        if self._epoll < 0:
-            self._open()
+        self.open()
         if block:
             soonest = min((wait.deadline for wait in self._timed if wait.deadline is not None), default=0)
             # A timer of 0 is none, and an instant that has passed is one.
             self._syscall(
                 "timerfd_settime", self._timer, _ABSOLUTE, _TIMER.pack(0, 0, *divmod(soonest, _SECOND_NS)), None
             )
-        count = self.inside(lambda: self._syscall("epoll_wait", self._epoll, self._events, _EVENTS, -1 if block else 0))
+        patience = -1 if block else 0
+        count = self.inside(self._syscall, "epoll_wait", self._epoll, self._events, _EVENTS, patience)
         for events, fd in list(_EVENT.iter_unpack(memoryview(self._events)[: count * _EVENT.size])):
             if fd == self._kick:
                 with contextlib.suppress(BlockingIOError):
@@ -369,11 +369,11 @@ class Turns:
             if wait.deadline is not None and wait.deadline <= now and wait.strand not in self._ready:
                 self._ready.append(wait.strand)
 
-    def inside(self, call: Callable[[], int]) -> int:
+    def inside(self, call: Callable[..., int], *arguments: Any) -> int:
         """A call that waits in the kernel; 0 when :meth:`interrupt` ends it. A Deadlock says which programs wait."""
         self._inside = True
         try:
-            return call()
+            return call(*arguments)
         except _Interrupted:
             if self.main is not None and self.main.wait is not None:
                 self._ready.append(self.main)
@@ -407,7 +407,10 @@ class Turns:
 
     # ---- the kernel's side -----------------------------------------------------------
 
-    def _open(self) -> None:
+    def open(self) -> None:
+        """Make what the kernel is waited with, once."""
+        if self._epoll >= 0:
+            return
         self._epoll = self._syscall("epoll_create1", select.EPOLL_CLOEXEC)
         self._events = bytearray(_EVENT.size * _EVENTS)
         # The timeout of epoll_wait(2) may be late by a thousandth of itself; a timer is not.
@@ -418,8 +421,7 @@ class Turns:
 
     def _control(self, fd: int) -> None:
         """Tell epoll what is wanted of a file now; one that was closed meanwhile is unknown to it."""
-        if self._epoll < 0:
-            self._open()
+        self.open()
         waits = self._files[fd]
         mask = 0
         for wait in waits:
