@@ -34,6 +34,7 @@ import reading
 import serving
 import startup
 import switching
+import virtual
 import walking
 import writing
 from measure import Row
@@ -58,6 +59,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "image": making.measure,
     "copies": copies.measure,
     "copying": copying.measure,
+    "virtual": virtual.measure,
     "build": building.measure,
 }
 ROUNDS = 7
