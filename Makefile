@@ -5,6 +5,8 @@ KERNEL ?= 6.12
 KERNELS = $(if $(filter both,$(KERNEL)),6.12 6.1,$(KERNEL))
 VENV = .venv/bin
 TESTS ?=
+# Tests run side by side, one on each processor; 0 for one after the other.
+JOBS ?= auto
 # What a test may rely on to be there.
 export LIBLINUX_BUILT = $(KERNELS)
 
@@ -27,7 +29,7 @@ build: .stamps/venv
 	$(foreach kernel,$(KERNELS),$(VENV)/liblinux build --kernel $(kernel) &&) true
 
 test: build .stamps/test-programs
-	$(foreach kernel,$(KERNELS),LIBLINUX_KERNEL=$(kernel) $(VENV)/pytest $(TESTS) &&) true
+	$(foreach kernel,$(KERNELS),LIBLINUX_KERNEL=$(kernel) $(VENV)/pytest -n $(JOBS) $(TESTS) &&) true
 
 # Kernels with fault injection, and what can only be tested with them.
 test-debug: build .stamps/test-programs
@@ -57,6 +59,7 @@ reliability: build .stamps/test-programs
 	$(VENV)/liblinux crashtest examples/crash/fsynced.py --fs ext4 --fs xfs --fs btrfs --fs f2fs
 	$(VENV)/python tests/reliability/leaks.py
 	$(VENV)/python tests/reliability/damage.py
+	$(VENV)/python tests/reliability/frames.py
 	$(VENV)/python fuzz/loader.py
 	$(VENV)/python fuzz/syscalls.py
 

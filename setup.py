@@ -1,10 +1,10 @@
-"""The extension module, and the program that an isolated kernel is held by.
+"""The extension module, and two programs: what holds an isolated kernel, and what runs libslirp.
 
 The extension is the host side of the boundary, the jail's half of the channel
 and the Python objects over both. The program, `_jail` beside it, is the host
-side and the other half, without Python. Everything else about the project
-stands in pyproject.toml. The kernel image is no part of this build;
-`liblinux build` makes it.
+side and the other half, without Python. `_slirp` is the way to the Internet.
+Everything else about the project stands in pyproject.toml. The kernel image is no
+part of this build; `liblinux build` makes it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from setuptools.command.build_ext import build_ext
 FLAGS = ["-iquotekernel/host", "-iquotekernel/jail", "-O2", "-std=gnu11", "-Wall", "-Wextra"]
 HOST = glob("kernel/host/*.c") + glob("kernel/host/*.S")
 CELL = sorted([*HOST, "kernel/jail/channel.c", *glob("kernel/jail/cell/*.c")])
-HEADERS = glob("kernel/host/*.h") + glob("kernel/jail/*.h") + glob("kernel/jail/cell/*.h")
-# Every address of the program is another one each time, and its table of functions cannot be written.
-CELL_LINK = ["-pie", "-pthread", "-Wl,-z,relro,-z,now,-z,noexecstack"]
+SLIRP = glob("kernel/slirp/*.c")
+PROGRAMS = {"_jail": CELL, "_slirp": SLIRP}
+HEADERS = glob("kernel/host/*.h") + glob("kernel/jail/*.h") + glob("kernel/jail/cell/*.h") + glob("kernel/slirp/*.h")
+# Every address of a program is another one each time, and its table of functions cannot be written.
+PROGRAM_LINK = ["-pie", "-pthread", "-ldl", "-Wl,-z,relro,-z,now,-z,noexecstack"]
 
 
 class BuildExtension(build_ext):
@@ -32,20 +34,22 @@ class BuildExtension(build_ext):
             # A new list: the class's own is shared by all compilers.
             self.compiler.src_extensions = [*self.compiler.src_extensions, ".S"]
         super().build_extensions()
-        self.build_program()
+        for name, sources in PROGRAMS.items():
+            self.build_program(name, sources)
 
-    def build_program(self) -> None:
-        """Make `_jail` where the extension is made."""
+    def build_program(self, name: str, sources: list[str]) -> None:
+        """Make a program where the extension is made."""
         objects = self.compiler.compile(
-            CELL, output_dir=os.path.join(self.build_temp, "cell"), extra_postargs=[*FLAGS, "-fPIE"], depends=HEADERS
+            sources, output_dir=os.path.join(self.build_temp, name), extra_postargs=[*FLAGS, "-fPIE"], depends=HEADERS
         )
         place = os.path.join(self.build_lib, "liblinux")
-        self.compiler.link_executable(objects, "_jail", output_dir=place, extra_postargs=CELL_LINK)
+        self.compiler.link_executable(objects, name, output_dir=place, extra_postargs=PROGRAM_LINK)
 
     def copy_extensions_to_source(self) -> None:
         super().copy_extensions_to_source()
         package = self.get_finalized_command("build_py").get_package_dir("liblinux")
-        self.copy_file(os.path.join(self.build_lib, "liblinux", "_jail"), os.path.join(package, "_jail"))
+        for name in PROGRAMS:
+            self.copy_file(os.path.join(self.build_lib, "liblinux", name), os.path.join(package, name))
 
 
 setup(

@@ -28,10 +28,14 @@ import containers
 import copies
 import copying
 import footprint
+import internet
 import isolation
 import making
+import network
 import reading
+import scripts
 import serving
+import sockets
 import startup
 import switching
 import virtual
@@ -54,10 +58,14 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "serve": serving.measure,
     "write": writing.measure,
     "memory": footprint.measure,
+    "network": network.measure,
     "isolation": isolation.measure,
+    "sockets": sockets.measure,
     "tar": archives.measure,
     "image": making.measure,
     "copies": copies.measure,
+    "internet": internet.measure,
+    "packetdrill": scripts.measure,
     "copying": copying.measure,
     "virtual": virtual.measure,
     "build": building.measure,

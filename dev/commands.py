@@ -22,6 +22,7 @@ IMAGE_OPTIONS = {option.name: max(option.opts, key=len) for option in _OF_CAT if
 # Those that mean something else than the table at the head of the document says.
 EXIT_CODES = {
     "shell": "that of the last command; 127 no such command",
+    "diff": "0 the same, 1 different, 2 not known",
     "crashtest": "0 nothing was lost, 1 something was, 2 it could not be tested",
 }
 

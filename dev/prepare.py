@@ -11,6 +11,7 @@ Debian it installs what is missing, else it says with which command to do so.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import importlib.util
 import os
 import shutil
@@ -29,6 +30,7 @@ from liblinux.builder import tools  # noqa: E402 - the line above makes it finda
 # Programs that tests make and check images with, and the Debian packages that have them.
 # Those of HFS+ (hfsprogs) are in no free section of Debian 12; tests/filesystems/hfsplus.py is there instead.
 TEST_PROGRAMS = {
+    "ip": "iproute2",
     "btrfs": "btrfs-progs",
     "mkfs.btrfs": "btrfs-progs",
     "debugfs": "e2fsprogs",
@@ -90,6 +92,9 @@ TEST_PROGRAMS = {
     "fish": "fish",
 }
 
+# Libraries that tests load, and the Debian packages that have them.
+TEST_LIBRARIES = {"libslirp.so.0": "libslirp0"}
+
 # Parts of the standard library that Debian has in packages of their own: CPython's tests, which ours run.
 TEST_MODULES = {"test.test_socket": f"libpython{sys.version_info[0]}.{sys.version_info[1]}-testsuite"}
 
@@ -112,6 +117,15 @@ BENCH_PROGRAMS = {
 def find_program(name: str) -> str | None:
     """Like shutil.which, also where Debian keeps the programs of root."""
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+
+def has_library(name: str) -> bool:
+    """Whether the dynamic linker finds a library."""
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return False
+    return True
 
 
 def has_module(name: str) -> bool:
@@ -168,7 +182,10 @@ def main() -> None:
         return
     if options.test_programs:
         programs = [package for program, package in TEST_PROGRAMS.items() if find_program(program) is None]
-        install([*programs, *(package for module, package in TEST_MODULES.items() if not has_module(module))])
+        libraries = [package for library, package in TEST_LIBRARIES.items() if not has_library(library)]
+        install(
+            [*programs, *libraries, *(package for module, package in TEST_MODULES.items() if not has_module(module))]
+        )
         return
     install([*tools.missing_packages(), *packages_of_python()])
     make_environment()

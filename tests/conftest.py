@@ -16,7 +16,7 @@ import fuse_mounts
 import liblinux
 from liblinux.cli import cli
 
-pytest_plugins = ["tap13"]
+pytest_plugins = ["pytester", "tap13", "liblinux.packetdrill.pytest_plugin"]
 
 # Debian keeps mkfs and fsck where users' PATH does not lead.
 ENVIRONMENT = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"}
@@ -143,6 +143,14 @@ def shared_isolated() -> Iterator[liblinux.Kernel]:
     """The same in a process of its own."""
     with liblinux.Kernel(isolated=True) as booted:
         yield booted
+
+
+@pytest.fixture(params=["here", "isolated"])
+def either_kernel(
+    request: pytest.FixtureRequest, shared_kernel: liblinux.Kernel, shared_isolated: liblinux.Kernel
+) -> liblinux.Kernel:
+    """A shared kernel in this process, and one in its own."""
+    return shared_kernel if request.param == "here" else shared_isolated
 
 
 @pytest.fixture(params=DEBUG_KERNELS)

@@ -65,9 +65,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.has_ranges:
             self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(end - start))
+        if send:  # noted first: the headers may be all that the other side waits for
+            self.server.sent.append((start, end))
         self.end_headers()
         if send:
-            self.server.sent.append((start, end))
             with contextlib.suppress(ConnectionError):  # who gets more than was asked for hangs up
                 self.wfile.write(content[start:end])
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import select
+import socket
+import ssl
 
 import fsspec
 import pytest
 
 import liblinux
-from liblinux import archives, crash
+from liblinux import archives, crash, network, packetdrill
 from liblinux._actor import Actor
 from liblinux._os import _PURE, Os
 
@@ -119,6 +123,24 @@ def test_disk() -> None:
     assert public(liblinux.Partition) == plain | {"fs_label", "fs_uuid", "part_label", "part_uuid"}
 
 
+def test_packetdrill() -> None:
+    assert set(packetdrill.__all__) == {
+        "MODES",
+        "Config",
+        "Failure",
+        "Mode",
+        "Outcome",
+        "Script",
+        "ScriptError",
+        "ScriptSyntaxError",
+        "modes_of",
+        "parse",
+        "run",
+    }
+    assert issubclass(packetdrill.ScriptSyntaxError, packetdrill.ScriptError)
+    assert issubclass(packetdrill.ScriptError, liblinux.LiblinuxError)
+
+
 def test_crash() -> None:
     assert set(crash.__all__) == {
         "KINDS",
@@ -170,6 +192,26 @@ def test_os_has_what_os_has() -> None:
     assert missing <= NOT_OURS, sorted(missing - NOT_OURS)
 
 
+def test_sockets_have_what_sockets_have() -> None:
+    """Every name of `socket`, `select` and `ssl`, and every method of their objects."""
+    assert public(socket.socket) <= public(liblinux.Socket)
+    assert public(liblinux.Socket) - public(socket.socket) == {"ioctl", "sendmsg_afalg", "tcp_info"} - public(
+        socket.socket
+    )
+    modules = {"array", "errno", "io", "os", "selectors", "sys"}  # that it imports
+    with liblinux.Kernel() as kernel:
+        missing = {name for name in public(socket) - modules if not hasattr(kernel.socket, name)}
+        assert missing == {"AF_DECnet"}  # gone from Linux
+        assert public(type(kernel.socket)) | {"hosts", "nameservers", "socket"} <= set(dir(kernel.socket))
+        for name in ("select", "ssl"):
+            ours = getattr(kernel, name)
+            assert [each for each in public(importlib.import_module(name)) if not hasattr(ours, each)] == []
+        assert public(kernel.select.poll()) == public(select.poll())
+        with kernel.select.epoll() as epoll:
+            assert public(epoll) == public(select.epoll) - {"fromfd"}
+        assert public(ssl.SSLSocket) - public(kernel.ssl.SSLSocket) == {"context"}  # belongs to the instance
+
+
 # Programs, the environment, terminals and the scheduling of the host; and what
 # has no counterpart in a kernel whose tasks are Python threads.
 NOT_OURS = {
@@ -185,3 +227,22 @@ NOT_OURS = {
     "timerfd_gettime", "timerfd_gettime_ns", "timerfd_settime", "timerfd_settime_ns", "times_result", "unsetenv",
     "wait", "wait3", "wait4", "waitid", "waitid_result", "waitpid", "waitstatus_to_exitcode", "reload_environ",
 }  # fmt: skip
+
+
+def test_network() -> None:
+    assert set(network.__all__) == {
+        "Device",
+        "FrameSocket",
+        "Functions",
+        "Host",
+        "HostInterface",
+        "Internet",
+        "Link",
+        "Network",
+        "Replay",
+        "Tap",
+        "Traffic",
+    }
+    assert {"error", "mtu", "traffic"} <= public(network.Device)
+    assert {"forward", "routes"} <= public(network.Internet)
+    assert {"kernel", "kernels", "selector", "link", "host", "router", "switch"} <= public(network.Network)

@@ -31,4 +31,5 @@ def test_examples(images: Images, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert "Permission denied" in output
     assert "bytes differ from the image" in output
     assert "1000 0" in output
+    assert "served inside the kernel" in output
     e2fsck(image)

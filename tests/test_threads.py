@@ -260,3 +260,97 @@ def test_the_first_other_thread_of_a_kernel(blocked: bool) -> None:
             assert kernel.os.read(reader, 10) == b"done"
             thread.join()
             assert answers == [1] * 100
+
+
+# ---- a thread that comes while the runner of an idle kernel sleeps ------------------
+
+
+def test_sleeper_wakes_up_in_time_although_others_come_and_go(kernel: liblinux.Kernel) -> None:
+    """Whoever comes takes the kernel over from it, and puts it back; its timer is not forgotten."""
+    woken: list[float] = []
+
+    def sleep() -> None:
+        kernel.select.select([], [], [], 0.2)
+        woken.append(time.monotonic())
+
+    started = time.monotonic()
+    threads = start([sleep])
+    while not woken and time.monotonic() - started < 10:
+        kernel.os.getpid()
+    assert woken and woken[0] - started >= 0.2
+    threads[0].join()
+
+
+def test_timer_that_is_set_beside_a_sleeper_without_one(kernel: liblinux.Kernel) -> None:
+    """The sleeper had nothing to wake up for; now it has, and the thread that set it does something else."""
+    timer = kernel.syscall("timerfd_create", time.CLOCK_MONOTONIC, 0)
+    woken: list[float] = []
+
+    def wait() -> None:
+        kernel.os.read(timer, 8)
+        woken.append(time.monotonic())
+
+    threads = start([wait])
+    time.sleep(0.05)
+    started = time.monotonic()
+    kernel.syscall("timerfd_settime", timer, 0, struct.pack("=4q", 0, 0, 0, 50_000_000), None)
+    threads[0].join(10)  # nobody else is in the kernel
+    assert woken and woken[0] - started >= 0.05
+    kernel.os.close(timer)
+
+
+def test_sleeper_is_served_by_who_comes(kernel: liblinux.Kernel) -> None:
+    """A message to and fro between threads that sleep in the kernel in turns, next to others that only sleep."""
+    here, there = kernel.socket.socketpair()
+    sleepers = [kernel.socket.socketpair() for _ in range(4)]
+    rounds = 2000
+
+    def echo() -> None:
+        for _ in range(rounds):
+            there.sendall(there.recv(8))
+
+    threads = start([echo, *(partial(one.recv, 1) for one, _ in sleepers)])
+    for number in range(rounds):
+        here.sendall(number.to_bytes(8, "little"))
+        assert here.recv(8) == number.to_bytes(8, "little")
+    for _, other in sleepers:
+        other.send(b"x")
+    for thread in threads:
+        thread.join()
+    for sock in (here, there, *(sock for pair in sleepers for sock in pair)):
+        sock.close()
+
+
+def test_threads_that_sleep_for_random_times(kernel: liblinux.Kernel) -> None:
+    """Timeouts, messages and short calls in all orders; every byte arrives."""
+    pairs = [kernel.socket.socketpair() for _ in range(6)]
+    received = [0] * len(pairs)
+    sent = [0] * len(pairs)
+
+    def receive(number: int) -> None:
+        sock = pairs[number][0]
+        chance = random.Random(number)
+        while True:
+            sock.settimeout(chance.choice([None, 0.0001, 0.001, 0.01]))
+            try:
+                data = sock.recv(chance.randint(1, 100))
+            except TimeoutError:
+                continue
+            if not data:
+                return
+            received[number] += len(data)
+
+    def send(number: int) -> None:
+        chance = random.Random(-number)
+        for _ in range(300):
+            sent[number] += pairs[number][1].send(bytes(chance.randint(1, 100)))
+            if chance.random() < 0.1:
+                kernel.select.select([], [], [], chance.random() / 1000)
+        pairs[number][1].shutdown(1)
+
+    for thread in start([partial(work, number) for work in (receive, send) for number in range(len(pairs))]):
+        thread.join()
+    assert received == sent
+    for one, other in pairs:
+        one.close()
+        other.close()

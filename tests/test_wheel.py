@@ -75,8 +75,9 @@ def test_content(wheel: Path) -> None:
     kernels = {f"liblinux/lib/{path.name}" for path in liblinux.images().values()}
     assert kernels
     assert {f"liblinux/_native{suffix}", "liblinux/py.typed", "liblinux/_native.pyi", *kernels} <= names
-    program = zipfile.ZipFile(wheel).getinfo("liblinux/_jail")
-    assert program.external_attr >> 16 & 0o111, "what isolated kernels are held by is a program"
+    for name in ("_jail", "_slirp"):
+        program = zipfile.ZipFile(wheel).getinfo(f"liblinux/{name}")
+        assert program.external_attr >> 16 & 0o111, f"{name} is a program"
     assert {name for name in names if name.startswith("liblinux/lib/")} == kernels
     assert not [name for name in names if name.endswith((".debug", ".c", ".h", ".S"))]
     assert wheel.stat().st_size < PYPI_LIMIT_BYTES

@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "own.h"
+#include "runner.h"
 
 #define ABORT_TRIES 1000
 #define ABORT_WAIT_MICROSECONDS 1000
@@ -58,8 +59,7 @@ void host_kernel_abort(struct host_kernel *kernel)
 			return;
 		}
 		host_abort_show(kernel, false);
-		if (__atomic_exchange_n(&kernel->sleeping, 0, __ATOMIC_SEQ_CST))
-			host_futex_wake(&kernel->sleeping);
+		host_wake_runner(kernel);
 		usleep(ABORT_WAIT_MICROSECONDS);
 	}
 	/* Whoever reads the image of a dead kernel shall find it. */

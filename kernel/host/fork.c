@@ -174,6 +174,7 @@ static void host_in_child(struct host_kernel *kernel, u64 unused)
 		kernel->bias = NOBODY;
 		kernel->owner = 1;
 		kernel->waits = NULL;
+		kernel->sleeper = NULL;
 		kernel->last_wait = &kernel->waits;
 		__atomic_store_n(&kernel->dead, true, __ATOMIC_RELEASE);
 	}

@@ -176,6 +176,21 @@ u64 host_thread_become(u64 id);
 /* The tasks of the calling thread are free, as at its end. */
 void host_thread_leave_tasks(void);
 
+/*
+ * Let the virtual clock stand still while a thread that has a task here is
+ * outside, and let calls come in only while the kernel has nothing to run:
+ * what a thread does next then does not depend on how soon the host lets it
+ * run. From any thread; without effect on a real clock. Such a thread must
+ * end, or wait inside, or time never goes on.
+ */
+void host_kernel_lockstep(struct host_kernel *kernel, bool on);
+/*
+ * Wait, outside of it, until the kernel has nothing to run and, with `all`,
+ * every other thread waits inside. False when that was not so for some
+ * milliseconds: try again, or look after signals first.
+ */
+bool host_kernel_settle(struct host_kernel *kernel, bool all);
+
 struct host_statistics {
 	u64 entries, done, host_exits, idle_exits;
 	u64 faults_inside, faults_outside;
@@ -190,6 +205,60 @@ void host_kernel_statistics(struct host_kernel *kernel,
  * caller to free(), and its length. *lost counts those there was no memory for.
  */
 u64 host_kernel_captured(struct host_kernel *kernel, void **blocks, u64 *lost);
+
+/*
+ * Kernels with one virtual clock; see group.c. The second joins the first, and
+ * those that are with it already. One thread uses all of them, the one that made
+ * the group: calls of others end with -EDEADLK. -EINVAL: a clock is real, or it
+ * has joined already; -ENOSPC: too many. No snapshots of members.
+ */
+int host_group_join(struct host_kernel *first, struct host_kernel *other);
+/*
+ * Write all that can be read from a descriptor of one to a descriptor of
+ * another, frame by frame; with `news` the first is an epoll, whose events are
+ * to be edges, and an eventfd is told.
+ */
+int host_group_wire(struct host_process *from, int from_fd, bool news,
+		    struct host_process *to, int to_fd);
+
+/*
+ * Pumps: threads that carry frames from one descriptor to another; see pump.c.
+ * An end with a process is a descriptor of that process, without blocking, and
+ * `stop_fd` an eventfd of it; an end without is the host's. Both stay open
+ * until the pump has been stopped, which must be before the kernel is closed.
+ */
+struct host_pump;
+enum host_pump_kind {
+	HOST_PUMP_DATAGRAMS, /* a read is a frame; an empty one is none */
+	HOST_PUMP_PACKETS, /* the same, but an empty one is the end */
+	HOST_PUMP_STREAM, /* frames have their length in front */
+	/* An epoll of a process with events that are edges: each is 8 bytes, a 1. */
+	HOST_PUMP_NEWS,
+};
+struct host_pump_end {
+	struct host_process *process;
+	int fd;
+	int stop_fd; /* of the end that is read from */
+	int kind; /* enum host_pump_kind */
+};
+/* An ioctl(2) that it makes when it ends by itself, as to put a device down. */
+struct host_pump_last {
+	struct host_process *process; /* or NULL */
+	int fd;
+	u32 request;
+	char argument[64];
+};
+struct host_pump_statistics {
+	u64 frames, bytes;
+	u64 dropped; /* frames that the receiving side refused */
+	int error; /* why it ended by itself, as -errno */
+};
+int host_pump_start(const struct host_pump_end *from,
+		    const struct host_pump_end *to,
+		    const struct host_pump_last *last, struct host_pump **pump);
+void host_pump_stop(struct host_pump *pump);
+void host_pump_statistics(struct host_pump *pump,
+			  struct host_pump_statistics *statistics);
 
 /*
  * Processes. A call runs on the kernel task of the calling host thread, which
@@ -247,6 +316,14 @@ u64 host_snapshot_bytes(struct host_snapshot *snapshot);
  */
 int host_measure_switches(struct host_process *process, u64 switches,
 			  u64 *nanoseconds, struct host_result *result);
+/* The same over two sockets that are connected to each other. */
+int host_measure_exchange(struct host_process *process, const int sockets[2],
+			  u64 switches, u64 *nanoseconds,
+			  struct host_result *result);
+/* `bytes` from the first to the second, by the calling thread, `block` a call. */
+int host_measure_stream(struct host_process *process, const int sockets[2],
+			u64 block, u64 bytes, u64 *nanoseconds,
+			struct host_result *result);
 
 /* Disks. `name_index` n is /dev/lda, /dev/ldb, ... */
 enum host_disk_flags {

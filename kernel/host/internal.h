@@ -63,6 +63,8 @@ enum host_wait_state {
 	WAIT_FINISHED,
 	WAIT_RUNNER, /* this thread is the runner now */
 	WAIT_DEAD,
+	WAIT_IDLE, /* the runner, which sleeps, since the kernel is idle */
+	WAIT_ROUSED, /* the same, and it shall look what there is to do */
 };
 
 struct host_wait {
@@ -73,6 +75,9 @@ struct host_wait {
 	struct host_task *task;
 	u64 next_poll; /* ns, when to ask embedding.interrupted */
 	bool interrupted, sent, deadlock, dead;
+	/* Of the runner that sleeps, or did when another took over: wait.c. */
+	bool dozing, taken;
+	u64 dozing_until;
 	/* Of a call that goes on after it was interrupted; see host_look(). */
 	u64 patient_since, patient_requests;
 	struct host_wait *next, **link;
@@ -125,8 +130,9 @@ struct host_kernel {
 	u32 busy; /* that thread is inside */
 	u32 owner; /* 0 free, 1 owned, 2 owned and calls are queued */
 	bool aborting; /* see abort.c */
-	u32 sleeping; /* 1: the runner sleeps; a futex */
+	struct host_wait *sleeper; /* the runner, while it sleeps; under `lock` */
 	struct ll_cpu *cpu;
+	struct host_group *group; /* shares its virtual clock; or NULL */
 	void (*enter)(struct ll_cpu *cpu);
 	struct host_statistics statistics; /* `done` is not kept */
 
@@ -149,6 +155,7 @@ struct host_kernel {
 	bool stuck; /* it is dead because nothing can ever happen in it */
 	char dead_text[256];
 	u64 progress, progress_at; /* seen last, and when: see wait.c */
+	bool lockstep; /* the virtual clock waits for every thread */
 	u32 virtual_rounds;
 	u64 virtual_poll;
 

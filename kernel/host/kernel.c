@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>
+#include "group.h"
 #include "own.h"
 
 struct host_slot {
@@ -261,6 +262,8 @@ int host_kernel_close(struct host_kernel *kernel)
 	pthread_mutex_unlock(&kernel->lock);
 	if (!closed)
 		return -EBUSY;
+	if (kernel->group)
+		host_group_leave(kernel);
 	host_kernel_free(kernel);
 	return 0;
 }
@@ -311,6 +314,8 @@ bool host_kernel_serves(struct host_kernel *kernel)
 
 u64 host_kernel_now(struct host_kernel *kernel)
 {
+	if (kernel->group)
+		return host_group_now(kernel);
 	if (kernel->cpu->clock == LL_CLOCK_VIRTUAL)
 		return __atomic_load_n(&kernel->cpu->virtual_now,
 				       __ATOMIC_RELAXED);

@@ -49,6 +49,10 @@
 
 /* How often a thread that waits asks whether it was interrupted. */
 #define POLL_NS 50000000ULL
+/* Lockstep: looks at the others, how many of them without a pause between. */
+#define SETTLE_ROUNDS 600
+#define SETTLE_YIELDS 200
+#define SETTLE_PAUSE_NS 20000
 /* Processor time without progress after which a kernel is taken for stuck. */
 #define STUCK_NS (5 * 1000000000ULL)
 /* And without disk I/O after its caller has been interrupted. */
@@ -74,6 +78,11 @@
 #define DISK_ZERO_BYTES (64 * KIB)
 #define OVERLAY_BLOCK_BYTES 4096ULL
 #define LOG_BYTES (256 * KIB)
+
+/* ---- groups --------------------------------------------------------- */
+
+/* Kernels with one virtual clock. */
+#define GROUP_KERNELS 64
 
 /* ---- batches --------------------------------------------------------- */
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a switch between two tasks takes: the classic ping-pong over pipes.
+ * What a switch between two tasks takes: the classic ping-pong over pipes, or
+ * over sockets; and how fast a stream between two sockets is.
  *
  * Both players are tasks of the kernel and both are moved by the calling
  * thread: it starts the read of one, which blocks, and comes out with the read
@@ -17,7 +18,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include "runner.h"
+
+#define STREAM_ALIGN 4096ULL
 
 struct host_player {
 	struct host_kernel *kernel;
@@ -107,11 +111,12 @@ static void host_close_pipes(struct host_process *process, int pipes[2][2])
 	}
 }
 
-int host_measure_switches(struct host_process *process, u64 switches,
-			  u64 *nanoseconds, struct host_result *result)
+/* The players read from[0] and from[1], and write to[0] and to[1]. */
+static int host_measure_players(struct host_process *process, const int from[2],
+				const int to[2], u64 switches, u64 *nanoseconds,
+				struct host_result *result)
 {
 	struct host_kernel *kernel = process->kernel;
-	int pipes[2][2] = { { -1, -1 }, { -1, -1 } };
 	struct host_player *players = calloc(2, sizeof(*players));
 	struct host_task *tasks[2] = { 0 };
 	int at, error;
@@ -125,25 +130,98 @@ int host_measure_switches(struct host_process *process, u64 switches,
 		free(players);
 		return result->value ? result->value : -EAGAIN;
 	}
-	error = host_two_pipes(process, pipes, result);
-	for (at = 0; !error && at < 2; at++)
+	for (at = 0; at < 2; at++)
 		players[at] = (struct host_player){
 			.kernel = kernel,
 			.task = tasks[at],
-			.from = pipes[!at][0],
-			.to = pipes[at][1],
+			.from = from[at],
+			.to = to[at],
 		};
-	if (!error) {
-		*nanoseconds = host_monotonic(kernel);
-		error = host_play(players, switches, result);
-		*nanoseconds = host_monotonic(kernel) - *nanoseconds;
-	}
-	host_close_pipes(process, pipes);
+	*nanoseconds = host_monotonic(kernel);
+	error = host_play(players, switches, result);
+	*nanoseconds = host_monotonic(kernel) - *nanoseconds;
 	/* Another thread may have it now. */
 	pthread_mutex_lock(&kernel->lock);
 	tasks[1]->thread = 0;
 	pthread_mutex_unlock(&kernel->lock);
 	if (!error)
 		free(players);
+	return error;
+}
+
+int host_measure_switches(struct host_process *process, u64 switches,
+			  u64 *nanoseconds, struct host_result *result)
+{
+	int pipes[2][2] = { { -1, -1 }, { -1, -1 } };
+	int error = host_two_pipes(process, pipes, result);
+
+	if (!error)
+		error = host_measure_players(
+			process, (int[]){ pipes[1][0], pipes[0][0] },
+			(int[]){ pipes[0][1], pipes[1][1] }, switches,
+			nanoseconds, result);
+	host_close_pipes(process, pipes);
+	return error;
+}
+
+int host_measure_exchange(struct host_process *process, const int sockets[2],
+			  u64 switches, u64 *nanoseconds,
+			  struct host_result *result)
+{
+	return host_measure_players(process, sockets, sockets, switches,
+				    nanoseconds, result);
+}
+
+/* ---- a stream ---------------------------------------------------------- */
+
+static s64 host_transfer(struct host_process *process, int nr, int fd,
+			 void *memory, u64 bytes, struct host_result *result)
+{
+	u64 args[6] = { fd, (u64)memory, bytes, MSG_DONTWAIT };
+
+	host_process_call(process, nr, args, result);
+	return result->value;
+}
+
+/* Both ends on this thread: as much as there is room for goes in, then out. */
+static int host_pump(struct host_process *process, const int sockets[2],
+		     char *memory, u64 block, u64 bytes,
+		     struct host_result *result)
+{
+	s64 sent, taken;
+
+	while (bytes) {
+		sent = host_transfer(process, SYS_sendto, sockets[0], memory,
+				     block < bytes ? block : bytes, result);
+		if (sent <= 0)
+			return sent ? sent : -EIO;
+		bytes -= sent;
+		for (; sent; sent -= taken) {
+			taken = host_transfer(process, SYS_recvfrom, sockets[1],
+					      memory + block, block, result);
+			if (taken <= 0)
+				return taken ? taken : -EIO;
+		}
+	}
+	return 0;
+}
+
+int host_measure_stream(struct host_process *process, const int sockets[2],
+			u64 block, u64 bytes, u64 *nanoseconds,
+			struct host_result *result)
+{
+	struct host_kernel *kernel = process->kernel;
+	char *memory =
+		aligned_alloc(STREAM_ALIGN, (2 * block + STREAM_ALIGN - 1) &
+						    ~(STREAM_ALIGN - 1ULL));
+	int error;
+
+	if (!memory)
+		return -ENOMEM;
+	memset(memory, 1, 2 * block);
+	*nanoseconds = host_monotonic(kernel);
+	error = host_pump(process, sockets, memory, block, bytes, result);
+	*nanoseconds = host_monotonic(kernel) - *nanoseconds;
+	free(memory);
 	return error;
 }

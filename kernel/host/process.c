@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "internal.h"
+#include "runner.h"
 
 static u64 host_process_ids;
 
@@ -108,6 +109,8 @@ void host_threads_forget(struct host_kernel *kernel, u64 thread)
 			if (task->thread == thread)
 				task->thread = 0;
 	pthread_mutex_unlock(&kernel->lock);
+	/* The clock may have waited for this thread. */
+	host_wake_runner(kernel);
 }
 
 /* `executor`, of which the caller makes sure that it is free, makes a task. */

@@ -44,8 +44,16 @@ void host_push(struct host_kernel *kernel, struct ll_call *call)
 
 void host_wake_runner(struct host_kernel *kernel)
 {
-	if (__atomic_exchange_n(&kernel->sleeping, 0, __ATOMIC_SEQ_CST))
-		host_futex_wake(&kernel->sleeping);
+	struct host_wait *sleeper;
+
+	pthread_mutex_lock(&kernel->lock);
+	sleeper = kernel->sleeper;
+	if (sleeper) {
+		__atomic_store_n(&sleeper->state, WAIT_ROUSED,
+				 __ATOMIC_RELEASE);
+		host_futex_wake(&sleeper->state);
+	}
+	pthread_mutex_unlock(&kernel->lock);
 }
 
 /*
@@ -117,6 +125,64 @@ struct host_wait *host_fresh(struct host_kernel *kernel)
 	return wait;
 }
 
+/* ---- taking over from a runner that sleeps ---------------------------- */
+
+/*
+ * The kernel is idle and its runner asleep. Whoever comes with a call does not
+ * wake it, which would take two switches of the host for every call, but becomes
+ * the runner: the sleeper is queued, as if it had never been the runner, and
+ * sleeps on. Afterwards it is put back, unless its own call is over by then,
+ * or the kernel wants to be looked after earlier than it will wake up.
+ */
+static bool host_take_over(struct host_kernel *kernel)
+{
+	struct host_wait *sleeper = kernel->sleeper;
+
+	if (!sleeper || !sleeper->task ||
+	    (sleeper->flags & HOST_CALL_UNATTENDED))
+		return false;
+	kernel->sleeper = NULL;
+	sleeper->taken = true;
+	__atomic_store_n(&sleeper->state, WAIT_QUEUED, __ATOMIC_RELEASE);
+	host_queue(kernel, sleeper);
+	__atomic_store_n(&kernel->owner, 2, __ATOMIC_RELEASE);
+	return true;
+}
+
+struct host_wait *host_dozing(struct host_kernel *kernel)
+{
+	struct host_wait *wait;
+
+	pthread_mutex_lock(&kernel->lock);
+	for (wait = kernel->waits; wait; wait = wait->next)
+		if (wait->dozing && load(&wait->state) == WAIT_QUEUED)
+			break;
+	pthread_mutex_unlock(&kernel->lock);
+	return wait;
+}
+
+bool host_put_back(struct host_kernel *kernel, struct host_wait *wait)
+{
+	struct ll_cpu *cpu = kernel->cpu;
+	u64 until = cpu->idle_until;
+	bool back;
+
+	if (until != LL_FOREVER)
+		until -= kernel->clock_ahead;
+	pthread_mutex_lock(&kernel->lock);
+	/* Not when something was queued meanwhile, or it has woken up. */
+	back = wait->dozing && wait->dozing_until <= until &&
+	       cpu->clock != LL_CLOCK_VIRTUAL && !load(&cpu->attention);
+	if (back) {
+		host_unqueue(kernel, wait);
+		wait->taken = false;
+		__atomic_store_n(&wait->state, WAIT_IDLE, __ATOMIC_RELEASE);
+		kernel->sleeper = wait;
+	}
+	pthread_mutex_unlock(&kernel->lock);
+	return back;
+}
+
 /* Own the kernel, or put the call into the queue. Under `lock`. */
 enum host_admission host_admit(struct host_kernel *kernel,
 			       struct host_wait *wait)
@@ -129,6 +195,8 @@ enum host_admission host_admit(struct host_kernel *kernel,
 		return ADMIT_GONE;
 	/* It may have been given away again since the caller looked. */
 	host_own_revoke_locked(kernel);
+	if (host_take_over(kernel))
+		return ADMIT_RUNNER;
 	owner = load(&kernel->owner);
 	while (owner != 2)
 		if (__atomic_compare_exchange_n(

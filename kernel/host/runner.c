@@ -11,8 +11,8 @@
  * Owning the kernel (own.h) is all that a call has to do which meets nobody.
  *
  * The runner sleeps when the kernel is idle: until its next timer, or until
- * something is submitted (`sleeping`, a futex). With the virtual clock it does
- * not sleep but moves the clock, unless nothing is left to wait for.
+ * another thread comes, which takes over the role (queue.c). With the virtual
+ * clock it does not sleep but moves the clock, unless nothing is left to wait for.
  *
  * No helper threads, no signals. Callbacks of the embedding are made on normal
  * stacks with no lock held. A thread in such a callback has an unfinished call
@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
+#include "group.h"
 #include "own.h"
 #include "runner.h"
 
@@ -90,15 +91,21 @@ static void host_hand_over(struct host_kernel *kernel)
 /*
  * The runner's call is over, and others are queued. Some that may be short are
  * executed before leaving: until a thread that is made the runner has woken
- * up, nobody would be.
+ * up, nobody would be. So is what this call has woken of a sleeper's, who may
+ * then sleep on as the runner, or has its result.
  */
 static void host_leave_slowly(struct host_kernel *kernel)
 {
 	struct host_wait *wait;
+	u32 *woken = NULL;
+	bool fresh;
 	int favours;
 
 	for (favours = 0; favours < FAVOURS; favours++) {
 		wait = host_fresh(kernel);
+		fresh = wait;
+		if (!wait && !woken)
+			wait = host_dozing(kernel);
 		if (!wait)
 			break;
 		kernel->cpu->runner = &wait->call;
@@ -107,13 +114,25 @@ static void host_leave_slowly(struct host_kernel *kernel)
 		if (kernel->cpu->reason == LL_EXIT_DEAD ||
 		    kernel->cpu->reason == LL_EXIT_HALT) {
 			host_die(kernel);
-			return;
+			goto wake;
 		}
+		if (kernel->cpu->reason == LL_EXIT_IDLE && !fresh &&
+		    host_put_back(kernel, wait))
+			return;
 		if (kernel->cpu->reason != LL_EXIT_DONE)
 			break;
-		host_finished(kernel, &wait->call);
+		if (fresh) {
+			host_finished(kernel, &wait->call);
+			continue;
+		}
+		/* Woken at the very end: it would wait for the lock. */
+		woken = &wait->state;
+		__atomic_store_n(woken, WAIT_FINISHED, __ATOMIC_RELEASE);
 	}
 	host_hand_over(kernel);
+wake:
+	if (woken) /* it may be gone: only its address is used */
+		host_futex_wake(woken);
 }
 
 static inline void host_leave(struct host_kernel *kernel)
@@ -161,8 +180,11 @@ static const char *host_given_up(struct host_kernel *kernel,
 	return NULL;
 }
 
-/* Go on after an exit until `wait` has its result. We are the runner. */
-static void host_run(struct host_kernel *kernel, struct host_wait *wait)
+/*
+ * Go on after an exit until `wait` has its result. We are the runner. False when
+ * another thread has become it: the call is queued.
+ */
+static bool host_run(struct host_kernel *kernel, struct host_wait *wait)
 {
 	struct ll_cpu *cpu = kernel->cpu;
 	struct ll_call *run;
@@ -173,7 +195,7 @@ static void host_run(struct host_kernel *kernel, struct host_wait *wait)
 		switch (cpu->reason) {
 		case LL_EXIT_DONE:
 			host_leave(kernel);
-			return;
+			return true;
 		case LL_EXIT_HOST:
 			host_serve(kernel);
 			break;
@@ -182,6 +204,8 @@ static void host_run(struct host_kernel *kernel, struct host_wait *wait)
 			break;
 		case LL_EXIT_IDLE:
 			run = host_idle(kernel, wait);
+			if (wait->taken)
+				return false;
 			text = host_given_up(kernel, wait);
 			if (!text)
 				break;
@@ -193,10 +217,64 @@ static void host_run(struct host_kernel *kernel, struct host_wait *wait)
 			host_die(kernel);
 			wait->dead = true;
 			wait->deadlock = kernel->stuck;
-			return;
+			return true;
 		}
 		cpu->run = run;
 		host_enter(kernel);
+	}
+}
+
+bool host_run_until_idle(struct host_kernel *kernel, struct host_wait *wait)
+{
+	struct ll_cpu *cpu = kernel->cpu;
+	/* Not started yet, or ended by a signal. */
+	struct ll_call *run = wait->state == WAIT_QUEUED ? NULL : &wait->call;
+
+	if (!host_own(kernel))
+		return false;
+	for (;;) {
+		wait->state = WAIT_QUEUED;
+		cpu->runner = &wait->call;
+		cpu->run = run;
+		host_enter(kernel);
+		run = NULL;
+		switch (cpu->reason) {
+		case LL_EXIT_DONE:
+			run = &wait->call;
+			break;
+		case LL_EXIT_HOST:
+			host_serve(kernel);
+			break;
+		case LL_EXIT_LOOK:
+			run = host_look(kernel, wait);
+			break;
+		case LL_EXIT_IDLE:
+			if (load(&cpu->attention))
+				break;
+			host_leave(kernel);
+			return true;
+		default:
+			host_die(kernel);
+			return false;
+		}
+	}
+}
+
+/* The same until it has it, whoever is the runner. */
+static void host_see_through(struct host_kernel *kernel, struct host_wait *wait)
+{
+	while (!host_run(kernel, wait)) {
+		switch (host_wait_on(kernel, wait)) {
+		case WAIT_RUNNER:
+			wait->taken = false;
+			host_enter(kernel);
+			continue;
+		case WAIT_DEAD:
+			wait->dead = true;
+			wait->deadlock = kernel->stuck;
+			return;
+		}
+		return;
 	}
 }
 
@@ -208,7 +286,7 @@ static bool host_spin(struct host_kernel *kernel)
 	int spins;
 
 	for (spins = 0; spins < OWNER_SPINS; spins++) {
-		if (__atomic_load_n(&kernel->sleeping, __ATOMIC_RELAXED) ||
+		if (__atomic_load_n(&kernel->sleeper, __ATOMIC_RELAXED) ||
 		    __atomic_load_n(&kernel->dead, __ATOMIC_RELAXED))
 			return false;
 		__builtin_ia32_pause();
@@ -241,6 +319,11 @@ static void host_start(struct host_kernel *kernel, struct host_wait *wait)
 		host_leave(kernel);
 		return;
 	}
+	if (unlikely(kernel->group) && !host_group_enter(kernel)) {
+		wait->call.result = -EDEADLK;
+		host_leave(kernel);
+		return;
+	}
 	kernel->cpu->runner = &wait->call;
 	kernel->cpu->run = wait->task ? &wait->call : NULL;
 	host_enter(kernel);
@@ -248,7 +331,7 @@ static void host_start(struct host_kernel *kernel, struct host_wait *wait)
 		host_leave(kernel);
 		return;
 	}
-	host_run(kernel, wait);
+	host_see_through(kernel, wait);
 }
 
 /*
@@ -272,7 +355,7 @@ void host_pass(struct host_kernel *kernel, struct host_wait *run,
 	if (likely(kernel->cpu->reason == LL_EXIT_DONE))
 		host_leave(kernel);
 	else
-		host_run(kernel, wait);
+		host_see_through(kernel, wait);
 }
 
 static __attribute__((noinline)) void
@@ -287,6 +370,9 @@ host_call_slowly(struct host_kernel *kernel, struct host_wait *wait,
 		return;
 	}
 	host_own_revoke(kernel);
+	/* So that it meets the kernel in the same state every time. */
+	if (__atomic_load_n(&kernel->lockstep, __ATOMIC_RELAXED))
+		host_kernel_settle(kernel, false);
 	if (host_spin(kernel)) {
 		host_start(kernel, wait);
 		return;
@@ -302,7 +388,7 @@ host_call_slowly(struct host_kernel *kernel, struct host_wait *wait,
 		switch (host_wait(kernel, wait)) {
 		case WAIT_RUNNER:
 			host_enter(kernel);
-			host_run(kernel, wait);
+			host_see_through(kernel, wait);
 			break;
 		case WAIT_DEAD:
 			wait->dead = true;
@@ -336,6 +422,7 @@ void host_fill(struct host_wait *wait, struct host_task *task, s64 nr,
 	wait->next_poll = 0;
 	wait->patient_since = 0;
 	wait->interrupted = wait->sent = wait->deadlock = wait->dead = false;
+	wait->dozing = wait->taken = false;
 }
 
 void host_call(struct host_kernel *kernel, struct host_task *task, s64 nr,

@@ -27,12 +27,16 @@ void host_unqueue(struct host_kernel *kernel, struct host_wait *wait);
 void host_push(struct host_kernel *kernel, struct ll_call *call);
 struct host_wait *host_next(struct host_kernel *kernel);
 struct host_wait *host_fresh(struct host_kernel *kernel); /* takes the lock */
-void host_wake_runner(struct host_kernel *kernel); /* without it */
+void host_wake_runner(struct host_kernel *kernel); /* takes the lock */
+struct host_wait *host_dozing(struct host_kernel *kernel); /* takes the lock */
+/* It dozes on as the runner: the caller has let go. Takes the lock. */
+bool host_put_back(struct host_kernel *kernel, struct host_wait *wait);
 
 /* wait.c, no lock held */
 struct ll_call *host_look(struct host_kernel *kernel, struct host_wait *wait);
 struct ll_call *host_idle(struct host_kernel *kernel, struct host_wait *wait);
 u32 host_wait(struct host_kernel *kernel, struct host_wait *wait);
+u32 host_wait_on(struct host_kernel *kernel, struct host_wait *wait);
 void host_note_report(struct host_kernel *kernel);
 
 #endif /* LIBLINUX_RUNNER_H */

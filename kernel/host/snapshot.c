@@ -48,7 +48,8 @@ static int host_seize(struct host_kernel *kernel, bool dead)
 {
 	bool quiet;
 
-	if (host_in_callback(kernel))
+	/* The others of a group, and what is under way on its wires, would not go back. */
+	if (host_in_callback(kernel) || kernel->group)
 		return -EBUSY;
 	if (!__atomic_load_n(&kernel->dead, __ATOMIC_ACQUIRE)) {
 		host_own_revoke(kernel);
@@ -274,8 +275,10 @@ static void host_revive(struct host_kernel *kernel)
 {
 	kernel->stuck = false;
 	host_abort_end(kernel);
-	kernel->sleeping = 0;
+	kernel->sleeper = NULL;
 	memset(&kernel->report, 0, sizeof(kernel->report));
+	/* Its progress is that of then again, and yet it gets on: see wait.c. */
+	kernel->progress = ~0ULL;
 	/* Of a dead one nobody touches the word. */
 	if (kernel->dead)
 		__atomic_store_n(&kernel->owner, 1, __ATOMIC_RELEASE);

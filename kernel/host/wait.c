@@ -8,7 +8,10 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <sched.h>
 #include <time.h>
+#include "group.h"
+#include "own.h"
 #include "runner.h"
 
 /* Is it time to ask, and does the embedding say so? No lock held. */
@@ -90,38 +93,91 @@ void host_note_report(struct host_kernel *kernel)
 /* ---- the runner, when the kernel is idle ------------------------------ */
 
 /*
- * Can nothing ever happen again? Not when a thread that has a task here is
- * outside: it may come with a call that changes things.
+ * Threads that have a task here and are neither the caller nor waiting for
+ * somebody else to run their calls: the runner, and those outside.
  */
-static bool host_is_stuck(struct host_kernel *kernel, struct host_wait *wait)
+static unsigned int host_at_large(struct host_kernel *kernel, u64 self)
 {
 	struct host_task *task;
-	struct host_wait *other;
-	bool stuck = true;
+	struct host_wait *wait;
+	unsigned int count = 0;
 	int bucket;
 
 	pthread_mutex_lock(&kernel->lock);
 	for (bucket = 0; bucket < TASK_BUCKETS; bucket++)
 		for (task = kernel->buckets[bucket]; task;
 		     task = task->next_hash) {
-			if (!task->thread || task->thread == wait->thread)
+			if (!task->thread || task->thread == self)
 				continue;
-			for (other = kernel->waits; other; other = other->next)
-				if (other->thread == task->thread &&
-				    load(&other->state) == WAIT_QUEUED)
+			for (wait = kernel->waits; wait; wait = wait->next)
+				if (wait->thread == task->thread &&
+				    load(&wait->state) == WAIT_QUEUED)
 					break;
-			if (!other)
-				stuck = false;
+			if (!wait)
+				count++;
 		}
 	pthread_mutex_unlock(&kernel->lock);
-	return stuck;
+	return count;
 }
 
-/* Move the virtual clock. False when that would not help. */
+/* In lockstep, is somebody outside who must be waited for? */
+static bool host_holds_clock(struct host_kernel *kernel, struct host_wait *wait)
+{
+	return kernel->cpu->clock == LL_CLOCK_VIRTUAL &&
+	       __atomic_load_n(&kernel->lockstep, __ATOMIC_RELAXED) &&
+	       host_at_large(kernel, wait->thread);
+}
+
+static bool host_is_settled(struct host_kernel *kernel, bool all)
+{
+	bool owned = load(&kernel->owner);
+
+	/* As long as one thread is all that there is, it has just left. */
+	if (__atomic_load_n(&kernel->bias, __ATOMIC_RELAXED) != NOBODY)
+		owned = false;
+	if (owned && !__atomic_load_n(&kernel->sleeper, __ATOMIC_ACQUIRE))
+		return false;
+	return !all || host_at_large(kernel, host_self.id) == owned;
+}
+
+bool host_kernel_settle(struct host_kernel *kernel, bool all)
+{
+	const struct timespec pause = { .tv_nsec = SETTLE_PAUSE_NS };
+	int round;
+
+	for (round = 0; round < SETTLE_ROUNDS; round++) {
+		if (__atomic_load_n(&kernel->dead, __ATOMIC_ACQUIRE) ||
+		    host_is_settled(kernel, all))
+			return true;
+		/* The others need the processor; most are quick. */
+		if (round < SETTLE_YIELDS)
+			sched_yield();
+		else
+			nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+void host_kernel_lockstep(struct host_kernel *kernel, bool on)
+{
+	__atomic_store_n(&kernel->lockstep, on, __ATOMIC_RELAXED);
+}
+
+/* Move the virtual clock, of which others may have their part. False when that would not help. */
 static bool host_move_clock(struct host_kernel *kernel)
 {
 	struct ll_cpu *cpu = kernel->cpu;
 
+	if (kernel->group) {
+		switch (host_group_idle(kernel)) {
+		case GROUP_ENTER:
+			return true;
+		case GROUP_STUCK:
+			return false;
+		case GROUP_MOVE:
+			break;
+		}
+	}
 	if (cpu->clock != LL_CLOCK_VIRTUAL || cpu->idle_until == LL_FOREVER)
 		return false;
 	if (cpu->virtual_now < cpu->idle_until)
@@ -129,12 +185,47 @@ static bool host_move_clock(struct host_kernel *kernel)
 	return true;
 }
 
-/* The kernel is idle. Returns a call to enter it with, or NULL. */
+/*
+ * Sleep as the runner. Afterwards it is one no more when somebody has taken over
+ * (`taken`): its call is a queued one, which may be over.
+ *
+ * Who submits something takes the lock after that, to wake the runner: either it
+ * finds `sleeper`, or this thread finds `attention`.
+ */
+static int host_doze(struct host_kernel *kernel, struct host_wait *wait,
+		     u64 until)
+{
+	int result = 0;
+
+	pthread_mutex_lock(&kernel->lock);
+	__atomic_store_n(&wait->state, WAIT_IDLE, __ATOMIC_RELEASE);
+	wait->dozing_until = until;
+	wait->dozing = true;
+	wait->taken = false;
+	kernel->sleeper = wait;
+	pthread_mutex_unlock(&kernel->lock);
+	if (!load(&kernel->cpu->attention))
+		result = host_sleep(kernel, wait, &wait->state, WAIT_IDLE,
+				    until);
+	pthread_mutex_lock(&kernel->lock);
+	wait->dozing = false;
+	if (!wait->taken) {
+		kernel->sleeper = NULL;
+		__atomic_store_n(&wait->state, WAIT_RUNNER, __ATOMIC_RELAXED);
+	}
+	pthread_mutex_unlock(&kernel->lock);
+	return result;
+}
+
+/*
+ * The kernel is idle. Returns a call to enter it with, or NULL; the caller is
+ * not the runner any more when its wait is `taken`.
+ */
 struct ll_call *host_idle(struct host_kernel *kernel, struct host_wait *wait)
 {
 	struct ll_cpu *cpu = kernel->cpu;
 	u64 until = cpu->idle_until;
-	int result = 0;
+	int result;
 
 	if (until != LL_FOREVER)
 		until -= kernel->clock_ahead;
@@ -144,15 +235,21 @@ struct ll_call *host_idle(struct host_kernel *kernel, struct host_wait *wait)
 		return NULL;
 	if (wait->interrupted && !wait->sent)
 		return host_interruption(wait);
-	if (host_move_clock(kernel)) {
+	if (host_holds_clock(kernel, wait)) {
+		until = LL_FOREVER;
+	} else if (host_move_clock(kernel)) {
 		if (++kernel->virtual_rounds % VIRTUAL_POLL_ROUNDS ||
 		    !host_poll(kernel, wait, false))
 			return NULL;
 		return host_interruption(wait);
-	}
-	if (cpu->clock == LL_CLOCK_VIRTUAL && host_is_stuck(kernel, wait)) {
-		/* Told to end its wait already, and waits for ever again? */
+	} else if (cpu->clock == LL_CLOCK_VIRTUAL &&
+		   !host_at_large(kernel, wait->thread)) {
+		/*
+		 * Nothing can ever happen again: nobody is outside who could
+		 * come with a call that changes things.
+		 */
 		if (wait->deadlock) {
+			/* Told to end its wait already, and waits again. */
 			kernel->stuck = true;
 			return NULL;
 		}
@@ -162,10 +259,9 @@ struct ll_call *host_idle(struct host_kernel *kernel, struct host_wait *wait)
 	}
 	if (!wait->next_poll)
 		wait->next_poll = host_monotonic(kernel) + POLL_NS;
-	__atomic_store_n(&kernel->sleeping, 1, __ATOMIC_SEQ_CST);
-	if (!__atomic_load_n(&cpu->attention, __ATOMIC_SEQ_CST))
-		result = host_sleep(kernel, wait, &kernel->sleeping, 1, until);
-	__atomic_store_n(&kernel->sleeping, 0, __ATOMIC_RELAXED);
+	result = host_doze(kernel, wait, until);
+	if (wait->taken)
+		return NULL;
 	if ((result == -EINTR || result == -ETIMEDOUT) &&
 	    host_poll(kernel, wait, result == -EINTR))
 		return host_interruption(wait);
@@ -232,13 +328,19 @@ struct ll_call *host_look(struct host_kernel *kernel, struct host_wait *wait)
 
 /* ---- everybody else --------------------------------------------------- */
 
-/* Sleep until the call is finished or this thread is made the runner. */
+/* The call is queued: sleep until it is finished or this thread is made the runner. */
 u32 host_wait(struct host_kernel *kernel, struct host_wait *wait)
+{
+	host_wake_runner(kernel);
+	return host_wait_on(kernel, wait);
+}
+
+/* The same when the kernel knows of the call already. */
+u32 host_wait_on(struct host_kernel *kernel, struct host_wait *wait)
 {
 	u32 state;
 	int result;
 
-	host_wake_runner(kernel);
 	wait->next_poll = host_monotonic(kernel) + POLL_NS;
 	while ((state = load(&wait->state)) == WAIT_QUEUED) {
 		result = host_sleep(kernel, wait, &wait->state, WAIT_QUEUED,

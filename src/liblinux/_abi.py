@@ -81,3 +81,6 @@ UTSNAME = struct.Struct("65s65s65s65s65s65s")
 TMS = struct.Struct("=4q")
 TICKS_PER_SECOND = 100
 IOVEC = struct.Struct("=QQ")
+
+# signal(7); the module `signal` is slow to import.
+SIGPIPE = 13

@@ -214,7 +214,9 @@ class Actor:
         return self.mmap(None, length, shared=False)
 
     def _close_files(self) -> None:
-        """Flush and close what is still open for writing, and take memory views back."""
+        """Flush and close what is still open for writing, and take sockets and memory views back."""
+        if self._socket is not None:
+            self._socket._close_all()
         for file in list(self._writers):
             file.close()
         for mapping in list(self._mappings):

@@ -54,6 +54,7 @@ _FILE_TABLES = ("dhash_entries=16384", "ihash_entries=16384")
 _FILE_TABLES_MEMORY_BYTES = 48 << 20
 _TASKS = b"16384"
 _BOOT_MOUNTS = (("devtmpfs", "/dev"), ("proc", "/proc"), ("sysfs", "/sys"))
+_IGNORE = bytes([1]) + bytes(31)  # SIG_IGN in a struct sigaction
 _BOOT_DIRECTORIES = (("/mnt", 0o755), ("/tmp", 0o1777))  # noqa: S108 - the kernel's own, not the host's
 _SIZE_UNITS = {
     "": 0,
@@ -85,6 +86,11 @@ class Kernel(Actor):
     the host ends it (0: no limit). Addresses inside of what arguments point to, and
     futexes, must be in memory of `mmap`.
 
+    With a real clock timers and what arrives wait until somebody is inside, in any
+    call; `background=True` keeps a thread of the extension inside (as do links of a
+    network to devices), at the price of some microseconds for each call that meets
+    it. Such a kernel has no snapshots, and is dead in a child of fork().
+
     Attributes: `release`, what uname(2) calls so ("6.12.117"); `memory` in bytes;
     `clock`; `isolated`; `seed`, 64 bytes that make the same kernel again; `syscalls`, the numbers
     of its system calls by name.
@@ -109,7 +115,12 @@ class Kernel(Actor):
         command_line: str = "",
         realtime: int = 0,
         cpu_seconds: int = 0,
+        background: bool = False,
     ) -> None:
+        if background and clock == "virtual":
+            raise ValueError("a virtual clock stands still while nobody is inside; background=True is for clock='real'")
+        if background and isolated:
+            raise ValueError("the process of an isolated kernel has no room for background=True")
         if clock not in ("real", "virtual"):
             raise ValueError(f"clock must be 'real' or 'virtual', not {clock!r}")
         if cpu_seconds and not isolated:
@@ -134,6 +145,8 @@ class Kernel(Actor):
         self._disks: list[Disk] = []
         self._processes: set[Process] = set()
         self._version: str | None = None
+        # Threads of the extension that are inside, until they are stopped.
+        self._pumps: list[_native.Pump] = []
         self.syscalls: Mapping[str, int] = MappingProxyType(self._native.syscalls)
         self._log = KernelLog(self._native)
         # Called by close() between unmounting and the end: what stands on disks and must be left in order.
@@ -142,6 +155,15 @@ class Kernel(Actor):
         _open_kernels.add(self)
         self._prepare()
         self._log.pump()
+        if background:
+            self._stay_inside()
+
+    def _stay_inside(self) -> None:
+        """Begin a thread that waits in the kernel for ever, and so serves its timers and all that arrives."""
+        flags = os.EFD_CLOEXEC | os.EFD_NONBLOCK
+        never, stop = (self.syscall("eventfd2", 0, flags) for _ in range(2))
+        ends = (self._process, never, stop, 0), (None, -1, -1, 0)
+        self._pumps.append(_native.Pump(*ends, (None, -1, 0, b"")))
 
     def __repr__(self) -> str:
         state = " isolated" * self.isolated + " closed" * self.closed
@@ -329,6 +351,9 @@ class Kernel(Actor):
         KernelPanic when it is dead.
         """
         self._check_open()
+        if self._pumps:
+            text = "threads are inside of this kernel for ever: background=True, or links to devices; take one without"
+            raise BlockingIOError(errno.EBUSY, text)
         return snapshots.take(self)
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -380,6 +405,8 @@ class Kernel(Actor):
         if self.closed:
             return
         problems: list[OSError] = []
+        for pump in self._pumps:
+            pump.stop()
         try:
             if self.dead is None:
                 problems = self._shut_down()
@@ -429,6 +456,8 @@ class Kernel(Actor):
         for directory, mode in _BOOT_DIRECTORIES:
             call("mkdir", directory, mode)
             call("chmod", directory, mode)
+        # As Python does it: a pipe that nobody reads is an error, not the end of a process. Children inherit it.
+        call("rt_sigaction", _abi.SIGPIPE, _IGNORE, None, 8)
 
     def _shut_down(self) -> list[OSError]:
         problems: list[OSError] = []

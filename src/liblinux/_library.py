@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["DEBUG", "DEFAULT_SERIES", "find_image", "find_jail", "images"]
+__all__ = ["DEBUG", "DEFAULT_SERIES", "find_image", "find_jail", "find_slirp", "images"]
 
 DEFAULT_SERIES = "6.12"
 # How the release of a kernel of kernel/config/debug.config ends.
@@ -63,11 +63,20 @@ def find_image(version: str | None = None) -> str:
     return available[releases[-1]]
 
 
+def find_slirp() -> str:
+    """The program that runs libslirp; BuildError when it is not there."""
+    return _find_program("_slirp", "the way to the Internet needs")
+
+
 def find_jail() -> str:
     """The program that holds an isolated kernel; BuildError when it is not there."""
-    program = os.path.join(os.path.dirname(__file__), "_jail")
+    return _find_program("_jail", "isolated kernels need")
+
+
+def _find_program(name: str, needed: str) -> str:
+    program = os.path.join(os.path.dirname(__file__), name)
     if not os.access(program, os.X_OK):
-        raise BuildError(f"{program}, which isolated kernels need, is no program; build it with: pip install .")
+        raise BuildError(f"{program}, which {needed}, is no program; build it with: pip install .")
     return program
 
 

@@ -27,6 +27,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "liblinux.crash.cli:crashtest_command",
     ),
     "completion": ("Print a script that completes this command in a shell.", "liblinux.cli:completion_command"),
+    "packetdrill": (
+        "Run packetdrill scripts against a kernel, on virtual time.",
+        "liblinux.packetdrill._command:packetdrill_command",
+    ),
     "cp": ("Copy files into images, out of them, and between them.", "liblinux.commands.cp:cp_command"),
     "diff": ("Show what two images or trees differ in.", "liblinux.commands.diff:diff_command"),
     "extract": ("Extract an image that need not be trusted.", "liblinux.commands.extract:extract_command"),
@@ -153,6 +157,7 @@ def cli() -> None:
       liblinux crashtest WORKLOAD.py   is what was fsynced there after any crash?
       eval "$(liblinux completion)"    completion in this bash
       liblinux imagefuzz disk.img      damage an image 1,000 times, see what the kernel does
+      liblinux packetdrill FILE.pkt    network tests on virtual time
       liblinux COMMAND --help          more about one command
     """
 

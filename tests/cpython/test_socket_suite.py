@@ -25,8 +25,10 @@ def expected() -> dict[str, str]:
 
 @pytest.mark.timeout(300)
 @pytest.mark.in_process("it makes its own kernels")
-def test_cpythons_own_tests() -> None:
-    command = [sys.executable, str(HERE / "socket_suite.py"), "--shard"]
+@pytest.mark.parametrize("place", ["here", "isolated"])
+def test_cpythons_own_tests(place: str) -> None:
+    options = ["--isolated"] if place == "isolated" else []
+    command = [sys.executable, str(HERE / "socket_suite.py"), *options, "--shard"]
     processes = [
         subprocess.Popen([*command, f"{shard}/{SHARDS}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for shard in range(1, SHARDS + 1)

@@ -13,12 +13,9 @@ import pytest
 import liblinux
 
 
-@pytest.fixture(params=["here", "isolated"])
-def kernel(
-    request: pytest.FixtureRequest, shared_kernel: liblinux.Kernel, shared_isolated: liblinux.Kernel
-) -> liblinux.Kernel:
-    """One in this process, and one in its own."""
-    return shared_kernel if request.param == "here" else shared_isolated
+@pytest.fixture
+def kernel(either_kernel: liblinux.Kernel) -> liblinux.Kernel:
+    return either_kernel
 
 
 def pair(kernel: liblinux.Kernel, family: int = socket.AF_INET) -> tuple[liblinux.Socket, liblinux.Socket]:
@@ -95,6 +92,10 @@ def test_broken_pipe_is_an_error_and_not_the_end_of_the_process(kernel: liblinux
     other.close()
     with one, pytest.raises(BrokenPipeError):
         one.send(b"x")
+    reader, writer = process.os.pipe()
+    process.os.close(reader)
+    with pytest.raises(BrokenPipeError):
+        process.os.write(writer, b"x")
     assert process.syscall("getpid") == process.pid
     process.close()
 
@@ -181,6 +182,15 @@ def test_closed_kernel() -> None:
         sock.connect(("127.0.0.1", 1))
     sock.close()
     assert sock.fileno() == -1
+
+
+def test_process_that_ends_takes_its_sockets_along(kernel: liblinux.Kernel) -> None:
+    process = kernel.process()
+    sock = process.socket.socket()
+    process.close()
+    assert sock.fileno() == -1
+    with pytest.raises(liblinux.KernelClosed, match="has exited"):
+        sock.listen()
 
 
 def test_sockets_and_snapshots() -> None:

@@ -540,6 +540,48 @@ static PyObject *native_kernel_behave(PyObject *self, PyObject *unused)
 	Py_RETURN_NONE;
 }
 
+/* Threads of another process are not ours to wait for. */
+static bool native_check_lockstep(struct native_kernel *kernel)
+{
+	if (!native_check_open(kernel))
+		return false;
+	if (kernel->side == &host_direct)
+		return true;
+	PyErr_SetString(PyExc_ValueError,
+			"lockstep is for kernels in this process: use isolated=False");
+	return false;
+}
+
+static PyObject *native_kernel_lockstep(PyObject *self, PyObject *on)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+	int wanted = PyObject_IsTrue(on);
+
+	if (wanted < 0 || !native_check_lockstep(kernel))
+		return NULL;
+	host_kernel_lockstep(kernel->host, wanted);
+	Py_RETURN_NONE;
+}
+
+static PyObject *native_kernel_settle(PyObject *self, PyObject *all)
+{
+	struct native_kernel *kernel = (struct native_kernel *)self;
+	struct native_crossing crossing;
+	int wanted = PyObject_IsTrue(all);
+	bool settled = false;
+
+	if (wanted < 0)
+		return NULL;
+	while (!settled) {
+		if (PyErr_CheckSignals() || !native_check_lockstep(kernel))
+			return NULL;
+		native_enter(kernel, &crossing);
+		settled = host_kernel_settle(kernel->host, wanted);
+		native_leave(kernel, &crossing);
+	}
+	Py_RETURN_NONE;
+}
+
 static PyObject *native_kernel_injected(PyObject *self, PyObject *unused)
 {
 	struct native_kernel *kernel = (struct native_kernel *)self;
@@ -635,6 +677,10 @@ static PyMethodDef native_kernel_methods[] = {
 	  "restore(snapshot, /)\n--\n\nThe kernel as it was then." },
 	{ "inject", native_kernel_inject, METH_VARARGS,
 	  "inject(seed, chances, jump, error, /)\n--\n\nMake the host misbehave on a schedule." },
+	{ "lockstep", native_kernel_lockstep, METH_O,
+	  "lockstep(on, /)\n--\n\nLet the virtual clock wait for every thread that is outside." },
+	{ "settle", native_kernel_settle, METH_O,
+	  "settle(all, /)\n--\n\nWait until the kernel has nothing to run and, if so wanted, all other threads wait inside." },
 	{ "behave", native_kernel_behave, METH_NOARGS,
 	  "behave()\n--\n\nEnd what inject() has begun." },
 	{ "injected", native_kernel_injected, METH_NOARGS,

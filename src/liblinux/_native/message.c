@@ -88,14 +88,13 @@ static bool native_message_buffers(struct native_message *message,
 		Py_buffer *buffer = &message->buffers[at];
 		PyObject *one = PySequence_Fast_GET_ITEM(message->sequence, at);
 
-		if (writable ? !native_socket_buffer("recvmsg_into", one,
-						     buffer) :
-			       PyObject_GetBuffer(one, buffer, PyBUF_SIMPLE) <
-				       0)
+		if (writable ?
+			    !native_socket_buffer("recvmsg_into", one, buffer) :
+			    PyObject_GetBuffer(one, buffer, PyBUF_SIMPLE) < 0)
 			return false;
 		message->nr_buffers++;
-		message->vector[at] = (struct iovec){ buffer->buf,
-						      (size_t)buffer->len };
+		message->vector[at] =
+			(struct iovec){ buffer->buf, (size_t)buffer->len };
 		message->total += (u64)buffer->len;
 	}
 	return true;
@@ -299,13 +298,13 @@ static PyObject *native_message_result(struct native_message *message,
 		control = message->control_bytes;
 	if (name > NATIVE_ADDRESS_BYTES)
 		name = NATIVE_ADDRESS_BYTES;
-	return Py_BuildValue("Ny#iy#", first, from, (Py_ssize_t)control,
-			     message->head->msg_flags,
-			     message->block ?
-				     message->block +
-					     native_part(sizeof(struct msghdr)) :
-				     message->own_name,
-			     (Py_ssize_t)name);
+	return Py_BuildValue(
+		"Ny#iy#", first, from, (Py_ssize_t)control,
+		message->head->msg_flags,
+		message->block ?
+			message->block + native_part(sizeof(struct msghdr)) :
+			message->own_name,
+		(Py_ssize_t)name);
 }
 
 static PyObject *native_message_receive(struct native_socket *sock,

@@ -133,6 +133,122 @@ static PyObject *native_switches(PyObject *module, PyObject *args)
 	return PyFloat_FromDouble((double)nanoseconds / (double)count);
 }
 
+static PyObject *native_group_join(PyObject *module, PyObject *args)
+{
+	struct native_module *state = PyModule_GetState(module);
+	struct native_kernel *kernels[2];
+	struct native_crossing crossing;
+	int error;
+
+	if (!PyArg_ParseTuple(args, "O!O!:group_join", state->kernel_type,
+			      &kernels[0], state->kernel_type, &kernels[1]) ||
+	    !native_check_open(kernels[0]) || !native_check_open(kernels[1]))
+		return NULL;
+	if (kernels[0]->side != &host_direct ||
+	    kernels[1]->side != &host_direct) {
+		errno = EINVAL;
+		return PyErr_SetFromErrno(PyExc_OSError);
+	}
+	native_enter(kernels[0], &crossing);
+	error = host_group_join(kernels[0]->host, kernels[1]->host);
+	native_leave(kernels[0], &crossing);
+	if (!native_check_code(kernels[0], error))
+		return NULL;
+	Py_RETURN_NONE;
+}
+
+static PyObject *native_group_wire(PyObject *module, PyObject *args)
+{
+	struct native_module *state = PyModule_GetState(module);
+	struct native_process *from, *to;
+	struct native_crossing crossing;
+	int from_fd, to_fd, news, error;
+
+	if (!PyArg_ParseTuple(args, "O!ipO!i:group_wire", state->process_type,
+			      &from, &from_fd, &news, state->process_type, &to,
+			      &to_fd) ||
+	    !native_check_process(from) || !native_check_process(to))
+		return NULL;
+	native_enter(from->kernel, &crossing);
+	error = host_group_wire(from->host, from_fd, news, to->host, to_fd);
+	native_leave(from->kernel, &crossing);
+	if (!native_check_code(from->kernel, error))
+		return NULL;
+	Py_RETURN_NONE;
+}
+
+static bool native_is_here(struct native_kernel *kernel)
+{
+	if (kernel->side == &host_direct)
+		return true;
+	PyErr_SetString(PyExc_ValueError,
+			"an isolated kernel cannot be measured like this");
+	return false;
+}
+
+/* exchange_nanoseconds(process, count, fd, fd) */
+static PyObject *native_exchange(PyObject *module, PyObject *args)
+{
+	struct native_module *state = PyModule_GetState(module);
+	struct native_process *process;
+	struct native_crossing crossing;
+	struct host_result result = { 0 };
+	u64 nanoseconds = 0;
+	int sockets[2], error;
+	long long count;
+
+	if (!PyArg_ParseTuple(args, "O!Lii:exchange_nanoseconds",
+			      state->process_type, &process, &count,
+			      &sockets[0], &sockets[1]))
+		return NULL;
+	if (count < 1) {
+		PyErr_SetString(PyExc_ValueError, "count must be at least 1");
+		return NULL;
+	}
+	if (!native_check_process(process) || !native_is_here(process->kernel))
+		return NULL;
+	native_enter(process->kernel, &crossing);
+	error = host_measure_exchange(process->host, sockets, (u64)count,
+				      &nanoseconds, &result);
+	native_leave(process->kernel, &crossing);
+	if (!native_check(process->kernel, &result) ||
+	    !native_check_code(process->kernel, error))
+		return NULL;
+	return PyFloat_FromDouble((double)nanoseconds / (double)count);
+}
+
+/* stream_nanoseconds(process, block, bytes, fd, fd) */
+static PyObject *native_stream(PyObject *module, PyObject *args)
+{
+	struct native_module *state = PyModule_GetState(module);
+	struct native_process *process;
+	struct native_crossing crossing;
+	struct host_result result = { 0 };
+	u64 nanoseconds = 0;
+	int sockets[2], error;
+	long long block, bytes;
+
+	if (!PyArg_ParseTuple(args, "O!LLii:stream_nanoseconds",
+			      state->process_type, &process, &block, &bytes,
+			      &sockets[0], &sockets[1]))
+		return NULL;
+	if (block < 1 || block > 1 << 30 || bytes < 1) {
+		PyErr_SetString(PyExc_ValueError,
+				"block and bytes must be at least 1");
+		return NULL;
+	}
+	if (!native_check_process(process) || !native_is_here(process->kernel))
+		return NULL;
+	native_enter(process->kernel, &crossing);
+	error = host_measure_stream(process->host, sockets, (u64)block,
+				    (u64)bytes, &nanoseconds, &result);
+	native_leave(process->kernel, &crossing);
+	if (!native_check(process->kernel, &result) ||
+	    !native_check_code(process->kernel, error))
+		return NULL;
+	return PyFloat_FromDouble((double)nanoseconds);
+}
+
 static PyMethodDef native_functions[] = {
 	{ "map_view", native_map_view, METH_VARARGS,
 	  "map_view(process, address, length, readonly, /)\n--\n\nMapped memory as a buffer." },
@@ -148,8 +264,16 @@ static PyMethodDef native_functions[] = {
 	  "copy(listing, source, target, notes, indices, links, counter, options, /)\n--\n\nCopy entries; how many were done, errno or 0 of what ended it, problems, their texts." },
 	{ "null_call_nanoseconds", native_null_call, METH_VARARGS,
 	  "null_call_nanoseconds(process, count, /)\n--\n\nWhat getpid takes from C." },
+	{ "group_join", native_group_join, METH_VARARGS,
+	  "group_join(kernel, other, /)\n--\n\nLet two kernels have one virtual clock." },
+	{ "group_wire", native_group_wire, METH_VARARGS,
+	  "group_wire(process, fd, news, other, other_fd, /)\n--\n\nCarry frames from one kernel of a group to another." },
 	{ "switch_nanoseconds", native_switches, METH_VARARGS,
 	  "switch_nanoseconds(process, count, /)\n--\n\nWhat a switch between tasks over a pipe takes." },
+	{ "exchange_nanoseconds", native_exchange, METH_VARARGS,
+	  "exchange_nanoseconds(process, count, fd, fd2, /)\n--\n\nThe same over two connected sockets." },
+	{ "stream_nanoseconds", native_stream, METH_VARARGS,
+	  "stream_nanoseconds(process, block, bytes, fd, fd2, /)\n--\n\nWhat so many bytes from one socket to the other take." },
 	{ 0 },
 };
 
@@ -174,7 +298,8 @@ static int native_execute(PyObject *module)
 			     &state->listing_type) ||
 	    !native_add_type(module, &native_snapshot_spec,
 			     &state->snapshot_type) ||
-	    !native_add_type(module, &native_socket_spec, &state->socket_type))
+	    !native_add_type(module, &native_socket_spec, &state->socket_type) ||
+	    !native_add_type(module, &native_pump_spec, &state->pump_type))
 		return -1;
 	return PyModule_AddIntConstant(module, "BOUNDARY_VERSION",
 				       LL_BOUNDARY_VERSION);
@@ -191,6 +316,7 @@ static int native_visit(PyObject *module, visitproc visit, void *arg)
 	Py_VISIT(state->listing_type);
 	Py_VISIT(state->snapshot_type);
 	Py_VISIT(state->socket_type);
+	Py_VISIT(state->pump_type);
 	return 0;
 }
 
@@ -205,6 +331,7 @@ static int native_clear(PyObject *module)
 	Py_CLEAR(state->listing_type);
 	Py_CLEAR(state->snapshot_type);
 	Py_CLEAR(state->socket_type);
+	Py_CLEAR(state->pump_type);
 	return 0;
 }
 

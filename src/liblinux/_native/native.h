@@ -30,6 +30,7 @@
  * report.c   exceptions of a kernel that died  listing.c    what walk.c found
  * snapshot.c a kernel at an instant             copy.c       trees to other places
  * socket.c   Socket: its quick calls            message.c    sendmsg and recvmsg
+ * pump.c     Pump: frames in and out
  */
 #ifndef LIBLINUX_NATIVE_H
 #define LIBLINUX_NATIVE_H
@@ -50,6 +51,7 @@ struct native_module {
 	PyTypeObject *listing_type;
 	PyTypeObject *snapshot_type;
 	PyTypeObject *socket_type;
+	PyTypeObject *pump_type;
 };
 
 struct native_kernel {
@@ -91,6 +93,7 @@ extern PyType_Spec native_view_spec;
 extern PyType_Spec native_listing_spec;
 extern PyType_Spec native_snapshot_spec;
 extern PyType_Spec native_socket_spec;
+extern PyType_Spec native_pump_spec;
 
 /* The state of the module that `self`, of one of our types, belongs to. */
 struct native_module *native_module_of(PyObject *self);

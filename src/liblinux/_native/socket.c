@@ -65,7 +65,8 @@ static bool native_socket_wait(struct native_socket *sock,
 	const u32 both = HOST_SPAN_IN | HOST_SPAN_OUT;
 	const struct host_spans spans = {
 		.count = 2,
-		.span = { { 0, both, sizeof(poll) }, { 2, both, sizeof(left) } },
+		.span = { { 0, both, sizeof(poll) },
+			  { 2, both, sizeof(left) } },
 	};
 	s64 ready;
 
@@ -258,18 +259,19 @@ static bool native_socket_take(struct native_socket *sock, void *room,
 		.span = { { 1, HOST_SPAN_OUT | HOST_SPAN_RESULT, (u64)bytes } },
 	};
 
-	if (flags & MSG_TRUNC) /* the result may be more than there is room for */
+	if (flags &
+	    MSG_TRUNC) /* the result may be more than there is room for */
 		spans.span[0].ways = HOST_SPAN_OUT;
 	if (peer) {
 		peer->length = sizeof(peer->address);
 		args[4] = (u64)peer->address;
 		args[5] = (u64)&peer->length;
-		spans.span[spans.count++] = (struct host_span){
-			4, HOST_SPAN_IN | HOST_SPAN_OUT, sizeof(peer->address)
-		};
-		spans.span[spans.count++] = (struct host_span){
-			5, HOST_SPAN_IN | HOST_SPAN_OUT, sizeof(peer->length)
-		};
+		spans.span[spans.count++] =
+			(struct host_span){ 4, HOST_SPAN_IN | HOST_SPAN_OUT,
+					    sizeof(peer->address) };
+		spans.span[spans.count++] =
+			(struct host_span){ 5, HOST_SPAN_IN | HOST_SPAN_OUT,
+					    sizeof(peer->length) };
 	}
 	return native_socket_call(sock, NATIVE_NR_recvfrom, args, &spans,
 				  &deadline, received);
@@ -322,8 +324,8 @@ static PyObject *native_socket_recvfrom(PyObject *self, PyObject *const *args,
 					Py_ssize_t count)
 {
 	struct native_peer peer;
-	PyObject *bytes = native_socket_take_bytes(self, "recvfrom", args,
-						   count, &peer);
+	PyObject *bytes =
+		native_socket_take_bytes(self, "recvfrom", args, count, &peer);
 
 	return bytes ? Py_BuildValue("NN", bytes, native_peer_bytes(&peer)) :
 		       NULL;
@@ -430,7 +432,8 @@ static PyObject *native_socket_accept(PyObject *self, PyObject *unused)
 	s64 fd;
 
 	(void)unused;
-	if (sock->family == AF_ALG) { /* it has no addresses, and fails if asked */
+	if (sock->family ==
+	    AF_ALG) { /* it has no addresses, and fails if asked */
 		args[1] = args[2] = 0;
 		spans.count = 0;
 		peer.length = 0;

@@ -6,7 +6,6 @@ import array
 import errno
 import socket
 import struct
-import sys
 import weakref
 
 from liblinux._sockets.constants import constants
@@ -274,8 +273,10 @@ class SocketModule(NameFunctions, InterfaceFunctions):
         if self._opened > since:
             self._raise_loopback()
 
-    def _audit(self, event: str, *args: object) -> None:
-        sys.audit(event, *args)
+    def _close_all(self) -> None:
+        """The process ends, and its sockets with it."""
+        for sock in list(self._sockets):
+            sock._lose()
 
     def _wait_writable(self, fd: int, timeout: float | None) -> None:
         """Wait until something can be written; TimeoutError after so many seconds."""

@@ -160,7 +160,7 @@ class Socket(Sending, _native.Socket):
             self._module._native.close(fd)
 
     def _lose(self) -> None:
-        """The kernel was put back to an instant when there was no such socket."""
+        """It is gone by itself: its process has ended, or was put back to an instant when there was no such socket."""
         self._closed = True
         self._fd = -1
 
@@ -203,7 +203,6 @@ class Socket(Sending, _native.Socket):
     def bind(self, address: Address, /) -> None:
         """Give it an address of its own."""
         raw = self._encode(self._module, address, "bind")
-        self._module._audit("socket.bind", self, address)
         self._module._call("bind", self._fd, raw, len(raw))
 
     def listen(self, backlog: int = min(socket.SOMAXCONN, 128), /) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["KernelContext", "SslModule", "TlsSocket"]
 
 _BLOCK_BYTES = 256 * 1024
+_HEADER_BYTES = 5  # of a record: type, version, length of the rest (RFC 8446, 5.1)
 
 
 class TlsSocket(Socket):
@@ -41,6 +42,8 @@ class TlsSocket(Socket):
     _outgoing: ssl.MemoryBIO
     _unsent = memoryview(b"")  # encrypted, and not taken by the socket yet
     _accepted = 0  # bytes of a write() that is not over
+    _header = b""  # as much as has come of a record's
+    _record_left = 0  # bytes of a record that are still to come
 
     @classmethod
     def _wrap(
@@ -136,15 +139,26 @@ class TlsSocket(Socket):
                 self._flush()
 
     def _fill(self) -> None:
-        """Receive something for OpenSSL."""
-        try:
-            data = super().recv(_BLOCK_BYTES)
-        except BlockingIOError:
-            raise ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "The operation did not complete (read)") from None
-        if data:
+        """Receive one record for OpenSSL, and nothing behind it: after unwrap() that would be in clear."""
+        while True:
+            wanted = self._record_left or _HEADER_BYTES - len(self._header)
+            try:
+                data = super().recv(wanted)
+            except BlockingIOError:
+                raise ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "The operation did not complete (read)") from None
+            if not data:
+                self._incoming.write_eof()
+                return
             self._incoming.write(data)
-        else:
-            self._incoming.write_eof()
+            if self._record_left:
+                self._record_left -= len(data)
+                if not self._record_left:
+                    return
+                continue
+            self._header += data
+            if len(self._header) == _HEADER_BYTES:
+                self._record_left = int.from_bytes(self._header[3:], "big")
+                self._header = b""
 
     # ---- the methods of SSLSocket ----------------------------------------------
 

@@ -4,6 +4,7 @@
     ──────────────────────────────────────────────────────────
     EventLoop           _loop.py      asyncio's own selector loop, over
       KernelSelector    _selector.py  epoll of the kernel
+      KernelsSelector   _kernels.py   of several
     liblinux.running                  `socket`, `time`, ... of the standard library
                                       lead to the host that a task runs as
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from liblinux.asyncio._current import acting
 from liblinux.asyncio._selector import KernelSelector
-from liblinux.running._stuck import of_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +86,8 @@ class EventLoop(asyncio.SelectorEventLoop):
 
     def _who(self) -> str:
         """What goes round and round."""
+        from liblinux.running._stuck import of_task  # noqa: PLC0415 - it imports this module
+
         called = [handle._callback for handle in self._ready]
         owners = [getattr(callback, "__self__", callback) for callback in called]
         return "\n".join(of_task(owner) if isinstance(owner, Task) else repr(owner) for owner in owners)

@@ -29,7 +29,7 @@ def run(
 ) -> _T:
     """Run `main` until it is done; returns its result. Tasks that are left are cancelled, as by asyncio.run().
 
-    `selector` for another one than the kernel's own.
+    `selector` for another one than the kernel's own, of several kernels.
     """
     with asyncio.Runner(loop_factory=lambda: EventLoop(kernel, turns, selector)) as runner:
         result: _T = runner.run(main, context=context)

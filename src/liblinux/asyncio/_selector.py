@@ -55,7 +55,7 @@ class KernelSelector(selectors._BaseSelectorImpl):  # what those of the standard
         self._epoll_wait = partial(call, numbers["epoll_wait"], self._epoll, self._events, _AT_ONCE)
         self._set_timer = partial(call, numbers["timerfd_settime"], self._timer, 0)
 
-    def take_turns(self, turns: Turns, who: Callable[[], str]) -> None:
+    def take_turns(self, turns: Turns, who: Callable[[], str] = str) -> None:
         """Wait as one of the threads of a run from now on; `who` tells what goes round without waiting."""
         self._turns = turns
         self._who = who
@@ -105,7 +105,7 @@ class KernelSelector(selectors._BaseSelectorImpl):  # what those of the standard
         It may return early, with nothing, when it has waited for less before.
         """
         if timeout is not None and timeout <= 0:
-            count = self._look(self._turns)
+            count = self._poll(self._turns)
         elif self._turns is None:
             count = self._wait(timeout)
         else:
@@ -121,7 +121,7 @@ class KernelSelector(selectors._BaseSelectorImpl):  # what those of the standard
                 ready.append((key, mask & key.events))
         return ready
 
-    def _look(self, turns: Turns | None) -> int:
+    def _poll(self, turns: Turns | None) -> int:
         if turns is not None and turns.strands:
             turns.pause()
         count = self._epoll_wait(0)

@@ -56,6 +56,7 @@ class _PathOrTarget(TargetType):
 @click.option("--force", "-f", is_flag=True, help="Replace files that are there, as is the default.")
 @click.option("--one-file-system", "-x", is_flag=True, help="Leave out other file systems that are mounted below.")
 @click.option("--to-partition", metavar="N", help="Of the image of DEST, when the source is in an image too.")
+@click.option("--to-volume", metavar="VG/LV", help="The same for an LVM volume or md array.")
 @click.option("--to-fs-type", metavar="TYPE", help="The same for the type of the file system.")
 @click.option("--to-mount-options", metavar="OPTIONS", help="The same for mount options.")
 @click.option("--to-sector-size", type=int, metavar="BYTES", help="The same for the disk.")
@@ -149,7 +150,8 @@ def _options_of_dest(options: ImageOptions, to: dict[str, Any], *, between: bool
         raise click.UsageError("--to-... are for copies from one image to another; here the plain options are meant")
     if not between:
         return options
-    return ImageOptions(untrusted=options.untrusted, kernel=options.kernel, memory=options.memory, **given)
+    common = ("passphrase_file", "untrusted", "kernel", "memory")
+    return ImageOptions(**{name: getattr(options, name) for name in common}, **given)
 
 
 def _pairs(sources: list[_Named], dest: _Named, *, recursive: bool) -> list[tuple[_Named, str]]:

@@ -50,6 +50,7 @@ class _Tree(ImageOrTarget):
 @click.option("--no-content", "content", flag_value="none", help="The same as --content none.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out paths, as 'var/log/*'. Can be repeated.")
 @click.option("--to-partition", metavar="N", help="Of the image of B. [default: that of A]")
+@click.option("--to-volume", metavar="VG/LV", help="The same for an LVM volume or md array.")
 @click.option("--to-fs-type", metavar="TYPE", help="The same for the type of the file system.")
 @click.option("--to-mount-options", metavar="OPTIONS", help="The same for mount options.")
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")

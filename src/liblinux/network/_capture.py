@@ -17,9 +17,11 @@ from liblinux._typing import TYPE_CHECKING
 from liblinux.network._rtnetlink import capture_cable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
     from typing import Self
 
+    from liblinux._kernel import Kernel
     from liblinux.network._host import Host
     from liblinux.network._network import Network
     from liblinux.network._topology import Interface
@@ -33,6 +35,7 @@ _IF_NAME, _IF_DESCRIPTION, _IF_RESOLUTION, _USER_APPLICATION = 2, 3, 9, 4
 _NANOSECONDS = b"\x09"  # ten to the minus ninth
 _LENGTHS = struct.Struct("=II")
 _NUMBER_OFFSET = 8
+_TIME, _TIME_OFFSET = struct.Struct("=II"), 12
 # From the end of a packet block: the option with the direction, the end of the options, the length again.
 _FLAGS_OFFSET = -12
 _OUT = 2
@@ -137,15 +140,22 @@ class Captures:
         """Distribute what has passed since the last time."""
         if not self._interfaces or not self._network.kernel_is_alive:
             return
-        blocks, lost = self._network.kernel._native.captured()
+        kernels = self._network.kernels
+        blocks = [block for kernel in kernels for block in self._captured(kernel)]
+        if len(kernels) > 1:
+            blocks.sort(key=_time)
+        for block in blocks:
+            number = int.from_bytes(block[_NUMBER_OFFSET : _NUMBER_OFFSET + 4], "little")
+            for capture, _ in self._open:
+                capture._take(number, block)
+
+    def _captured(self, kernel: Kernel) -> Iterator[memoryview]:
+        blocks, lost = kernel._native.captured()
         self.lost += lost
         start, view = 0, memoryview(blocks)
         while start < len(blocks):
             _, length = _LENGTHS.unpack_from(blocks, start)
-            block = view[start : start + length]
-            number = int.from_bytes(block[_NUMBER_OFFSET : _NUMBER_OFFSET + 4], "little")
-            for capture, _ in self._open:
-                capture._take(number, block)
+            yield view[start : start + length]
             start += length
 
     def _listen(self) -> None:
@@ -158,6 +168,11 @@ class Captures:
             messages.setdefault(interface.node.name, []).append(capture_cable(interface.index, arriving, sent))
         for name, batch in messages.items():
             network._send(network.hosts[name], batch)
+
+
+def _time(block: memoryview) -> int:
+    high, low = _TIME.unpack_from(block, _TIME_OFFSET)
+    return int(high) << 32 | int(low)
 
 
 def _block(kind: int, body: bytes, options: list[tuple[int, bytes]]) -> bytes:

@@ -9,6 +9,7 @@ from contextvars import copy_context
 from typing import TypeVar
 
 from liblinux._typing import TYPE_CHECKING, Any
+from liblinux.network import _rtnetlink as rtnetlink
 
 if TYPE_CHECKING:
     import asyncio
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from pyroute2 import IPRoute
 
+    from liblinux._kernel import Kernel
     from liblinux._os import Os
     from liblinux._process import Process
     from liblinux._sockets.module import SocketModule
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Host"]
 
 _T = TypeVar("_T")
+_BRIDGE = ("br0", 2)  # a switch's own interface, and its index
+_LOOPBACK = 1
 
 
 class Host:
@@ -41,13 +45,14 @@ class Host:
     them.
     """
 
-    def __init__(self, network: Network, node: Node) -> None:
+    def __init__(self, network: Network, node: Node, version: str | None = None) -> None:
         self.network = network
         self.name = node.name
         self._node = node
+        self._version = version  # of its kernel; None: the one of the network
         self._process: Process | None = None
         self._ip: Any = None
-        self._netlinks: list[Any] = []
+        self._netlinks: list[tuple[Any, Any]] = []
 
     def __repr__(self) -> str:
         return f"<liblinux.Host {self.name}>"
@@ -58,6 +63,11 @@ class Host:
         self.network.up()
         assert self._process is not None, "up() makes the processes of all hosts"
         return self._process
+
+    @property
+    def kernel(self) -> Kernel:
+        """The kernel that it is in."""
+        return self.network._kernel_of(self._version)
 
     @property
     def os(self) -> Os:
@@ -103,9 +113,24 @@ class Host:
         """
         from liblinux.network._netlink import open_netlink  # noqa: PLC0415 - imports asyncio
 
-        opened: _T = open_netlink(self, kind, family, **options)
-        self._netlinks.append(opened)
-        return opened
+        opened, loop = open_netlink(self, kind, family, **options)
+        self._netlinks.append((opened, loop))
+        result: _T = opened
+        return result
+
+    def scapy(self, interface: str | None = None) -> Any:
+        """A socket of scapy on one of its interfaces, or, without one, for IP packets by its routes.
+
+        It sends and receives packets of scapy's classes and has scapy's methods:
+        `send`, `recv`, `sniff`, `sr`, `sr1`; `timeout=` is in seconds of the kernel's
+        clock. `with` or `close()` ends it. Raises ImportError without scapy
+        (pip install liblinux[packets]), OSError for an interface that there is not.
+        """
+        try:
+            from liblinux.network._scapy import FrameSocket, PacketSocket  # noqa: PLC0415 - slow, and an extra
+        except ImportError as error:
+            raise ImportError("host.scapy() needs scapy: pip install 'liblinux[packets]'") from error
+        return PacketSocket(self) if interface is None else FrameSocket(self, interface)
 
     def ping(self, target: Host | str, **options: Any) -> Ping:
         """Send ICMP echo requests; see :meth:`Network.ping`."""
@@ -145,19 +170,42 @@ class Host:
         """
         return self.network._start_thread(target, arguments, named, self)
 
+    # ---- coming up -----------------------------------------------------------
+
+    def _prepare(self) -> None:
+        """The process is there, and nothing else."""
+
+    def _first_messages(self) -> list[bytes]:
+        """What it starts with: its loopback, and a switch its bridge."""
+        messages = [rtnetlink.put_up(_LOOPBACK)]
+        if self._node.switches:
+            name, index = _BRIDGE
+            mac = b"\x02\x01" + self._node.number.to_bytes(4, "big")
+            messages += [rtnetlink.new_bridge(index, name, mac), rtnetlink.put_up(index)]
+        return messages
+
+    def _up_messages(self, end: Interface) -> list[bytes]:
+        """What brings an interface up."""
+        master = _BRIDGE[1] if self._node.switches else 0
+        # The addresses first: with one of its own an interface need not find out about itself.
+        return [
+            *(rtnetlink.new_address(end.index, address) for address in end.addresses()),
+            rtnetlink.put_up(end.index, master),
+        ]
+
     def _close_netlinks(self, keep: Sequence[Any] = ()) -> None:
-        closing = [opened for opened in self._netlinks if opened not in keep]
+        closing = [pair for pair in self._netlinks if pair not in keep]
         if not closing:
             return
         import asyncio  # noqa: PLC0415 - slow, and many networks do without
 
         self._netlinks, self._ip = list(keep), None
-        for opened in closing:
+        for opened, loop in closing:
             opened.close()
-            # pyroute2 leaves a loop alone that it was given; its transports want one more round.
-            loop = opened.asyncore.event_loop
-            loop.run_until_complete(asyncio.sleep(0))
-            loop.close()
+            # pyroute2 leaves the loop alone, or closes it after errors; transports want one more round.
+            if not loop.is_closed():
+                loop.run_until_complete(asyncio.sleep(0))
+                loop.close()
 
     @contextlib.contextmanager
     def acts(self) -> Iterator[None]:

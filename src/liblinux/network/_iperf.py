@@ -7,7 +7,6 @@ import selectors
 import socket
 
 from liblinux._typing import TYPE_CHECKING, Literal, Value
-from liblinux.asyncio._selector import KernelSelector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +84,7 @@ def _pump(client: Host, sending: Socket, receiving: Socket, clock: Callable[[], 
     total = 0
     start = clock()
     end = start + round(seconds * _SECOND_NS)
-    with KernelSelector(client.network.kernel) as selector:
+    with client.network.selector() as selector:
         selector.register(sending, selectors.EVENT_WRITE)
         selector.register(receiving, selectors.EVENT_READ)
         while (now := clock()) < end:
@@ -108,7 +107,7 @@ def _udp(client: Host, server: Host, address: str, seconds: float, rate: int) ->
     with (
         server.socket.socket(family, socket.SOCK_DGRAM) as receiving,
         client.socket.socket(family, socket.SOCK_DGRAM) as sending,
-        KernelSelector(client.network.kernel) as selector,
+        client.network.selector() as selector,
     ):
         receiving.bind(("", 0))
         receiving.setblocking(False)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from liblinux._typing import TYPE_CHECKING, Any
+from liblinux._typing import TYPE_CHECKING, Any, Value
 from liblinux.network import _units
 from liblinux.network._rtnetlink import Line, change_cable, new_address, put_up
 
 if TYPE_CHECKING:
+    from liblinux.network._beyond import Beyond
     from liblinux.network._host import Host
     from liblinux.network._network import Network
     from liblinux.network._topology import Interface
@@ -42,6 +43,14 @@ def _changed(line: Line, changes: dict[str, Any]) -> Line:
     return Line(**{name: changes.get(name, getattr(line, name)) for name in Line.__match_args__})
 
 
+class Cable(Value):
+    """A pair of devices in one kernel."""
+
+    hosts: tuple[Host, Host]
+    ends: tuple[Interface, Interface]
+    lines: tuple[Line, Line]
+
+
 class Link:
     """A cable of a :class:`Network`, made by :meth:`Network.link`.
 
@@ -64,9 +73,27 @@ class Link:
         self._mtu = mtu
         self._queue = queue
         self._made = False
+        # Of one that leads out of a kernel: what is behind its ends, else None.
+        self._beyond: tuple[Beyond | None, Beyond | None] = (None, None)
 
     def __repr__(self) -> str:
         return f"<liblinux.Link {self.a.name} - {self.b.name}>"
+
+    @property
+    def _cables(self) -> list[Cable]:
+        """The cables that it is made of: both hosts, both ends, what either sends comes to."""
+        hosts = (self.a, self.b)
+        if self._beyond == (None, None):
+            return [Cable(hosts, self.ends, self._lines)]
+        return [
+            Cable((host, beyond), (end, beyond.interface), (line, Line()))
+            for host, end, line, beyond in zip(hosts, self.ends, self._lines, self._beyond, strict=True)
+            if beyond is not None
+        ]
+
+    @property
+    def _hosts_and_ends(self) -> list[tuple[Host, Interface]]:
+        return list(zip((self.a, self.b), self.ends, strict=True))
 
     def set(self, **parameters: Any) -> None:
         """Change rate, delay, jitter, loss, duplicate or reorder from now on; as in :meth:`Network.link`.
@@ -76,7 +103,7 @@ class Link:
         """
         lines = parse_lines(parameters, self._lines)
         if self._made:
-            for host, end, line in zip((self.a, self.b), self.ends, lines, strict=True):
+            for (host, end), line in zip(self._hosts_and_ends, lines, strict=True):
                 self.network._send(host, [change_cable(end.index, line)])
         self._lines = lines
 
@@ -87,12 +114,12 @@ class Link:
     def up(self) -> None:
         """Put the cable in again; addresses and routes are set anew, for the kernel drops those of a lost device."""
         self._put(up=True)
-        for host, end in zip((self.a, self.b), self.ends, strict=True):
+        for host, end in self._hosts_and_ends:
             self.network._send(host, [new_address(end.index, address) for address in end.addresses()])
         for host in (self.a, self.b):
             self.network._set_routes(host)
 
     def _put(self, *, up: bool) -> None:
         self.network.up()
-        for host, end in zip((self.a, self.b), self.ends, strict=True):
+        for host, end in self._hosts_and_ends:
             self.network._send(host, [put_up(end.index, up=up)])

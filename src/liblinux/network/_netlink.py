@@ -17,6 +17,7 @@ __all__ = ["open_netlink"]
 # As pyroute2 sets up sockets of its own.
 _BUFFER_BYTES = 1 << 20
 _SOL_NETLINK, _NETLINK_EXT_ACK = 270, 11
+_NFTABLES = "pyroute2.nftables.main"
 
 
 class _NestedLoop(EventLoop):
@@ -31,15 +32,24 @@ class _NestedLoop(EventLoop):
             asyncio._set_running_loop(outer)
 
 
-def open_netlink(host: Host, kind: type[Any], family: int, **options: Any) -> Any:
-    """An object of one of pyroute2's classes, `kind`, for a netlink family, in the namespace of `host`."""
-    kernel: Kernel = host.network.kernel
+def open_netlink(host: Host, kind: type[Any], family: int, **options: Any) -> tuple[Any, EventLoop]:
+    """An object of one of pyroute2's classes for a netlink family, in the namespace of `host`; and its loop."""
+    kernel: Kernel = host.kernel
+    loop = _NestedLoop(kernel)
+    if kind.__module__ == _NFTABLES:
+        from liblinux.network._nftables import NFTables  # noqa: PLC0415 - for those who do
+
+        kind = NFTables
     sock = host.socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, family)
     try:
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
             sock.setsockopt(socket.SOL_SOCKET, option, _BUFFER_BYTES)
         sock.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
-        return kind(use_socket=sock, use_event_loop=_NestedLoop(kernel), **options)
+        opened = kind(use_socket=sock, use_event_loop=loop, **options)
+        # Else classes that ask one question at a time would close the loop, and with it the socket, after each.
+        opened.asyncore.local.keep_event_loop = True
+        return opened, loop
     except BaseException:
         sock.close()
+        loop.close()
         raise

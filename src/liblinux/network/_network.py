@@ -7,11 +7,13 @@ import os
 from ipaddress import IPv4Network, IPv6Network
 from typing import TypeVar
 
+from liblinux import _native
 from liblinux import _process as processes
 from liblinux._kernel import Kernel
 from liblinux._typing import TYPE_CHECKING, Any, Literal
 from liblinux.network import _rtnetlink as rtnetlink
 from liblinux.network import _units
+from liblinux.network._device import Device
 from liblinux.network._host import Host
 from liblinux.network._link import Link, parse_lines
 from liblinux.network._routing import Route, find_routes
@@ -23,8 +25,13 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from liblinux.asyncio._kernels import Bell
+    from liblinux.asyncio._selector import KernelSelector
+    from liblinux.network._beyond import Beyond
     from liblinux.network._capture import Capture, Captures
+    from liblinux.network._crossing import Crossing
     from liblinux.network._iperf import Throughput
+    from liblinux.network._outside import Outside
     from liblinux.network._ping import Ping
     from liblinux.network._state import NetworkSnapshot
     from liblinux.running import Run
@@ -34,11 +41,11 @@ __all__ = ["Network"]
 _T = TypeVar("_T")
 _BASE_4 = "10.0.0.0/8"
 _BASE_6 = "fd00::/16"
-_BRIDGE = ("br0", 2)  # a switch's own interface, and its index
-_LOOPBACK = 1
 _QUEUE_FRAMES = 100
 _MTU = 1500
 _SMALLEST_MTU, _LARGEST_MTU = 68, 65535
+# Numbers of nodes, of which MAC addresses are made, for what is no host.
+_BEYOND_NUMBERS = 0xF000
 _NAME_BYTES = 64
 _INTERFACE_BYTES = 15
 _KERNEL_BYTES = 64 << 20
@@ -67,10 +74,11 @@ class Network:
     :meth:`up`): then the kernel boots, addresses are assigned and routes set.
     More can be added afterwards.
 
-    Arguments: `clock`, `seed`, `version` and `memory` as of :class:`Kernel`
+    Arguments: `clock`, `seed`, `version`, `background` and `memory` as of :class:`Kernel`
     (`memory` None: what the number of hosts suggests); `subnets` that addresses
     are taken from, a /24 of it for each segment; `ipv6` what those of IPv6 are
-    taken from, a /64 for each, or None for a network without.
+    taken from, a /64 for each, or None for a network without; `internet=True` gives
+    every host (but no router and no switch) a link of its own to :class:`Internet`.
     `strict`: what runs on the network and uses the machine's own sockets, names or
     time.sleep() in a coroutine by mistake gets HostAccess. `busy_wait`: a program
     that only reads the clock until it is late enough gets BusyWait ("error", as by
@@ -87,6 +95,8 @@ class Network:
         subnets: str = _BASE_4,
         ipv6: str | None = _BASE_6,
         command_line: str = "",
+        background: bool = False,
+        internet: bool = False,
         strict: bool = False,
         busy_wait: Literal["step", "error"] | None = None,
     ) -> None:
@@ -95,7 +105,7 @@ class Network:
         self._seed = seed
         self._reactions: dict[str, Any] = {"strict": strict, "busy_wait": busy_wait}
         self._run: Run | None = None
-        self._options: dict[str, Any] = {"clock": clock, "seed": seed, "version": version}
+        self._options: dict[str, Any] = {"clock": clock, "seed": seed, "version": version, "background": background}
         self._memory = memory
         self._command_line = command_line if ipv6 else f"{_WITHOUT_IPV6} {command_line}"
         self._subnets = Subnets(IPv4Network(subnets), IPv6Network(ipv6) if ipv6 else None)
@@ -110,6 +120,12 @@ class Network:
         self._closed = False
         self._captures: Captures | None = None
         self._attached = 0  # hosts whose sockets take turns
+        # Where links lead to devices: beside the hosts, but not among them.
+        self._outsides: list[Outside] = []
+        self._crossings: list[Crossing] = []
+        self._other_kernels: dict[str, Kernel] = {}
+        self._bells: list[Bell] = []
+        self._internet = internet
 
     def __enter__(self) -> Self:
         return self
@@ -130,22 +146,31 @@ class Network:
         """All hosts, routers and switches, by name."""
         return dict(self._hosts)
 
-    def host(self, name: str) -> Host:
-        """A new host; ValueError for a name that is taken or is no host name."""
-        return self._add(name)
+    def host(self, name: str, *, kernel: str | None = None) -> Host:
+        """A new host; ValueError for a name that is taken or is no host name.
 
-    def router(self, name: str) -> Host:
+        `kernel` puts it into a kernel of its own version ("6.1"), which it shares
+        with all hosts that say the same; "6.1:b" is another kernel of that version.
+        """
+        host = self._add(name, kernel)
+        if self._internet:
+            from liblinux.network._internet import Internet  # noqa: PLC0415 - for those who do
+
+            self.link(host, Internet())
+        return host
+
+    def router(self, name: str, *, kernel: str | None = None) -> Host:
         """A new host that forwards between its links, for IPv4 and IPv6."""
-        return self._add(name, forwards=True)
+        return self._add(name, kernel, forwards=True)
 
-    def switch(self, name: str) -> Host:
+    def switch(self, name: str, *, kernel: str | None = None) -> Host:
         """A new switch: a host with a bridge ("br0") over all its links, and no address."""
-        return self._add(name, switches=True)
+        return self._add(name, kernel, switches=True)
 
     def link(
         self,
         a: Host | str,
-        b: Host | str,
+        b: Host | str | Device,
         *,
         rate: Any = None,
         delay: Any = 0,
@@ -154,26 +179,31 @@ class Network:
         duplicate: Any = 0,
         reorder: Any = 0,
         queue: int = _QUEUE_FRAMES,
-        mtu: int = _MTU,
+        mtu: int | None = None,
         addresses: tuple[str | Iterable[str] | None, str | Iterable[str] | None] = (None, None),
         names: tuple[str | None, str | None] = (None, None),
     ) -> Link:
-        """Join two hosts by a cable; returns a :class:`Link`.
+        """Join two hosts, or a host and a device of this machine, by a cable; returns a :class:`Link`.
 
         `rate` in bits per second or as "10Mbit"; `delay` and `jitter` (evenly to
         both sides) in seconds or as "20ms"; `loss`, `duplicate` and `reorder` (a
         frame arrives without delay) as chances or "1%". Each may be a pair, of
         what `a` sends and what `b` sends. `queue` is how many frames wait at each
-        end while one is being sent, `mtu` in bytes. `addresses` with the length
+        end while one is being sent, `mtu` in bytes (None: 1500, or what the device
+        says). `addresses` with the length
         of their prefix for both ends, "10.0.0.1/24", one or several; assigned
         where none are given. `names` of the interfaces, by default eth0, eth1, ...
 
         Raises KeyError for a host that there is not, ValueError for what is out
-        of range or overlaps, TypeError for hosts of another network.
+        of range or overlaps, TypeError for hosts of another network. What a
+        device raises is raised when the network comes up.
         """
-        hosts = (self._find(a), self._find(b))
+        near = self._find(a)
+        hosts: tuple[Host, Host] = (near, self._lead_outside(b, near) if isinstance(b, Device) else self._find(b))
         if hosts[0] is hosts[1]:
             raise ValueError(f"a link joins two hosts, and {hosts[0].name} is one; its loopback is there by itself")
+        if mtu is None:
+            mtu = b.mtu if isinstance(b, Device) else _MTU
         if not _SMALLEST_MTU <= mtu <= _LARGEST_MTU:
             raise ValueError(f"an MTU of {mtu} bytes is out of range: {_SMALLEST_MTU} to {_LARGEST_MTU}")
         if queue < 1:
@@ -192,16 +222,46 @@ class Network:
         first.peer, second.peer = second, first
         link = Link(self, hosts, (first, second), lines, mtu, queue)
         self.links.append(link)
+        if isinstance(b, Device):
+            outside = b._outside
+            assert outside is not None, "_lead_outside() set it"
+            outside.link, outside.near, outside.interface = link, first, second
+            self._outsides.append(outside)
+        elif hosts[0]._version != hosts[1]._version:
+            self._cross(link)
         self._assigned = self._is_up = False
         return link
 
-    def _add(self, name: str, **kind: bool) -> Host:
+    def _lead_outside(self, device: Device, near: Host) -> Outside:
+        from liblinux.network._outside import Outside  # noqa: PLC0415 - for those who do
+
+        self._check_open()
+        if self._options["clock"] == "virtual" and not device.virtual:
+            raise ValueError(
+                f"{device!r} lives in real time, which a virtual clock jumps ahead of; take Network(clock='real')"
+            )
+        if device._outside is not None:
+            raise ValueError(f"{device!r} has a link already; make another one")
+        return Outside(self, device, self._next_beyond(), near._version)
+
+    def _next_beyond(self) -> int:
+        """The next number for what is no host."""
+        return _BEYOND_NUMBERS + len(self._outsides) + 2 * len(self._crossings)
+
+    def _cross(self, link: Link) -> None:
+        from liblinux.network._crossing import Crossing  # noqa: PLC0415 - for those who do
+
+        crossing = Crossing(self, link, self._next_beyond())
+        link._beyond = crossing.sides
+        self._crossings.append(crossing)
+
+    def _add(self, name: str, version: str | None, **kind: bool) -> Host:
         self._check_open()
         if name in self._hosts:
             raise ValueError(f"there is a host {name!r} already")
         if not name or len(name.encode()) > _NAME_BYTES or not set(name.lower()) <= _NAME_LETTERS:
             raise ValueError(f"{name!r} is no host name: letters, digits, '-', '.' and '_' make one")
-        host = Host(self, Node(name, len(self._hosts) + 1, **kind))
+        host = Host(self, Node(name, len(self._hosts) + 1, **kind), version)
         self._hosts[name] = host
         self._assigned = self._is_up = False
         return host
@@ -243,39 +303,78 @@ class Network:
 
     @property
     def kernel(self) -> Kernel:
-        """The kernel that all hosts are in."""
+        """The kernel that all hosts are in that name none of their own."""
         self._check_open()
         if self._kernel is None:
-            memory = self._memory or _KERNEL_BYTES + _HOST_BYTES * len(self._hosts)
-            self._kernel = Kernel(memory, command_line=self._command_line, **self._options)
-            for name, value in (*_SETTINGS.items(), *(_SETTINGS_6.items() if self._subnets.base6 else ())):
-                self._kernel.sysctl[name] = value
+            self._kernel = self._boot_kernel(**self._options)
         return self._kernel
+
+    @property
+    def kernels(self) -> list[Kernel]:
+        """All kernels that are there: that of the network, and those that hosts have named."""
+        return [*([self._kernel] if self._kernel else []), *self._other_kernels.values()]
+
+    def _boot_kernel(self, **options: Any) -> Kernel:
+        memory = self._memory or _KERNEL_BYTES + _HOST_BYTES * len(self._hosts)
+        kernel = Kernel(memory, command_line=self._command_line, **options)
+        for name, value in (*_SETTINGS.items(), *(_SETTINGS_6.items() if self._subnets.base6 else ())):
+            kernel.sysctl[name] = value
+        return kernel
+
+    def _kernel_of(self, version: str | None) -> Kernel:
+        """The kernel that a host has named, or the network's."""
+        first = self.kernel
+        if version is None:
+            return first
+        kernel = self._other_kernels.get(version)
+        if kernel is None:
+            from liblinux.asyncio._kernels import shift_descriptors  # noqa: PLC0415 - imports asyncio
+
+            # Another seed for each, of which the first one's is the source.
+            seed = first.seed + version.encode()
+            kernel = self._boot_kernel(clock=first.clock, seed=seed, version=version.partition(":")[0])
+            shift_descriptors(kernel, len(self._other_kernels) + 1)
+            if first.clock == "virtual":
+                _native.group_join(first._native, kernel._native)
+            self._other_kernels[version] = kernel
+        return kernel
 
     def up(self) -> None:
         """Bring everything up that has been declared; what is up already stays as it is."""
         if self._is_up:
             return
         self._assign()
-        kernel = self.kernel
-        fresh = [host for host in self._hosts.values() if host._process is None]
+        fresh = [host for host in (*self._hosts.values(), *self._beyond) if host._process is None]
         for host in fresh:
-            self._boot(kernel, host)
+            self._boot(host)
         links = [link for link in self.links if not link._made]
         self._lay(links)
-        messages: dict[Host, list[bytes]] = {host: _setup(host) for host in fresh}
+        messages: dict[Host, list[bytes]] = {host: host._first_messages() for host in fresh}
         for link in links:
-            for host, end in zip((link.a, link.b), link.ends, strict=True):
-                messages.setdefault(host, []).extend(_up(host, end))
+            for cable in link._cables:
+                for host, end in zip(cable.hosts, cable.ends, strict=True):
+                    messages.setdefault(host, []).extend(host._up_messages(end))
         for host, batch in messages.items():
             self._send(host, batch)
         for host in self._hosts.values():
             self._set_routes(host)
         for link in links:
             link._made = True
+        for outside in self._outsides:
+            outside.connect()
+        for crossing in self._crossings:
+            crossing.connect()
         self._is_up = True
+        for outside in self._outsides:
+            outside.greet()
 
-    def _boot(self, kernel: Kernel, host: Host) -> None:
+    @property
+    def _beyond(self) -> list[Beyond]:
+        """All that cables lead to out of their kernels."""
+        return [*self._outsides, *(side for crossing in self._crossings for side in crossing.sides)]
+
+    def _boot(self, host: Host) -> None:
+        kernel = host.kernel
         # The files of all hosts are in one table, so that one epoll can wait for them all.
         process = processes.start(kernel, namespaces=("net", "uts"), share_files=True)
         kernel._processes.add(process)
@@ -286,22 +385,26 @@ class Network:
                 if version == 4 or self._subnets.base6:
                     _write(process, file, b"1")
         self._batches[host] = rtnetlink.Batch(process)
+        host._prepare()
 
     def _lay(self, links: Iterable[Link]) -> None:
         """Make the cables, those of one host in one go."""
         messages: dict[Host, list[bytes]] = {}
-        for link in links:
-            assert link.b._process is not None
-            message = rtnetlink.new_cable(link.ends, link.b._process.pid, link._lines[0], link._mtu, link._queue)
-            messages.setdefault(link.a, []).append(message)
+        cables = [(link, cable) for link in links for cable in link._cables]
+        for link, cable in cables:
+            near, far = cable.hosts
+            assert far._process is not None
+            message = rtnetlink.new_cable(cable.ends, far._process.pid, cable.lines[0], link._mtu, link._queue)
+            messages.setdefault(near, []).append(message)
         for host, batch in messages.items():
             self._send(host, batch)
-        for link in links:
-            if link._lines[0] != link._lines[1]:
-                self._send(link.b, [rtnetlink.change_cable(link.ends[1].index, link._lines[1])])
+        for _, cable in cables:
+            if cable.lines[0] != cable.lines[1]:
+                self._send(cable.hosts[1], [rtnetlink.change_cable(cable.ends[1].index, cable.lines[1])])
 
     def _set_routes(self, host: Host) -> None:
-        routes = self._routes.get(host._node)
+        routes = [*self._routes.get(host._node, ())]
+        routes += [route for outside in self._outsides for route in outside.routes(host)]
         if routes:
             self._send(host, [rtnetlink.pack_route(*route) for route in routes])
 
@@ -396,15 +499,18 @@ class Network:
         """
         from liblinux.asyncio._run import run  # noqa: PLC0415 - imports asyncio
 
-        with self._running().entered():
-            return run(self.kernel, main, host._context() if host else None, self._running().turns)
+        running = self._running()
+        if self._outsides and self.kernel.clock == "virtual":
+            main = self._serve(main)
+        with running.entered():
+            return run(self.kernel, main, host._context() if host else None, running.turns, self.selector())
 
     def _running(self) -> Run:
         self.up()
         if self._run is None:
             from liblinux.running import Run  # noqa: PLC0415 - imports asyncio
 
-            self._run = Run(self.kernel, self._seed, **self._reactions)
+            self._run = Run(self.kernel, self._seed, self.selector, **self._reactions)
         if self._attached < len(self._hosts):
             for host in self._hosts.values():
                 self._run.attach(host.process)
@@ -428,6 +534,29 @@ class Network:
         thread = threading.Thread(target=translate(target), name=name, args=arguments, kwargs=named, daemon=True)
         run.start_thread(host._context(), thread)
         return thread
+
+    def selector(self) -> KernelSelector:
+        """A new selector, as of `selectors`, for descriptors of all hosts, by the network's clock."""
+        from liblinux.asyncio._kernels import Bell, KernelsSelector  # noqa: PLC0415 - imports asyncio
+        from liblinux.asyncio._selector import KernelSelector  # noqa: PLC0415 - as above
+
+        self.up()
+        if not self._other_kernels:
+            made = KernelSelector(self.kernel)
+        else:
+            first, *others = self.kernels
+            self._bells += [Bell(first, kernel) for kernel in others[len(self._bells) :]]
+            made = KernelsSelector(first, self._bells)
+        if self._run is not None and self._run.takes_part():
+            made.take_turns(self._run.turns)
+        return made
+
+    async def _serve(self, main: Coroutine[Any, Any, _T]) -> _T:
+        import asyncio  # noqa: PLC0415 - slow, and many networks do without
+
+        for outside in self._outsides:
+            outside.device.serve(asyncio.get_running_loop())
+        return await main
 
     # ---- back to an earlier instant --------------------------------------------
 
@@ -468,6 +597,8 @@ class Network:
         try:
             if self._run is not None and self.kernel_is_alive:
                 self._run.close()
+            for outside in self._outsides:
+                outside.disconnect()
             if self._captures is not None:
                 self._captures.end_all()
             if self.kernel_is_alive:
@@ -475,9 +606,10 @@ class Network:
                     host._close_netlinks()
         finally:
             self._closed = True
-            kernel, self._kernel = self._kernel, None
-            if kernel is not None:
-                kernel.close()
+            kernels = self.kernels
+            self._kernel = None
+            self._other_kernels = {}
+            _close_all(kernels)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -503,23 +635,14 @@ def _check_interface(host: Host, name: str | None) -> None:
         raise ValueError(f"{host.name} has an interface {name!r} already")
 
 
-def _setup(host: Host) -> list[bytes]:
-    """What a host starts with: its loopback, and a switch its bridge."""
-    messages = [rtnetlink.put_up(_LOOPBACK)]
-    if host._node.switches:
-        name, index = _BRIDGE
-        mac = b"\x02\x01" + host._node.number.to_bytes(4, "big")
-        messages += [rtnetlink.new_bridge(index, name, mac), rtnetlink.put_up(index)]
-    return messages
-
-
-def _up(host: Host, end: Interface) -> list[bytes]:
-    master = _BRIDGE[1] if host._node.switches else 0
-    # The addresses first: with one of its own an interface need not find out about itself.
-    return [
-        *(rtnetlink.new_address(end.index, address) for address in end.addresses()),
-        rtnetlink.put_up(end.index, master),
-    ]
+def _close_all(kernels: list[Kernel]) -> None:
+    """Close them, the last one first, and all of them."""
+    try:
+        if kernels:
+            kernels[-1].close()
+    finally:
+        if kernels:
+            _close_all(kernels[:-1])
 
 
 def _name(target: Any) -> str:

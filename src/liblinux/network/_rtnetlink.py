@@ -31,10 +31,12 @@ __all__ = [
     "new_cable",
     "pack_route",
     "put_up",
+    "redirect",
+    "set_mtu",
 ]
 
 # linux/netlink.h, linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h
-_RTM_NEWLINK, _RTM_NEWADDR, _RTM_NEWROUTE = 16, 20, 24
+_RTM_NEWLINK, _RTM_NEWADDR, _RTM_NEWROUTE, _RTM_NEWQDISC, _RTM_NEWTFILTER = 16, 20, 24, 36, 44
 _NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_REPLACE, _NLM_F_EXCL, _NLM_F_CREATE = 1, 4, 0x100, 0x200, 0x400
 _NLMSG_ERROR = 2
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_TXQLEN, _IFLA_LINKINFO = 1, 3, 4, 10, 13, 18
@@ -45,6 +47,12 @@ _IFA_F_NODAD = 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_VIA = 1, 4, 5, 18
 _RT_TABLE_MAIN, _RTPROT_STATIC, _RT_SCOPE_UNIVERSE, _RTN_UNICAST = 254, 4, 0, 1
 _IFF_UP = 1
+# linux/pkt_sched.h, linux/pkt_cls.h, linux/tc_act/tc_mirred.h
+_TC_H_INGRESS, _INGRESS_HANDLE = 0xFFFFFFF1, 0xFFFF0000
+_TCA_KIND, _TCA_OPTIONS, _TCA_MATCHALL_ACT = 1, 2, 2
+_TCA_ACT_KIND, _TCA_ACT_OPTIONS, _TCA_MIRRED_PARMS = 1, 2, 2
+_TC_ACT_STOLEN, _TCA_EGRESS_REDIR = 4, 1
+_ALL_PROTOCOLS = socket.htons(3)  # ETH_P_ALL
 # Of kernel/arch/lib/drivers/cable.c.
 _CABLE_PEER, _CABLE_RATE, _CABLE_DELAY, _CABLE_JITTER, _CABLE_LOSS, _CABLE_DUPLICATE, _CABLE_REORDER = range(1, 8)
 _CABLE_CAPTURE_IN, _CABLE_CAPTURE_OUT = 8, 9
@@ -55,6 +63,8 @@ _ATTRIBUTE = struct.Struct("=HH")
 _LINK = struct.Struct("=BxHiII")
 _ADDRESS = struct.Struct("=BBBBI")
 _ROUTE = struct.Struct("=8BI")
+_TRAFFIC = struct.Struct("=BxxxiIII")
+_MIRRED = struct.Struct("=IIiiiiI")
 _U32 = struct.Struct("=I")
 _U64 = struct.Struct("=Q")
 _TO_KERNEL = struct.pack("=HHII", socket.AF_NETLINK, 0, 0, 0)
@@ -146,6 +156,34 @@ def put_up(index: int, master: int = 0, *, up: bool = True) -> bytes:
     """Put an interface up or down; as a port of the bridge `master`."""
     parts = (_u32(_IFLA_MASTER, master),) if master else ()
     return _message(_RTM_NEWLINK, 0, _LINK.pack(0, 0, index, _IFF_UP * up, _IFF_UP), *parts)
+
+
+def set_mtu(index: int, mtu: int) -> bytes:
+    """Another MTU, in bytes."""
+    return _message(_RTM_NEWLINK, 0, _LINK.pack(0, 0, index, 0, 0), _u32(_IFLA_MTU, mtu))
+
+
+def redirect(index: int, target: int) -> list[bytes]:
+    """Send all that arrives at one interface out of another, as it is. Source: tc-mirred(8)."""
+    flags = _NLM_F_CREATE | _NLM_F_EXCL
+    qdisc = _TRAFFIC.pack(0, index, _INGRESS_HANDLE, _TC_H_INGRESS, 0)
+    parameters = _MIRRED.pack(0, 0, _TC_ACT_STOLEN, 0, 0, _TCA_EGRESS_REDIR, target)
+    action = _attribute(_TCA_ACT_KIND, b"mirred\0") + _attribute(
+        _TCA_ACT_OPTIONS, _attribute(_TCA_MIRRED_PARMS, parameters)
+    )
+    # The first of the actions of the only filter.
+    options = _attribute(_TCA_MATCHALL_ACT, _attribute(1, action))
+    priority_and_protocol = 1 << 16 | _ALL_PROTOCOLS
+    return [
+        _message(_RTM_NEWQDISC, flags, qdisc, _attribute(_TCA_KIND, b"ingress\0")),
+        _message(
+            _RTM_NEWTFILTER,
+            flags,
+            _TRAFFIC.pack(0, index, 0, _INGRESS_HANDLE, priority_and_protocol),
+            _attribute(_TCA_KIND, b"matchall\0"),
+            _attribute(_TCA_OPTIONS, options),
+        ),
+    ]
 
 
 def new_address(index: int, interface: IPv4Interface | IPv6Interface) -> bytes:

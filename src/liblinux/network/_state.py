@@ -37,6 +37,8 @@ class NetworkSnapshot:
 
 def take(network: Network) -> NetworkSnapshot:
     """See :meth:`Network.snapshot`."""
+    if network._other_kernels or network._outsides:
+        raise RuntimeError("a snapshot holds hosts of one kernel, without links to anything outside of it")
     run = network._running()
     state = run.state()
     _check_captures(network, "taken")

@@ -14,11 +14,12 @@ from liblinux.running._waiter import Waiter
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextvars import Context
 
     from liblinux._actor import Actor
     from liblinux._kernel import Kernel
+    from liblinux.asyncio._selector import KernelSelector
 
 __all__ = ["Run"]
 
@@ -32,13 +33,14 @@ class Run:
         self,
         kernel: Kernel,
         seed: int | str | bytes | None,
+        selector: Callable[[], KernelSelector],
         *,
         strict: bool = False,
         busy_wait: Literal["step", "error"] | None = None,
     ) -> None:
         self._unstarted: list[tuple[Context, threading.Thread]] = []
         chance = Chance(seed)
-        self.turns = Turns(kernel, chance.turns)
+        self.turns = Turns(kernel, chance.turns, selector)
         self.turns.chance = chance
         self.turns.clock = Clock(kernel, self.turns, busy_wait or ("error" if strict else "step"), _STEP_NS)
         self.turns.strict = strict
@@ -71,6 +73,11 @@ class Run:
         while self._unstarted:
             context, thread = self._unstarted.pop(0)
             context.run(thread.start)
+
+    def takes_part(self) -> bool:
+        """Whether the calling thread is one of this run."""
+        strand = strand_here()
+        return strand is not None and strand.turns is self.turns
 
     def attach(self, actor: Actor) -> None:
         """Sockets of a process wait by turns from now on, also those that there are already."""

@@ -19,6 +19,7 @@ import _thread
 import contextlib
 import os
 import select
+import selectors
 import struct
 from collections import deque
 from contextvars import Context, copy_context
@@ -26,12 +27,14 @@ from typing import TYPE_CHECKING, Any
 
 from liblinux import _native
 from liblinux._errors import Deadlock, LiblinuxError
+from liblinux.asyncio._kernels import DESCRIPTORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from random import Random
 
     from liblinux._kernel import Kernel
+    from liblinux.asyncio._selector import KernelSelector
     from liblinux.running._chance import Chance
     from liblinux.running._clocks import Clock
 
@@ -46,6 +49,7 @@ _ABSOLUTE = 1
 _EVENTFD_FLAGS = 0o2004000  # EFD_CLOEXEC, EFD_NONBLOCK
 _CLOCK_MONOTONIC = 1
 _SECOND_NS = 10**9
+_READING, _WRITING = select.EPOLLIN | select.EPOLLPRI, select.EPOLLOUT
 _ALWAYS = select.EPOLLERR | select.EPOLLHUP
 # A thread that never waits for a file shall not keep the others from what has come for them.
 _LOOK_EVERY = 16
@@ -95,12 +99,18 @@ class Strand:
 
 
 class Turns:
-    """The turns of one network's threads. `random` draws who is next."""
+    """The turns of one network's threads.
 
-    def __init__(self, kernel: Kernel, random: Random) -> None:
+    `random` draws who is next; `selector` makes one for files of all kernels of the
+    network, of which `kernel` is the first.
+    """
+
+    def __init__(self, kernel: Kernel, random: Random, selector: Callable[[], KernelSelector]) -> None:
         self.chance: Chance
         self.clock: Clock
         self.strict = False
+        self._make_selector = selector
+        self._far: KernelSelector | None = None  # for files of other kernels, whose numbers are higher
         self._kernel = kernel
         self._syscall = kernel.syscall
         self._draw = random.randrange
@@ -349,6 +359,9 @@ class Turns:
     def _look(self, block: bool) -> None:
         """Ask the kernel whose files are ready; when nobody can run, until somebody can."""
         self.open()
+        # What was ready before it was asked for says nothing by itself.
+        if self._far is not None and self._far.get_map() and self._look_far():
+            block = False
         if block:
             soonest = min((wait.deadline for wait in self._timed if wait.deadline is not None), default=0)
             # A timer of 0 is none, and an instant that has passed is one.
@@ -361,6 +374,8 @@ class Turns:
             if fd == self._kick:
                 with contextlib.suppress(BlockingIOError):
                     self._syscall("read", self._kick, bytearray(8), 8)
+            if self._far is not None and fd == self._far.fileno():
+                self._look_far()
             for wait in self._files.get(fd, ()):
                 if any(fd == wanted and events & (mask | _ALWAYS) for wanted, mask in wait.files):
                     self._wake(wait)
@@ -419,9 +434,41 @@ class Turns:
         for fd, mask in ((self._timer, select.EPOLLIN | select.EPOLLET), (self._kick, select.EPOLLIN)):
             self._syscall("epoll_ctl", self._epoll, _ADD, fd, _EVENT.pack(mask, fd))
 
+    def _look_far(self) -> bool:
+        """The same for files of other kernels; whether there is one that somebody waits for."""
+        assert self._far is not None
+        ready = self._far.select(0)
+        for key, _ in ready:
+            for wait in list(self._files.get(key.fd, ())):
+                self._wake(wait)
+        return bool(ready)
+
+    def _control_far(self, fd: int) -> None:
+        if self._far is None:
+            self._far = self._make_selector()
+            far = self._far.fileno()
+            self._syscall("epoll_ctl", self._epoll, _ADD, far, _EVENT.pack(select.EPOLLIN, far))
+        waits = self._files[fd]
+        with contextlib.suppress(KeyError):
+            self._far.unregister(fd)
+        if not waits:
+            del self._files[fd]
+            return
+        events = 0
+        for wait in waits:
+            for wanted, mask in wait.files:
+                if wanted == fd:
+                    events |= selectors.EVENT_READ * bool(mask & _READING) | selectors.EVENT_WRITE * bool(
+                        mask & _WRITING
+                    )
+        self._far.register(fd, events)
+
     def _control(self, fd: int) -> None:
         """Tell epoll what is wanted of a file now; one that was closed meanwhile is unknown to it."""
         self.open()
+        if fd >= DESCRIPTORS:
+            self._control_far(fd)
+            return
         waits = self._files[fd]
         mask = 0
         for wait in waits:

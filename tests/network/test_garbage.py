@@ -1,0 +1,50 @@
+"""Garbage frames and garbage netlink: some of what tests/reliability/frames.py sends by the million."""
+
+from __future__ import annotations
+
+import random
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from liblinux import Network
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "reliability"))
+
+import frames
+
+
+def test_no_interface_dies_of_garbage() -> None:
+    taken = frames.bombard_interfaces(seed=1, count=6000)
+    # All kinds had their share; what is no frame for a device is refused.
+    # WireGuard sends nothing without a peer; it gets what comes by UDP.
+    assert set(frames.KINDS) - {"wireguard"} <= set(taken)
+    assert taken["tap"] > 2000
+
+
+def test_no_device_dies_of_garbage() -> None:
+    taken = frames.bombard_devices(seed=2, count=2000)
+    assert taken["stream"] == 500, "a stream loses nothing"
+    assert all(count > 100 for count in taken.values())
+
+
+@pytest.mark.parametrize("protocol", [0, 4, 6, 12, 15, 16])
+def test_malformed_netlink_is_answered_or_ignored(protocol: int) -> None:
+    chance = random.Random(protocol)
+    with Network(clock="virtual", seed=1) as net:
+        host = net.host("a")
+        with host.socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol) as sock:
+            sock.setblocking(False)
+            for _ in range(300):
+                length = chance.choice((0, 3, 4, 16, 20, 33, 200))
+                head = length.to_bytes(4, "little") + chance.randrange(16, 120).to_bytes(2, "little")
+                message = head + b"\x05\x03" + bytes(8) + chance.randbytes(max(0, length - 16))
+                try:
+                    sock.send(message)
+                    sock.recv(1 << 16)
+                except OSError as error:
+                    assert error.errno, "an errno says what was wrong"
+        assert net.kernel.dead is None
+        assert host.ping("127.0.0.1").received == 1

@@ -1,0 +1,324 @@
+"""Links to this machine: each kind of device, what it says when it cannot, and what becomes of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from liblinux import Network
+from liblinux.network import Device, FrameSocket, HostInterface, Internet, Tap
+
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="TAP devices and packet sockets are for root")
+
+
+class _Page(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = f"you asked for {self.path}".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """To nobody."""
+
+
+@pytest.fixture
+def web() -> Iterator[int]:
+    """The port of an HTTP server on this machine's loopback."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Page) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+PROGRAM = """
+    import http.client, os, sys
+    from liblinux import Network
+    from liblinux.network import Internet
+
+    def fetch():
+        with Network() as net:
+            internet = Internet()
+            host = net.host("a")
+            net.link(host, internet)
+            net.up()
+            connection = http.client.HTTPConnection(internet.gateway, int(sys.argv[1]))
+            connection._create_connection = host.socket.create_connection
+            connection.request("GET", "/page")
+            return connection.getresponse().read().decode()
+
+    if os.getuid() == 0:
+        fetch()  # everything is imported then, from where only root may look perhaps
+        os.setgroups([])
+        os.setresgid(65534, 65534, 65534)
+        os.setresuid(65534, 65534, 65534)
+    assert 0 not in os.getresuid(), "an ordinary user"
+    print(fetch())
+"""
+
+
+def test_an_ordinary_user_fetches_a_page_from_the_loopback(web: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(PROGRAM), str(web)],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.strip()) == (0, "you asked for /page"), done.stderr
+
+
+def test_the_internet_forwards_ports_and_answers_ping() -> None:
+    with Network() as net:
+        internet = Internet()
+        host = net.host("a")
+        net.link(host, internet)
+        net.up()
+        assert host.ping(internet.gateway, timeout=5).received == 1
+        with host.socket.create_server(("", 80)) as server:
+            with socket.create_server(("127.0.0.1", 0)) as taken:
+                with pytest.raises(OSError, match="use"):
+                    internet.forward(taken.getsockname()[1], to=80)
+                port = taken.getsockname()[1]
+            internet.forward(port, to=80)
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+                accepted, _ = server.accept()
+                with accepted:
+                    client.sendall(b"hello")
+                    assert accepted.recv(5) == b"hello"
+        assert internet.traffic.frames_in and internet.traffic.frames_out
+        assert internet.error is None
+
+
+def test_internet_for_every_host(web: int) -> None:
+    with Network(internet=True) as net:
+        a, b = net.host("a"), net.host("b")
+        net.link(a, b)
+        for host in (a, b):
+            gateway = host.ip.get_default_routes(family=socket.AF_INET)[0].get_attr("RTA_GATEWAY")
+            with host.socket.create_connection((gateway, web), timeout=5) as client:
+                client.sendall(b"GET /it HTTP/1.0\r\n\r\n")
+                assert b"200 OK" in client.recv(1000)
+        assert a.ping("b", timeout=5).received == 1
+
+
+def test_fragments_pass_at_the_mtu_of_the_link() -> None:
+    with Network() as net:
+        internet = Internet()
+        net.link(net.host("a"), internet, mtu=1500)
+        net.up()
+        assert net.ping("a", internet.gateway, size=4000, timeout=5).received == 1
+
+
+@contextlib.contextmanager
+def _joined(first: Device, second: Device, **options: object) -> Iterator[tuple[Network, Network]]:
+    """Two networks of a host each, in one subnet, joined outside."""
+    with Network() as one, Network() as other:
+        for net, device, number in ((one, first, 1), (other, second, 2)):
+            addresses = ([f"10.7.0.{number}/24", f"fd07::{number}/64"], None)
+            net.link(net.host("h"), device, addresses=addresses, **options)  # type: ignore[arg-type]
+            net.up()
+        yield one, other
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET])
+def test_two_kernels_are_joined_by_a_socket(kind: socket.SocketKind) -> None:
+    here, there = socket.socketpair(socket.AF_UNIX, kind)
+    with _joined(FrameSocket(here), FrameSocket(there)) as (one, other):
+        a, b = one.hosts["h"], other.hosts["h"]
+        for address in ("10.7.0.2", "fd07::2"):
+            assert a.ping(address, count=2, interval=0, timeout=5).received == 2
+        with b.socket.create_server(("", 80)) as server, a.socket.create_connection(("10.7.0.2", 80)) as client:
+            accepted, _ = server.accept()
+            with accepted:
+                data = os.urandom(100_000)
+                sender = threading.Thread(target=client.sendall, args=(data,))
+                sender.start()
+                received = b""
+                while len(received) < len(data):
+                    received += accepted.recv(65536)
+                sender.join()
+        assert received == data
+
+
+def test_a_link_outside_has_delay_and_is_captured(tmp_path: Path) -> None:
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with _joined(FrameSocket(here), FrameSocket(there), delay="10ms") as (one, _):
+        with one.capture(tmp_path / "x.pcapng", host="h") as capture:
+            time = one.ping("h", "10.7.0.2", count=2, interval=0, timeout=5).times[1]
+        assert time is not None
+        assert 0.02 <= time < 0.2, "the delays of what either side sends"
+        assert capture.packets >= 4
+
+
+def _ended(device: Device) -> OSError | None:
+    """What a device says that has ended, or will soon."""
+    for _ in range(500):
+        if device.error is not None:
+            break
+        time.sleep(0.01)
+    return device.error
+
+
+def test_the_other_end_vanishes() -> None:
+    here, there = socket.socketpair()
+    with Network() as net:
+        device = FrameSocket(here, "the far end")
+        host = net.host("a")
+        net.link(host, device)
+        net.up()
+        assert device.error is None
+        there.close()
+        error = _ended(device)
+        assert isinstance(error, BrokenPipeError | ConnectionResetError)
+        assert "the far end" in str(error)
+        assert host.ip.link("get", ifname="eth0")[0].get_attr("IFLA_CARRIER") == 0
+
+
+def test_what_is_no_frame_on_a_stream_ends_it() -> None:
+    here, there = socket.socketpair()
+    with there, Network() as net:
+        device = FrameSocket(here)
+        host = net.host("a")
+        net.link(host, device)
+        net.up()
+        there.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert "rotocol error" in str(_ended(device))
+
+
+def test_frames_longer_than_the_mtu_are_dropped() -> None:
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with there, Network() as net:
+        device = FrameSocket(here)
+        host = net.host("a")
+        net.link(host, device, mtu=1500)
+        net.up()
+        mac = bytes.fromhex("020000010001")
+        there.send(mac + b"\x02" + bytes(5) + b"\x08\x00" + b"\x45" + bytes(60_000))
+        there.send(bytes(3))
+        assert host.ping("10.0.0.1").received == 1, "itself"
+        for _ in range(500):
+            if device.traffic.frames_in + device.traffic.dropped_in >= 2:
+                break
+            host.syscall("nanosleep", bytes(8) + (10**7).to_bytes(8, "little"), None)
+        assert device.traffic.dropped_in >= 1, "three bytes are no frame"
+        assert device.error is None
+
+
+@ROOT
+def test_tap() -> None:
+    name = f"lltap{os.getpid() % 10**6}"
+    with Network() as net:
+        device = Tap(name)
+        host = net.host("a")
+        net.link(host, device, addresses=("10.8.77.1/24", None))
+        net.up()
+        with pytest.raises(BlockingIOError, match="in use"), Network() as other:
+            other.link(other.host("a"), Tap(name))
+            other.up()
+        namespace = f"lltap{os.getpid()}"
+        with _namespace(namespace):
+            _ip("link", "set", name, "netns", namespace)
+            _ip("-n", namespace, "addr", "add", "10.8.77.2/24", "dev", name)
+            _ip("-n", namespace, "link", "set", name, "up")
+            assert host.ping("10.8.77.2", count=3, interval=0.1, timeout=5).received
+            program = (
+                "import socket; s = socket.create_connection(('10.8.77.1', 80)); s.sendall(bytes(10**6)); s.close()"
+            )
+            with host.socket.create_server(("", 80)) as server:
+                command = ["ip", "netns", "exec", namespace, sys.executable, "-c", program]
+                with subprocess.Popen(command) as client:
+                    accepted, _ = server.accept()
+                    with accepted:
+                        assert sum(iter(lambda: len(accepted.recv(1 << 20)), 0)) == 10**6
+                assert client.returncode == 0
+    assert name not in os.listdir("/sys/class/net")
+
+
+@ROOT
+def test_packet_socket_on_an_interface() -> None:
+    names = f"llv{os.getpid()}", f"llw{os.getpid()}"
+    with _namespace(names[0]):
+        _ip("link", "add", names[0], "type", "veth", "peer", "name", names[1], "netns", names[0])
+        try:
+            _ip("link", "set", names[0], "up")
+            _ip("-n", names[0], "addr", "add", "10.8.78.2/24", "dev", names[1])
+            _ip("-n", names[0], "link", "set", names[1], "up")
+            with Network() as net:
+                device = HostInterface(names[0])
+                net.link(net.host("a"), device, addresses=("10.8.78.1/24", None))
+                assert net.ping("a", "10.8.78.2", count=3, interval=0.1, timeout=5).received
+        finally:
+            _ip("link", "del", names[0])
+
+
+@contextlib.contextmanager
+def _namespace(name: str) -> Iterator[None]:
+    """A network namespace of this machine."""
+    _ip("netns", "add", name)
+    try:
+        yield
+    finally:
+        _ip("netns", "del", name)
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True, timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (lambda: Tap("a b"), ValueError, "no name"),
+        (lambda: Tap("x" * 16), ValueError, "15 letters"),
+        (lambda: HostInterface(""), ValueError, "no name"),
+        (lambda: FrameSocket(socket.socket()), ValueError, "not connected"),
+        (lambda: FrameSocket.unix("/nonexistent/socket"), FileNotFoundError, "nonexistent"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+def test_bad_devices(make: object, error: type[Exception], says: str) -> None:
+    assert callable(make)
+    with pytest.raises(error, match=says):
+        make()
+
+
+@pytest.mark.parametrize("device", [Tap("lltap9"), HostInterface("lo")])
+def test_without_permission(device: Device, as_nobody: None) -> None:
+    with Network() as net:
+        net.link(net.host("a"), device)
+        with pytest.raises(PermissionError, match="Internet"):
+            net.up()
+        with pytest.raises(PermissionError):
+            net.up()
+
+
+def test_no_such_interface() -> None:
+    with Network() as net:
+        net.link(net.host("a"), HostInterface("llnone"))
+        with pytest.raises(OSError, match="no interface llnone"):
+            net.up()
+
+
+def test_a_virtual_clock_and_the_world_do_not_meet() -> None:
+    with Network(clock="virtual") as net, pytest.raises(ValueError, match="clock='real'"):
+        net.link(net.host("a"), Internet())
+
+
+def test_a_device_has_one_link() -> None:
+    with Network() as net:
+        device = Internet()
+        net.link(net.host("a"), device)
+        with pytest.raises(ValueError, match="already"):
+            net.link(net.host("b"), device)

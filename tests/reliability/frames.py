@@ -1,0 +1,324 @@
+"""Garbage frames: random and mutated ones, into every kind of interface; no kernel and no process may die of them.
+
+    python tests/reliability/frames.py [--count 1000000] [--seed 1] [--kernel 6.1] [--internet]
+
+One host has the interfaces, on a virtual clock, and each gets its share: what arrives
+on a TAP device in the host itself, what a packet socket sends out of the interface,
+and (with a real clock) what the other end of each device of this machine sends. The
+same seed gives the same frames. At the end the host must still answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import random
+import socket
+import struct
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from liblinux import Host, Network
+from liblinux.network import Device, FrameSocket, Functions, Internet
+
+__all__ = ["KINDS", "bombard_devices", "bombard_interfaces"]
+
+# Made on the TAP device "under" (or beside it), by pyroute2.
+KINDS: dict[str, dict[str, object]] = {
+    "dummy": {},
+    "vlan": {"link": "under", "vlan_id": 7},
+    "macvlan": {"link": "under", "macvlan_mode": "bridge"},
+    "bridge": {},
+    "bond": {"bond_mode": 1},
+    "veth": {"peer": "veth1"},
+    "ipvlan": {"link": "veth1"},  # beside macvlan there is no room for it
+    "vxlan": {"vxlan_id": 9, "vxlan_group": "10.66.0.2", "vxlan_port": 4789},
+    "geneve": {"geneve_id": 9, "geneve_remote": "10.66.0.2"},
+    "gre": {"gre_local": "10.66.0.1", "gre_remote": "10.66.0.2"},
+    "gretap": {"gre_local": "10.66.0.1", "gre_remote": "10.66.0.2"},
+    "ipip": {"ipip_local": "10.66.0.1", "ipip_remote": "10.66.0.2"},
+    "sit": {"sit_local": "10.66.0.1", "sit_remote": "10.66.0.2"},
+    "wireguard": {},
+    "ifb": {},
+    "vrf": {"vrf_table": 10},
+    "cable": {},
+}
+_TCP, _UDP, _SCTP, _MPTCP, _DCCP, _UDPLITE = 6, 17, 132, 262, 33, 136
+_MAC = bytes.fromhex("020000000001")
+_ETHERTYPES = (0x0800, 0x86DD, 0x0806, 0x8100, 0x88A8, 0x8847, 0x88CC, 0x8863, 0x8864, 0x88E5, 0x0004)
+_PROTOCOLS = (1, 2, 4, 6, 17, 33, 41, 43, 44, 47, 50, 51, 58, 60, 103, 115, 132, 135, 136)
+_PORTS = (1, 53, 80, 4789, 6081, 500, 4500, 51820)
+_IFREQ = struct.Struct("=16sh22x")
+
+
+class Frames:
+    """Makes frames: of nothing, of headers that are nearly right, and of frames that were right."""
+
+    def __init__(self, seed: int, right: list[bytes]) -> None:
+        self._random = random.Random(seed)
+        self._right = right
+
+    def make(self) -> bytes:
+        """The next one."""
+        kind = self._random.random()
+        if kind < 0.1 or not self._right:
+            return self._random.randbytes(self._random.randrange(0, 200))
+        if kind < 0.5:
+            return self._packet()
+        return self._mutated(self._random.choice(self._right))
+
+    def _packet(self) -> bytes:
+        """Ethernet and IP as they should be, and then whatever comes."""
+        chance = self._random
+        payload = chance.randbytes(chance.choice((0, 4, 8, 20, 40, 100, 1400)))
+        protocol = chance.choice(_PROTOCOLS)
+        if protocol in (_TCP, _UDP, _SCTP, _DCCP, _UDPLITE):
+            payload = struct.pack("!HH", chance.choice(_PORTS), chance.choice(_PORTS)) + payload
+        if chance.random() < 0.5:
+            fragment = chance.choice((0, 0, 0, 0x2000, chance.randrange(0x4000)))
+            head = struct.pack(
+                "!BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), 1, fragment, 64, protocol, 0,
+                bytes([10, 66, 0, 2]), bytes([10, 66, 0, 1]),
+            )  # fmt: skip
+            return _MAC + chance.randbytes(6) + b"\x08\x00" + _with_checksum(head) + payload
+        near = bytes.fromhex("fd66") + bytes(13)
+        head = struct.pack("!IHBB", 6 << 28, len(payload), protocol, 64) + near + b"\x02" + near + b"\x01"
+        return _MAC + chance.randbytes(6) + b"\x86\xdd" + head + payload
+
+    def _mutated(self, frame: bytes) -> bytes:
+        chance = self._random
+        data = bytearray(frame)
+        for _ in range(chance.choice((1, 1, 1, 2, 5))):
+            what = chance.randrange(5)
+            if what == 0 and data:
+                data[chance.randrange(len(data))] = chance.choice((0, 1, 0x7F, 0x80, 0xFF, chance.randrange(256)))
+            elif what == 1:
+                del data[chance.randrange(len(data) + 1) :]
+            elif what == 2:
+                at = chance.randrange(len(data) + 1)
+                data[at:at] = chance.randbytes(chance.choice((1, 2, 4, 40)))
+            elif what == 3 and len(data) > 14:
+                data[12:14] = chance.choice(_ETHERTYPES).to_bytes(2, "big")
+            elif what == 4:
+                data += chance.choice(self._right)[chance.randrange(40) :]
+        # What has a wrong checksum goes no further: put it right, mostly.
+        if data[12:14] == b"\x08\x00" and len(data) >= 34 and chance.random() < 0.8:
+            data[14:34] = _with_checksum(bytes(data[14:34]))
+        return bytes(data)
+
+
+def _with_checksum(header: bytes) -> bytes:
+    """A header of IPv4 with its checksum."""
+    total: int = sum(struct.unpack("!10H", header[:10] + b"\0\0" + header[12:20]))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return header[:10] + (~total & 0xFFFF).to_bytes(2, "big") + header[12:20]
+
+
+def right_frames() -> list[bytes]:
+    """What two hosts say to each other: connections of all kinds, ARP, ND, ICMP."""
+    seen: list[bytes] = []
+    with Network(clock="virtual", seed=1) as net:
+        addresses = (["10.66.0.1/24", "fd66::1/64"], ["10.66.0.2/24", "fd66::2/64"])
+        net.link(net.host("a"), net.host("b"), addresses=addresses)
+        a, b = net.hosts["a"], net.hosts["b"]
+        with b.socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as tap:
+            for address, family in (("10.66.0.2", socket.AF_INET), ("fd66::2", socket.AF_INET6)):
+                net.ping("a", address, count=2)
+                for protocol in (_TCP, _SCTP, _MPTCP):
+                    _converse(a, b, address, family, protocol)
+            tap.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    seen.append(tap.recv(1 << 16))
+    return seen
+
+
+def _converse(a: Host, b: Host, address: str, family: int, protocol: int) -> None:
+    with (
+        b.socket.socket(family, socket.SOCK_STREAM, protocol) as listening,
+        a.socket.socket(family, socket.SOCK_STREAM, protocol) as client,
+    ):
+        port = 80 if (family, protocol) == (socket.AF_INET, _TCP) else 0
+        listening.bind(("", port))
+        listening.listen(1)
+        client.connect((address, listening.getsockname()[1]))
+        accepted, _ = listening.accept()
+        with accepted:
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            accepted.sendall(accepted.recv(100))
+            client.recv(100)
+
+
+def _listen(host: Host, stack: contextlib.ExitStack) -> None:
+    """Somebody to talk to at all ports that frames are for."""
+    for kind, protocol in (
+        (socket.SOCK_STREAM, _TCP),
+        (socket.SOCK_STREAM, _SCTP),
+        (socket.SOCK_DGRAM, _UDP),
+        (socket.SOCK_DGRAM, _UDPLITE),
+    ):
+        for port in _PORTS[:3]:
+            sock = stack.enter_context(host.socket.socket(socket.AF_INET6, kind, protocol))
+            sock.bind(("", port))
+            if kind == socket.SOCK_STREAM:
+                sock.listen(10)
+
+
+def _make(host: Host, kind: str) -> None:
+    """An interface of a kind, called like it, and up."""
+    options = dict(KINDS[kind])
+    if "link" in options:
+        options["link"] = host.socket.if_nametoindex(str(options["link"]))
+    if kind == "veth":
+        options["peer"] = {"ifname": options["peer"]}
+    host.ip.link("add", ifname=kind, kind=kind, **options)
+    index = host.socket.if_nametoindex(kind)
+    host.ip.link("set", index=index, state="up")
+
+
+def bombard_interfaces(
+    seed: int, count: int, *, kinds: tuple[str, ...] = tuple(KINDS), version: str | None = None
+) -> Counter[str]:
+    """Send `count` frames into interfaces of all kinds; how many each took, and "refused"."""
+    taken: Counter[str] = Counter()
+    frames = Frames(seed, right_frames())
+    with Network(clock="virtual", seed=seed, version=version) as net, contextlib.ExitStack() as stack:
+        host = net.host("victim")
+        net.up()
+        targets = {"tap": _tap(host)}
+        _listen(host, stack)
+        for kind in kinds:
+            _make(host, kind)
+            targets[kind] = _sender(host, kind, stack)
+        names = list(targets)
+        for number in range(count):
+            # Most arrive: that is the longer way.
+            name = names[number // 2 % len(names)] if number % 2 else "tap"
+            try:
+                targets[name](frames.make())
+                taken[name] += 1
+            except OSError:
+                taken["refused"] += 1
+            if not number % 1000:
+                # Time goes on: timers of fragments, neighbours, connections.
+                host.syscall("nanosleep", struct.pack("=qq", 1, 0), None)
+        assert net.kernel.dead is None
+        assert host.ping("127.0.0.1").received == 1, "the host is well"
+    return taken
+
+
+def _tap(host: Host) -> Callable[[bytes], object]:
+    tap = host.os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+    host.syscall("ioctl", tap, 0x400454CA, _IFREQ.pack(b"under", 0x1002))
+    index = host.socket.if_nametoindex("under")
+    host.ip.link("set", index=index, address=_MAC.hex(":"), state="up")
+    for address, prefix in (("10.66.0.1", 24), ("fd66::1", 64)):
+        host.ip.addr("add", index=index, address=address, prefixlen=prefix)
+
+    def write(frame: bytes) -> None:
+        host.os.write(tap, frame)
+        with contextlib.suppress(BlockingIOError):
+            host.os.read(tap, 1 << 17)  # and what it says to that is lost
+
+    return write
+
+
+def _sender(host: Host, name: str, stack: contextlib.ExitStack) -> Callable[[bytes], object]:
+    sock = stack.enter_context(host.socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
+    sock.bind((name, 0))
+    sock.setblocking(False)
+    return sock.send
+
+
+def bombard_devices(seed: int, count: int, *, version: str | None = None) -> Counter[str]:
+    """Send `count` frames in from outside, by devices of this machine; how many arrived at each."""
+    frames = Frames(seed, right_frames())
+    taken: Counter[str] = Counter()
+    with Network(version=version) as net, contextlib.ExitStack() as stack:
+        ways: dict[str, tuple[Device, Callable[[bytes], object]]] = {}
+        for name, device, send in _devices(stack):
+            host = net.host(name)
+            net.link(host, device)
+            ways[name] = (device, send)
+        net.up()
+        for number in range(count):
+            name = list(ways)[number % len(ways)]
+            # A datagram of nothing would be the end of a socket of packets.
+            ways[name][1](frames.make() or b"\0")
+        before = -1
+        while (now := _arrived(ways, wait=0.1)) != before:
+            before = now
+        for name, (device, _) in ways.items():
+            host = net.hosts[name]
+            assert host.ping(host.address, timeout=5).received == 1
+            assert device.error is None, device.error
+            taken[name] = _arrived({name: ways[name]})
+        assert net.kernel.dead is None
+    return taken
+
+
+def _arrived(ways: dict[str, tuple[Device, Callable[[bytes], object]]], wait: float = 0.0) -> int:
+    """How many frames have come in, also those that were refused; after so many seconds."""
+    time.sleep(wait)
+    traffic = [device.traffic for device, _ in ways.values()]
+    return sum(one.frames_in + one.dropped_in for one in traffic)
+
+
+def bombard_internet(seed: int, count: int, *, version: str | None = None) -> Counter[str]:
+    """Send `count` frames to libslirp; how many it got. Only where they can reach nobody: RuntimeError elsewhere."""
+    routes = Path("/proc/net/route").read_text(encoding="ascii").splitlines()[1:]
+    if routes:
+        raise RuntimeError("garbage must reach nobody: begin with 'unshare --net --map-root-user'")
+    frames = Frames(seed, right_frames())
+    with Network(version=version) as net, contextlib.ExitStack() as stack:
+        device = Internet()
+        host = net.host("a")
+        net.link(host, device, addresses=(["10.66.0.1/24", "fd66::1/64"], None))
+        net.up()
+        send = _sender(host, "eth0", stack)
+        for _ in range(count):
+            with contextlib.suppress(OSError):
+                send(frames.make())
+        # libslirp may die of it, in its process; this one is well, and knows.
+        time.sleep(1)
+        alive = device.error is None and host.ping(device.gateway, count=5, timeout=5).received > 0
+        assert alive or device.error is not None
+        assert host.ping("127.0.0.1").received == 1
+        return Counter({f"internet ({'alive' if alive else device.error})": device.traffic.frames_out})
+
+
+def _devices(stack: contextlib.ExitStack) -> Iterator[tuple[str, Device, Callable[[bytes], object]]]:
+    for name, kind in (("stream", socket.SOCK_STREAM), ("dgram", socket.SOCK_DGRAM), ("packet", socket.SOCK_SEQPACKET)):
+        ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
+        stack.enter_context(ours)
+        # What the hosts send in their distress is not read, and must not matter.
+        send = ours.send if kind != socket.SOCK_STREAM else _stream(ours)
+        yield name, FrameSocket(theirs), send
+    device = Functions(lambda frame: None)
+    yield "functions", device, device.send
+
+
+def _stream(sock: socket.socket) -> Callable[[bytes], object]:
+    return lambda frame: sock.sendall(len(frame).to_bytes(4, "big") + frame)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kernel")
+    parser.add_argument("--internet", action="store_true", help="only the way to the Internet, which must not be there")
+    options = parser.parse_args()
+    for bombard in (bombard_internet,) if options.internet else (bombard_interfaces, bombard_devices):
+        taken = bombard(options.seed, options.count, version=options.kernel)
+        sys.stdout.write(f"{bombard.__name__}: {taken.total()} frames: {dict(taken)}\n")
+
+
+if __name__ == "__main__":
+    main()
