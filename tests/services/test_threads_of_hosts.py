@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import os
 import queue
 import select
 import selectors
@@ -19,6 +20,8 @@ import pytest
 from service_programs import tls
 
 from liblinux import Network
+
+BUILT = os.environ.get("LIBLINUX_BUILT", "6.12 6.1").split()
 
 
 @pytest.fixture
@@ -312,3 +315,30 @@ def test_names_are_asked_for_while_the_loop_goes_on(net: Network) -> None:
     data, seconds = net.run(main())
     assert data == b"hello"
     assert seconds > 2, "two questions, for IPv6 and IPv4, a second each"
+
+
+def test_threads_of_hosts_in_two_kernels() -> None:
+    def serve() -> None:
+        with socket.create_server(("", 80)) as listening:
+            for _ in range(2):
+                sock, _ = listening.accept()
+                with sock:
+                    while data := sock.recv(100):
+                        time.sleep(1)
+                        sock.sendall(data.upper())
+
+    def ask() -> tuple[bytes, float]:
+        start = time.monotonic()
+        with socket.create_connection(("server", 80)) as sock:
+            sock.sendall(b"hello")
+            return sock.recv(100), time.monotonic() - start
+
+    with Network(clock="virtual", seed=1) as net:
+        client = net.host("client")
+        server = net.host("server", kernel=BUILT[-1])
+        net.link(client, server, delay="10ms")
+        server.thread(serve)
+        for _ in range(2):
+            data, seconds = client.run_blocking(ask)
+            assert data == b"HELLO"
+            assert seconds == pytest.approx(1.05, abs=0.1)

@@ -41,6 +41,8 @@ def take(network: Network) -> NetworkSnapshot:
         raise RuntimeError("a snapshot holds hosts of one kernel, without links to anything outside of it")
     run = network._running()
     state = run.state()
+    # What is done when sockets are first used would be done in the first run after it, and in no other.
+    _ = [network.kernel.socket, *(host.socket for host in network._hosts.values())]
     _check_captures(network, "taken")
     return NetworkSnapshot(network, network.kernel.snapshot(), state)
 
