@@ -57,7 +57,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         self._kernel = kernel
         self._now = kernel._native.now
         self._turns = turns
-        self._reading = kernel.now if turns is None else turns.clock.monotonic_ns
+        self._reading = self._read if turns is None else turns.clock.monotonic
         selector = selector or KernelSelector(kernel)
         if turns is not None:
             selector.take_turns(turns, self._who)
@@ -66,7 +66,10 @@ class EventLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         """The kernel's monotonic clock, in seconds."""
-        return self._reading() / _SECOND_NS
+        return self._reading()
+
+    def _read(self) -> float:
+        return self._now() / _SECOND_NS
 
     def create_task(  # type: ignore[override]  # typeshed has the coroutine's type in it
         self, coro: Any, *, name: str | None = None, context: Context | None = None, **options: Any

@@ -149,7 +149,9 @@ class KernelSelector(selectors._BaseSelectorImpl):  # what those of the standard
         """The same while other threads have their turn; who is alone waits in the kernel itself."""
         turns.clock.happened()
         if not turns.strands:
-            return turns.inside(self._wait, timeout)
+            if timeout is not None:
+                self._arm(timeout)
+            return turns.inside(self._epoll_wait, -1)
         deadline = None if timeout is None else self._now() + math.ceil(timeout * _SECOND_NS)
         turns.wait_files(((self._epoll, select.EPOLLIN),), deadline, "the event loop")
         return self._epoll_wait(0)
