@@ -10,7 +10,7 @@ JOBS ?= auto
 # What a test may rely on to be there.
 export LIBLINUX_BUILT = $(KERNELS)
 
-native := $(wildcard setup.py pyproject.toml src/liblinux/_native/* kernel/host/* kernel/jail/* kernel/jail/cell/*)
+native := $(wildcard setup.py pyproject.toml src/liblinux/_native/* kernel/host/* kernel/jail/* kernel/jail/cell/* kernel/slirp/*)
 
 .PHONY: run build test test-tap test-debug oopses bench reliability check wheel clean
 

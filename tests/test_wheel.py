@@ -18,7 +18,16 @@ from conftest import MIB, Images, e2fsck, run
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPI_LIMIT_BYTES = 100 * 10**6
-INGREDIENTS = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "src", "kernel/host", "kernel/jail")
+INGREDIENTS = (
+    "pyproject.toml",
+    "setup.py",
+    "README.md",
+    "LICENSE",
+    "src",
+    "kernel/host",
+    "kernel/jail",
+    "kernel/slirp",
+)
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 SESSION = """
     import os, shutil, sys
