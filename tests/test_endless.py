@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import signal
 import threading
@@ -99,16 +100,20 @@ def test_nobody_gives_up(kernel: liblinux.Kernel) -> None:
 LOOP = bytes.fromhex("ebfe")  # jump to itself
 
 
-def soon(function: Callable[[], object]) -> None:
+@contextlib.contextmanager
+def soon(function: Callable[[], object]) -> Iterator[None]:
+    """Call it in a moment, from another thread, which has ended behind the `with` statement."""
     timer = threading.Timer(0.2, function)
-    timer.daemon = True
     timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
 
 
 def test_abort_of_a_loop_that_looks_at_nothing(kernel: liblinux.Kernel) -> None:
     planted.plant(kernel, "vfs_statx", LOOP)
-    soon(kernel.abort)
-    with pytest.raises(liblinux.KernelPanic, match="aborted") as caught:
+    with soon(kernel.abort), pytest.raises(liblinux.KernelPanic, match="aborted") as caught:
         kernel.os.stat("/dev")
     assert caught.value.function == "vfs_statx"
     with pytest.raises(liblinux.KernelPanic, match="aborted"):
