@@ -55,6 +55,7 @@ bench: build .stamps/bench-programs
 # Hours of work in some minutes: images are kept in the cache, so that seeds mean the same again.
 reliability: build .stamps/test-programs
 	$(VENV)/python tests/reliability/restores.py
+	$(VENV)/python tests/reliability/repeats.py
 	$(VENV)/liblinux crashtest examples/crash/fsynced.py --fs ext4 --fs xfs --fs btrfs --fs f2fs
 	$(VENV)/python tests/reliability/leaks.py
 	$(VENV)/python tests/reliability/damage.py

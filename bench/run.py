@@ -38,6 +38,7 @@ import serving
 import sockets
 import startup
 import switching
+import virtual
 import walking
 import writing
 from measure import Row
@@ -66,6 +67,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "internet": internet.measure,
     "packetdrill": scripts.measure,
     "copying": copying.measure,
+    "virtual": virtual.measure,
     "build": building.measure,
 }
 ROUNDS = 7

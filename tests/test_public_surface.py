@@ -24,6 +24,7 @@ def public(thing: object) -> set[str]:
 def test_module() -> None:
     assert set(liblinux.__all__) == {
         "BuildError",
+        "BusyWait",
         "CopyFailed",
         "CopyProblem",
         "CopyProgress",
@@ -38,6 +39,7 @@ def test_module() -> None:
         "FormatError",
         "Frame",
         "Host",
+        "HostAccess",
         "HostFaults",
         "ImageFileSystem",
         "Injected",

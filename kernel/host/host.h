@@ -166,6 +166,17 @@ void host_kernel_injected(struct host_kernel *kernel,
 			  u64 counts[HOST_INJECTIONS]);
 
 /*
+ * To all kernels the calling thread is from now on the one of this id, or a new
+ * one (0); returns the id that it had. So that threads which take turns are one
+ * to a kernel, with one task in each process. No two threads of one id may be
+ * inside of kernels at the same time, and a thread must not end with the id of
+ * another one, whose tasks would be free then.
+ */
+u64 host_thread_become(u64 id);
+/* The tasks of the calling thread are free, as at its end. */
+void host_thread_leave_tasks(void);
+
+/*
  * Let the virtual clock stand still while a thread that has a task here is
  * outside, and let calls come in only while the kernel has nothing to run:
  * what a thread does next then does not depend on how soon the host lets it

@@ -277,6 +277,8 @@ static void host_revive(struct host_kernel *kernel)
 	host_abort_end(kernel);
 	kernel->sleeper = NULL;
 	memset(&kernel->report, 0, sizeof(kernel->report));
+	/* Its progress is that of then again, and yet it gets on: see wait.c. */
+	kernel->progress = ~0ULL;
 	/* Of a dead one nobody touches the word. */
 	if (kernel->dead)
 		__atomic_store_n(&kernel->owner, 1, __ATOMIC_RELEASE);

@@ -70,6 +70,25 @@ void host_thread_prepare(void)
 	host_thread_stack();
 }
 
+u64 host_thread_become(u64 id)
+{
+	u64 before;
+
+	host_thread_prepare();
+	before = host_self.id;
+	host_self.id = id ? id :
+			    __atomic_add_fetch(&host_thread_ids, 1,
+					       __ATOMIC_RELAXED);
+	memset(host_self.cache, 0, sizeof(host_self.cache));
+	return before;
+}
+
+void host_thread_leave_tasks(void)
+{
+	host_each_kernel(host_threads_forget, host_self.id);
+	memset(host_self.cache, 0, sizeof(host_self.cache));
+}
+
 void host_thread_rename(void)
 {
 	if (host_self.id)

@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from liblinux._disk import Partition as Partition
     from liblinux._dmesg import Record as Record
     from liblinux._errors import BuildError as BuildError
+    from liblinux._errors import BusyWait as BusyWait
     from liblinux._errors import Deadlock as Deadlock
     from liblinux._errors import FormatError as FormatError
+    from liblinux._errors import HostAccess as HostAccess
     from liblinux._errors import KernelClosed as KernelClosed
     from liblinux._errors import KernelDied as KernelDied
     from liblinux._errors import KernelPanic as KernelPanic
@@ -78,6 +80,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BuildError",
+    "BusyWait",
     "CopyFailed",
     "CopyProblem",
     "CopyProgress",
@@ -92,6 +95,7 @@ __all__ = [
     "FormatError",
     "Frame",
     "Host",
+    "HostAccess",
     "HostFaults",
     "ImageFileSystem",
     "Injected",
@@ -132,6 +136,7 @@ _HOMES = {
     "CopyProblem": "copying",
     "CopyProgress": "copying",
     "CopyReport": "copying",
+    "BusyWait": "_errors",
     "Deadlock": "_errors",
     "Difference": "copying",
     "Disk": "_disk",
@@ -141,6 +146,7 @@ _HOMES = {
     "Faults": "_faults",
     "FormatError": "_errors",
     "Frame": "_symbols",
+    "HostAccess": "_errors",
     "HostFaults": "_inject",
     "ImageFileSystem": "_image",
     "Injected": "_inject",

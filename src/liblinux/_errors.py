@@ -15,6 +15,10 @@ the kernel's errno. Only what has no errno is here::
           │    (also an OSError)
           ├── BuildError           the kernel could not be built
           ├── Deadlock             every task waits and nothing can wake one: who, for what
+          ├── BusyWait             a program waits for virtual time to pass by reading the clock
+          │    (also a RuntimeError)
+          ├── HostAccess           a program in a strict run reached for the machine's own network or clock
+          │    (also a RuntimeError)
           └── KernelClosed         the kernel was used after close()
                (also a ValueError, as for a closed file)
 
@@ -34,8 +38,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BuildError",
+    "BusyWait",
     "Deadlock",
     "FormatError",
+    "HostAccess",
     "KernelClosed",
     "KernelDied",
     "KernelPanic",
@@ -236,22 +242,41 @@ class Deadlock(LiblinuxError):
 
     `waiters` are the tasks that wait. A wait that not even a signal can end
     takes the kernel with it: `dead` is True then, and it can only be closed.
+    `programs` tells of the coroutines and threads of a network's run: as which
+    host, where, and what they wait for.
     """
 
-    def __init__(self, message: str, *, waiters: Iterable[Waiter] = (), dead: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        waiters: Iterable[Waiter] = (),
+        dead: bool = False,
+        programs: Iterable[str] = (),
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.waiters = tuple(waiters)
         self.dead = dead
+        self.programs = tuple(programs)
 
     def __str__(self) -> str:
-        lines = [self.message, *map(str, self.waiters)]
+        # Of a network, whose one kernel task waits for all, the programs say more.
+        lines = [self.message, *(self.programs or map(str, self.waiters))]
         lines.append(
             "the kernel is dead; close it and make a new one"
             if self.dead
             else "check what the call waits for; the kernel can be used on"
         )
         return "\n  ".join(lines)
+
+
+class BusyWait(LiblinuxError, RuntimeError):
+    """A program reads the clock again and again, and under the virtual clock time stands still meanwhile."""
+
+
+class HostAccess(LiblinuxError, RuntimeError):
+    """A program in a strict run used the machine's own sockets, names or time; the message has its stack."""
 
 
 class KernelClosed(LiblinuxError, ValueError):

@@ -5,7 +5,7 @@ besides OSError are those of `liblinux._errors`: KernelClosed for anything whose
 kernel is closed, KernelPanic for a dead one, Deadlock, BuildError.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Protocol, final
 
 from typing_extensions import Buffer
@@ -148,6 +148,8 @@ class Socket:
 
     _fd: int
     _timeout_ns: int  # negative: calls wait for ever
+    # Called instead of waiting in the kernel: (descriptor, events of poll, nanoseconds or -1), returns what is left.
+    _waiter: Callable[[int, int, int], int] | None
     def __init__(self, process: Process, fd: int, family: int, type: int, proto: int, /) -> None: ...
     @property
     def _family(self) -> int: ...
@@ -180,6 +182,13 @@ class View:
 
 def map_view(process: Process, address: int, length: int, readonly: bool, /) -> View: ...
 def reclaim_fault_handler() -> bool: ...
+
+# To kernels this thread is that of the given id from now on, or a new one (0); returns the id that it had.
+# No two threads of one id may be inside of kernels at the same time.
+def become_thread(id: int, /) -> int: ...
+
+# The tasks that this thread has in kernels are free, as at its end.
+def leave_tasks() -> None: ...
 def null_call_nanoseconds(process: Process, count: int, /) -> float: ...
 def group_join(kernel: Kernel, other: Kernel, /) -> None: ...
 def group_wire(process: Process, fd: int, news: bool, other: Process, other_fd: int, /) -> None: ...

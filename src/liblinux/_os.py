@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from liblinux import _native
+    from liblinux.running._waiter import Waiter
 
 __all__ = ["Os"]
 
@@ -59,6 +60,8 @@ class Os(Trees, Xattrs, Identity):
         # Files are numbered as they are opened, for those that a restored kernel never had.
         self._files = 0
         self._lost_files: list[range] = []
+        # How sockets, polls and epolls of a network's host wait; None: in the kernel.
+        self._waiter: Waiter | None = None
         self.path = PathFunctions(self)
 
     @property

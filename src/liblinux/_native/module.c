@@ -29,6 +29,24 @@ void native_free(PyObject *self)
 	Py_DECREF(type);
 }
 
+static PyObject *native_become_thread(PyObject *module, PyObject *id)
+{
+	unsigned long long wanted = PyLong_AsUnsignedLongLong(id);
+
+	(void)module;
+	if (wanted == (unsigned long long)-1 && PyErr_Occurred())
+		return NULL;
+	return PyLong_FromUnsignedLongLong(host_thread_become(wanted));
+}
+
+static PyObject *native_leave_tasks(PyObject *module, PyObject *unused)
+{
+	(void)module;
+	(void)unused;
+	host_thread_leave_tasks();
+	Py_RETURN_NONE;
+}
+
 static PyObject *native_reclaim_fault_handler(PyObject *module,
 					      PyObject *unused)
 {
@@ -234,6 +252,10 @@ static PyObject *native_stream(PyObject *module, PyObject *args)
 static PyMethodDef native_functions[] = {
 	{ "map_view", native_map_view, METH_VARARGS,
 	  "map_view(process, address, length, readonly, /)\n--\n\nMapped memory as a buffer." },
+	{ "become_thread", native_become_thread, METH_O,
+	  "become_thread(id, /)\n--\n\nTo kernels, be the thread of this id or a new one (0); the id before." },
+	{ "leave_tasks", native_leave_tasks, METH_NOARGS,
+	  "leave_tasks()\n--\n\nThe tasks that this thread has in kernels are free." },
 	{ "reclaim_fault_handler", native_reclaim_fault_handler, METH_NOARGS,
 	  "reclaim_fault_handler()\n--\n\nPut the fault handler in front again; whether that was needed." },
 	{ "survey", native_survey, METH_VARARGS,

@@ -9,6 +9,10 @@
  * which counts down what is left of the time, by the kernel's own clock. The
  * call comes first and not the poll: mostly there is nothing to wait for.
  *
+ * A socket with a waiter never waits in the kernel, with or without a timeout:
+ * the waiter, a Python function, is called instead of ppoll(). By it the threads
+ * of a network take turns (liblinux/running).
+ *
  * No call raises a signal (MSG_NOSIGNAL): SIGPIPE would end the process.
  */
 #include "socket.h"
@@ -19,6 +23,36 @@
 #define SECOND_NS 1000000000LL
 
 /* ---- calling and waiting --------------------------------------------- */
+
+/* waiter(fd, events, nanoseconds or -1) returns what is left of the time. */
+static bool native_socket_ask_waiter(struct native_socket *sock,
+				     struct native_deadline *deadline)
+{
+	PyObject *left = PyObject_CallFunction(sock->waiter, "iiL", sock->fd,
+					       (int)deadline->events,
+					       (long long)deadline->left_ns);
+
+	if (!left)
+		return false;
+	deadline->left_ns = PyLong_AsLongLong(left);
+	Py_DECREF(left);
+	return !PyErr_Occurred();
+}
+
+/* May the call wait, which said that it would have to? */
+static bool native_socket_may_wait(struct native_socket *sock, s64 nr,
+				   const u64 args[6])
+{
+	u64 flags = 0;
+
+	if (sock->timeout_ns >= 0 || !native_socket_has_waiter(sock))
+		return sock->timeout_ns > 0;
+	if (nr == NATIVE_NR_sendto || nr == NATIVE_NR_recvfrom)
+		flags = args[3];
+	else if (nr == NATIVE_NR_sendmsg || nr == NATIVE_NR_recvmsg)
+		flags = args[2];
+	return !(flags & MSG_DONTWAIT);
+}
 
 /* False with an exception; TimeoutError when nothing is left of the time. */
 static bool native_socket_wait(struct native_socket *sock,
@@ -36,6 +70,8 @@ static bool native_socket_wait(struct native_socket *sock,
 	};
 	s64 ready;
 
+	if (native_socket_has_waiter(sock))
+		return native_socket_ask_waiter(sock, deadline);
 	if (!native_call(sock->process, NATIVE_NR_ppoll, args, &spans, &ready))
 		return false;
 	deadline->left_ns = left.tv_sec * SECOND_NS + left.tv_nsec;
@@ -62,7 +98,8 @@ static bool native_socket_ask(struct native_socket *sock, s64 nr, u64 args[6],
 		args[0] = (u64)sock->fd; /* another thread may have closed it */
 		if (!native_call(sock->process, nr, args, spans, value))
 			return false;
-		if (*value != -EAGAIN || sock->timeout_ns <= 0)
+		if (*value != -EAGAIN ||
+		    !native_socket_may_wait(sock, nr, args))
 			return true;
 		if (!native_socket_wait(sock, deadline))
 			return false;
@@ -382,7 +419,10 @@ static PyObject *native_socket_accept(PyObject *self, PyObject *unused)
 	struct native_socket *sock = (struct native_socket *)self;
 	struct native_deadline deadline = native_deadline(sock, POLLIN);
 	struct native_peer peer = { .length = sizeof(peer.address) };
-	u64 args[6] = { 0, (u64)peer.address, (u64)&peer.length, SOCK_CLOEXEC };
+	u64 args[6] = { 0, (u64)peer.address, (u64)&peer.length,
+			SOCK_CLOEXEC |
+				(native_socket_has_waiter(sock) ? SOCK_NONBLOCK :
+								  0) };
 	const u32 both = HOST_SPAN_IN | HOST_SPAN_OUT;
 	struct host_spans spans = {
 		.count = 2,
@@ -444,7 +484,8 @@ static PyObject *native_socket_connect(PyObject *self, PyObject *address)
 	if (!worked)
 		return NULL;
 	answer = -answer;
-	if (answer == EINPROGRESS && sock->timeout_ns > 0 &&
+	if (answer == EINPROGRESS &&
+	    native_socket_may_wait(sock, NATIVE_NR_connect, args) &&
 	    (!native_socket_wait(sock, &deadline) ||
 	     !native_socket_error(sock, &answer)))
 		return NULL;
@@ -501,6 +542,7 @@ static int native_socket_visit(PyObject *self, visitproc visit, void *arg)
 {
 	Py_VISIT(Py_TYPE(self));
 	Py_VISIT(((struct native_socket *)self)->process);
+	Py_VISIT(((struct native_socket *)self)->waiter);
 	return 0;
 }
 
@@ -509,6 +551,7 @@ static void native_socket_free(PyObject *self)
 {
 	PyObject_GC_UnTrack(self);
 	Py_CLEAR(((struct native_socket *)self)->process);
+	Py_CLEAR(((struct native_socket *)self)->waiter);
 	native_free(self);
 }
 
@@ -550,6 +593,8 @@ static PyMemberDef native_socket_members[] = {
 	  "The protocol, a number." },
 	{ "_timeout_ns", T_LONGLONG, offsetof(struct native_socket, timeout_ns),
 	  0, NULL },
+	{ "_waiter", T_OBJECT, offsetof(struct native_socket, waiter), 0,
+	  NULL },
 	{ 0 },
 };
 

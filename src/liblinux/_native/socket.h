@@ -12,7 +12,13 @@ struct native_socket {
 	int fd; /* of the kernel; -1: closed */
 	int family, type, proto;
 	long long timeout_ns; /* negative: none, calls wait for ever; 0: never */
+	PyObject *waiter; /* NULL or None: waits are in the kernel */
 };
+
+static inline bool native_socket_has_waiter(const struct native_socket *sock)
+{
+	return sock->waiter && sock->waiter != Py_None;
+}
 
 /* sizeof(struct sockaddr_storage), of which no address is longer */
 #define NATIVE_ADDRESS_BYTES 128

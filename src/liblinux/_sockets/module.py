@@ -254,6 +254,11 @@ class SocketModule(NameFunctions, InterfaceFunctions):
     def _call(self, name: str, *args: int | str | Buffer | None) -> int:
         return self._os._call(name, *args)
 
+    @property
+    def _waits_outside(self) -> int:
+        """SOCK_NONBLOCK when the sockets of this process have a waiter, else 0."""
+        return socket.SOCK_NONBLOCK if self._os._waiter is not None else 0
+
     def _note(self, sock: Socket) -> None:
         """A socket was made; a kernel that is put back to before that has it no more."""
         self._os._files += 1
@@ -275,6 +280,9 @@ class SocketModule(NameFunctions, InterfaceFunctions):
 
     def _wait_writable(self, fd: int, timeout: float | None) -> None:
         """Wait until something can be written; TimeoutError after so many seconds."""
+        if self._os._waiter is not None:
+            self._os._waiter(fd, _POLLOUT, -1 if timeout is None else int(timeout * 1e9))
+            return
         poll = bytearray(_POLLFD.pack(fd, _POLLOUT, 0))
         left = None if timeout is None else bytearray(struct.pack("=qq", int(timeout), int(timeout % 1 * 1e9)))
         if not self._call("ppoll", poll, 1, left, None, 0):

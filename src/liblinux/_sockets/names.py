@@ -7,6 +7,7 @@ the machine itself, and then by DNS.
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 
 from liblinux._typing import TYPE_CHECKING, Any
@@ -27,7 +28,9 @@ _c_getnameinfo = socket.getnameinfo
 _LOOPBACK = ("::1", "127.0.0.1")
 _FAMILIES = (socket.AF_UNSPEC, socket.AF_INET, socket.AF_INET6)
 # What the C library would look at the host's interfaces for, and what is done here.
-_OURS = socket.AI_ADDRCONFIG | socket.AI_CANONNAME | socket.AI_V4MAPPED | socket.AI_ALL
+_OURS = int(socket.AI_ADDRCONFIG | socket.AI_CANONNAME | socket.AI_V4MAPPED | socket.AI_ALL)
+# As plain integers, which are several times quicker than flags.
+_AI_CANONNAME, _AI_NUMERICHOST = int(socket.AI_CANONNAME), int(socket.AI_NUMERICHOST)
 _Info = tuple[int, int, int, str, Any]
 
 
@@ -54,18 +57,19 @@ class NameFunctions:
         flags: int = 0,
     ) -> list[_Info]:
         """Addresses of a host and a service, as of the standard library; gaierror. Source: getaddrinfo(3)."""
+        flags = int(flags)
         name, zone = _split_zone(_text(host))
         try:
             return self._infos(name, zone, port, (family, type, proto), flags)
         except socket.gaierror as problem:
-            if problem.errno != socket.EAI_NONAME or name is None or flags & socket.AI_NUMERICHOST:
+            if problem.errno != socket.EAI_NONAME or name is None or flags & _AI_NUMERICHOST:
                 raise
         canonical, addresses = self._look_up(name, family)
         found: list[_Info] = []
         for address in self._sorted(addresses):
             wanted = (socket.AF_INET6 if ":" in address else socket.AF_INET, type, proto)
-            found += self._infos(address, "", port, wanted, flags & ~socket.AI_CANONNAME)
-        if flags & socket.AI_CANONNAME and found:
+            found += self._infos(address, "", port, wanted, flags & ~_AI_CANONNAME)
+        if flags & _AI_CANONNAME and found:
             found[0] = (*found[0][:3], canonical, found[0][4])
         return found
 
@@ -75,7 +79,7 @@ class NameFunctions:
 
     def gethostbyname_ex(self, hostname: str, /) -> tuple[str, list[str], list[str]]:
         """Its official name, other names, and all IPv4 addresses; gaierror."""
-        infos = self.getaddrinfo(hostname, None, socket.AF_INET, socket.SOCK_STREAM, 0, socket.AI_CANONNAME)
+        infos = self.getaddrinfo(hostname, None, socket.AF_INET, socket.SOCK_STREAM, 0, _AI_CANONNAME)
         canonical = infos[0][3] or hostname
         others = [name for name, address in self._table() if address == infos[0][4][0] and name != canonical]
         return canonical, list(dict.fromkeys(others)), [info[4][0] for info in infos]
@@ -131,12 +135,12 @@ class NameFunctions:
     def _infos(self, name: str | None, zone: str, port: Any, wanted: tuple[int, int, int], flags: int) -> list[_Info]:
         """What the C library makes of a number."""
         ours = flags & _OURS if wanted[0] in _FAMILIES else 0
-        found = _c_getaddrinfo(name, port, *wanted, flags & ~ours | socket.AI_NUMERICHOST * (name is not None))
+        found = _c_getaddrinfo(name, port, *wanted, flags & ~ours | _AI_NUMERICHOST * (name is not None))
         infos: list[_Info] = list(found)
         if zone:
             scope = int(zone) if zone.isdecimal() else self.if_nametoindex(zone)
             infos = [(*info[:4], (*info[4][:3], scope) if len(info[4]) == 4 else info[4]) for info in infos]
-        if flags & socket.AI_CANONNAME and infos and name is not None:
+        if flags & _AI_CANONNAME and infos and name is not None:
             infos[0] = (*infos[0][:3], name, infos[0][4])
         return infos
 
@@ -151,12 +155,30 @@ class NameFunctions:
                 if name != "ip6-localhost" or ":" in address:
                     yield name, address
 
+    def _must_ask(self, host: str | bytes | None) -> bool:
+        """Whether a name server has to be asked about a host."""
+        name, _ = _split_zone(_text(host))
+        if not name or _is_number(name):
+            return False
+        wanted = name.rstrip(".").lower()
+        return not wanted.endswith("localhost") and not self._known(wanted) and self._has_servers()
+
+    def _known(self, wanted: str) -> list[str]:
+        """The addresses of a name in small letters that are known without asking anybody."""
+        given = self.hosts.get(wanted)
+        if given is not None:
+            return [given] if isinstance(given, str) else list(map(str, given))
+        return list(dict.fromkeys(address for other, address in self._table() if other.lower() == wanted))
+
+    def _has_servers(self) -> bool:
+        return bool(self.nameservers) or "nameserver" in self._file("/etc/resolv.conf")
+
     def _look_up(self, name: str, family: int) -> tuple[str, list[str]]:
         """The official name and all addresses of a name; gaierror."""
         wanted = name.rstrip(".").lower()
         if wanted.endswith(".localhost"):  # RFC 6761
             wanted = "localhost"
-        known = list(dict.fromkeys(address for other, address in self._table() if other.lower() == wanted))
+        known = self._known(wanted)
         canonical = name
         if not known:
             canonical, known = self._resolver().addresses(name, family)
@@ -223,6 +245,14 @@ def _text(host: str | bytes | None) -> str | None:
         raise TypeError(f"getaddrinfo() argument 1 must be string or None, not {type(host).__name__}")
     # The same bytes as the standard library asks for, or its UnicodeError.
     return host if host.isascii() else host.encode("idna").decode("ascii")
+
+
+def _is_number(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _split_zone(host: str | None) -> tuple[Any, str]:

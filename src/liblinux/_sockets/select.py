@@ -7,9 +7,9 @@ of some other file here. Timeouts are by the kernel's clock.
 
 from __future__ import annotations
 
+import _socket
 import select
 import selectors
-import socket
 import struct
 
 from liblinux._sockets.files import kernel_descriptor
@@ -35,7 +35,7 @@ def descriptor(thing: Any) -> int:
     """The kernel's descriptor of a number, a socket or a file of the kernel."""
     if isinstance(thing, int):
         fd = thing
-    elif isinstance(thing, socket.socket):
+    elif isinstance(thing, _socket.socket):
         raise TypeError("a socket of the host cannot be waited for inside a kernel; use select.select() for it")
     elif (found := kernel_descriptor(thing)) is not None:
         fd = found
@@ -91,7 +91,12 @@ class Poll:
 def wait(system: Os, wanted: list[tuple[int, int]], seconds: float | None) -> list[tuple[int, int]]:
     """One ppoll(2)."""
     array = bytearray(b"".join(_POLLFD.pack(fd, events, 0) for fd, events in wanted))
-    if not system._call("ppoll", array or None, len(wanted), _time(seconds), None, 0):
+    waiter = system._waiter if system._waiter is not None and system._waiter.here() else None
+    found = system._call("ppoll", array or None, len(wanted), _time(seconds if waiter is None else 0), None, 0)
+    if not found and waiter is not None:
+        waiter.wait([(fd, events) for fd, events in wanted if events], seconds, "poll()")
+        found = system._call("ppoll", array or None, len(wanted), _time(0), None, 0)
+    if not found:
         return []
     return [(fd, events) for fd, _, events in _POLLFD.iter_unpack(array) if events]
 
@@ -161,6 +166,10 @@ class Epoll:
             raise ValueError(f"maxevents must be greater than 0, got {maxevents}")
         seconds = None if timeout is None or timeout < 0 else timeout
         events = bytearray(_EVENT.size * maxevents)
+        waiter = self._os._waiter
+        if waiter is not None and waiter.here():
+            waiter.wait([(self.fileno(), select.EPOLLIN)], seconds, "epoll")
+            seconds = 0
         count = self._os._call("epoll_pwait2", self.fileno(), events, maxevents, _time(seconds), None, 0)
         return [(fd, mask) for mask, fd in _EVENT.iter_unpack(memoryview(events)[: count * _EVENT.size])]
 

@@ -62,17 +62,20 @@ class Socket(Sending, _native.Socket):
         # SocketIO of the standard library wants these two names.
         self._io_refs = 0
         self._closed = False
+        made = fileno is None
         if fileno is None:
             family = socket.AF_INET if family == -1 else family
             type = socket.SOCK_STREAM if type == -1 else type
             proto = 0 if proto == -1 else proto
             # CLOEXEC because the standard library has it so; there is no exec.
-            fileno = module._call("socket", family, type | socket.SOCK_CLOEXEC, proto)
+            fileno = module._call("socket", family, type | socket.SOCK_CLOEXEC | module._waits_outside, proto)
         else:
             family, type, proto = _identify(module, fileno, family, type, proto)
         super().__init__(native, fileno, family, type & ~_TYPE_FLAGS, proto)
         self._encode = encoder(family)
         self._decode = decoder(family)
+        if module._waits_outside:
+            self._take_turns(made)
         if type & socket.SOCK_NONBLOCK:
             self._timeout_ns = 0
         elif module._default_timeout is not None:
@@ -186,7 +189,14 @@ class Socket(Sending, _native.Socket):
         return self._timeout_ns != 0
 
     def _set_blocking(self, blocking: bool) -> None:
-        self._module._call("ioctl", self._fd, _FIONBIO, _SWITCH[not blocking])
+        if self._waiter is None:
+            self._module._call("ioctl", self._fd, _FIONBIO, _SWITCH[not blocking])
+
+    def _take_turns(self, is_nonblocking: bool = False) -> None:
+        """From now on waits are those of its process's waiter, and none is inside of the kernel."""
+        if not is_nonblocking:
+            self._module._call("ioctl", self._fd, _FIONBIO, _SWITCH[True])
+        self._waiter = self._module._os._waiter
 
     # ---- connections -----------------------------------------------------------
 

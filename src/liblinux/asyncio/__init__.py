@@ -5,7 +5,7 @@
     EventLoop           _loop.py      asyncio's own selector loop, over
       KernelSelector    _selector.py  epoll of the kernel
       KernelsSelector   _kernels.py   of several
-      in_place_of_host  _patch.py     `socket`, `time`, ... of the standard library
+    liblinux.running                  `socket`, `time`, ... of the standard library
                                       lead to the host that a task runs as
 
 :class:`liblinux.Network` makes the loop: `net.run(main())`, `host.create_task(coro)`.

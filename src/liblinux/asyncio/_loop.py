@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import socket
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from liblinux.asyncio._current import acting
@@ -10,12 +13,30 @@ from liblinux.asyncio._selector import KernelSelector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import Context
 
     from liblinux._kernel import Kernel
+    from liblinux.running import Turns
 
 __all__ = ["EventLoop"]
 
 _SECOND_NS = 1e9
+
+
+class Task(asyncio.Task[Any]):
+    """One whose place in a set does not depend on where in memory it is, and that knows its host."""
+
+    __slots__ = ("_hash", "host")
+    _numbers = itertools.count(1)
+
+    def __hash__(self) -> int:
+        try:
+            return self._hash
+        except AttributeError:
+            # Asyncio puts it into a set when it is made.
+            self.host = acting.get()
+            self._hash: int = next(self._numbers)
+            return self._hash
 
 
 class EventLoop(asyncio.SelectorEventLoop):
@@ -29,15 +50,50 @@ class EventLoop(asyncio.SelectorEventLoop):
     if TYPE_CHECKING:  # of asyncio's selector loop, which typeshed does not tell
         _read_from_self: Callable[[], None]
         _add_reader: Callable[..., object]
+        _check_closed: Callable[[], None]
+        _ready: Any
 
-    def __init__(self, kernel: Kernel, selector: KernelSelector | None = None) -> None:
+    def __init__(self, kernel: Kernel, turns: Turns | None = None, selector: KernelSelector | None = None) -> None:
         self._kernel = kernel
-        super().__init__(selector or KernelSelector(kernel))
+        self._now = kernel._native.now
+        self._turns = turns
+        self._reading = self._read if turns is None else turns.clock.monotonic
+        selector = selector or KernelSelector(kernel)
+        if turns is not None:
+            selector.take_turns(turns, self._who)
+        super().__init__(selector)
         self._clock_resolution = 1e-9
 
     def time(self) -> float:
         """The kernel's monotonic clock, in seconds."""
-        return self._kernel.now() / _SECOND_NS
+        return self._reading()
+
+    def _read(self) -> float:
+        return self._now() / _SECOND_NS
+
+    def create_task(  # type: ignore[override]  # typeshed has the coroutine's type in it
+        self, coro: Any, *, name: str | None = None, context: Context | None = None, **options: Any
+    ) -> asyncio.Task[Any]:
+        """As of asyncio; its tasks are a :class:`Task`, unless a factory has been set."""
+        if self.get_task_factory() is not None:
+            return super().create_task(coro, name=name, context=context, **options)
+        self._check_closed()
+        return Task(coro, loop=self, name=name, context=context, **options)
+
+    def call_later(  # type: ignore[override]  # typeshed ties the arguments to the callback
+        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """As of asyncio."""
+        # Not by way of time(): who sets a timer does not poll the clock.
+        return self.call_at(self._now() / _SECOND_NS + delay, callback, *args, context=context)
+
+    def _who(self) -> str:
+        """What goes round and round."""
+        from liblinux.running._stuck import of_task  # noqa: PLC0415 - it imports this module
+
+        called = [handle._callback for handle in self._ready]
+        owners = [getattr(callback, "__self__", callback) for callback in called]
+        return "\n".join(of_task(owner) if isinstance(owner, Task) else repr(owner) for owner in owners)
 
     def _make_self_pipe(self) -> None:
         # The one of another thread's call_soon_threadsafe(), in the kernel too: it is what the selector looks at.
@@ -51,16 +107,36 @@ class EventLoop(asyncio.SelectorEventLoop):
         """Not there: signals come to the host's descriptors. Use signal.signal()."""
         raise NotImplementedError("signals reach this program, not its kernel: use signal.signal()")
 
+    def _write_to_self(self) -> None:
+        if self._turns is None or not self._turns.interrupt():
+            super()._write_to_self()  # type: ignore[misc]  # of asyncio's selector loop
+
+    def run_in_executor(  # type: ignore[override]  # as above
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
+        """In a thread that acts as the same host as the caller."""
+        return super().run_in_executor(executor, copy_context().run, func, *args)
+
     async def getaddrinfo(
         self, host: Any, port: Any, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
     ) -> list[Any]:
-        """Addresses as the acting host sees them; names of the network need nobody to be asked."""
-        found: list[Any] = self._names().getaddrinfo(host, port, family, type, proto, flags)
+        """Addresses as the acting host sees them; name servers are asked by a thread of the executor."""
+        names = self._names()
+        if self._turns is not None and names._must_ask(host):
+            asked: list[Any] = await self.run_in_executor(
+                None, names.getaddrinfo, host, port, family, type, proto, flags
+            )
+            return asked
+        found: list[Any] = names.getaddrinfo(host, port, family, type, proto, flags)
         return found
 
     async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
         """Names of an address, as the acting host sees them."""
-        found: tuple[str, str] = self._names().getnameinfo(sockaddr, flags)
+        names = self._names()
+        if self._turns is not None and not flags & socket.NI_NUMERICHOST:
+            asked: tuple[str, str] = await self.run_in_executor(None, names.getnameinfo, sockaddr, flags)
+            return asked
+        found: tuple[str, str] = names.getnameinfo(sockaddr, flags)
         return found
 
     def _names(self) -> Any:

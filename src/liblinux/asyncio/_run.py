@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from liblinux.asyncio._loop import EventLoop
-from liblinux.asyncio._patch import in_place_of_host
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
 
     from liblinux._kernel import Kernel
     from liblinux.asyncio._selector import KernelSelector
+    from liblinux.running import Turns
 
 __all__ = ["run"]
 
@@ -23,13 +23,14 @@ _T = TypeVar("_T")
 def run(
     kernel: Kernel,
     main: Coroutine[Any, Any, _T],
-    context: Context | None = None,
+    context: Context | None,
+    turns: Turns,
     selector: KernelSelector | None = None,
 ) -> _T:
     """Run `main` until it is done; returns its result. Tasks that are left are cancelled, as by asyncio.run().
 
     `selector` for another one than the kernel's own, of several kernels.
     """
-    with in_place_of_host(kernel), asyncio.Runner(loop_factory=lambda: EventLoop(kernel, selector)) as runner:
+    with asyncio.Runner(loop_factory=lambda: EventLoop(kernel, turns, selector)) as runner:
         result: _T = runner.run(main, context=context)
         return result

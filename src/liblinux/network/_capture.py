@@ -120,6 +120,10 @@ class Captures:
         self._listen()
         return capture
 
+    def paths(self) -> list[str]:
+        """The files of captures that are open."""
+        return [capture.path for capture, _ in self._open]
+
     def end(self, capture: Capture) -> None:
         """Collect the last of it, and listen no more than the others need."""
         self.collect()

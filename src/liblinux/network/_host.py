@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator, MutableMapping, Sequence
 from contextvars import copy_context
@@ -12,6 +13,7 @@ from liblinux.network import _rtnetlink as rtnetlink
 
 if TYPE_CHECKING:
     import asyncio
+    import threading
     from collections.abc import Callable, Coroutine
     from contextvars import Context
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from liblinux._os import Os
     from liblinux._process import Process
     from liblinux._sockets.module import SocketModule
+    from liblinux._sockets.select import SelectModule
     from liblinux._sysctl import Sysctl
     from liblinux.network._network import Network
     from liblinux.network._ping import Ping
@@ -90,6 +93,11 @@ class Host:
         return module
 
     @property
+    def select(self) -> SelectModule:
+        """The `select`-shaped namespace of this host."""
+        return self.process.select
+
+    @property
     def ip(self) -> IPRoute:
         """A pyroute2 `IPRoute` of this host: links, addresses, routes, rules, queueing disciplines, as of ip(8)."""
         if self._ip is None:
@@ -142,6 +150,26 @@ class Host:
         """Run a coroutine as this host until it is done, and all hosts with it; returns its result."""
         return self.network.run(main, host=self)
 
+    def run_blocking(self, function: Callable[..., _T], /, *arguments: Any, **named: Any) -> _T:
+        """Call a function that blocks, as this host, while the threads of :meth:`thread` run; returns its result.
+
+        Its sockets, clocks, locks and threads are the network's, as in
+        :meth:`Network.run`. What it raises is raised. RuntimeError inside of a
+        run: use asyncio.to_thread() there.
+        """
+        return self.network._run_blocking(function, arguments, named, self)
+
+    def thread(self, target: Callable[..., object], /, *arguments: Any, **named: Any) -> threading.Thread:
+        """Start a thread that acts as this host; returns it.
+
+        For programs that block: `requests`, `http.server`, `socketserver`. Of all
+        threads of a network one runs at a time, until it waits; who is next is
+        drawn from the seed, and time passes only when all wait. It goes on while
+        the network runs (:meth:`Network.run`, :meth:`run_blocking`), and ends with
+        SystemExit where it waits when the network is closed.
+        """
+        return self.network._start_thread(target, arguments, named, self)
+
     # ---- coming up -----------------------------------------------------------
 
     def _prepare(self) -> None:
@@ -165,18 +193,30 @@ class Host:
             rtnetlink.put_up(end.index, master),
         ]
 
-    def _close_netlinks(self) -> None:
-        if not self._netlinks:
+    def _close_netlinks(self, keep: Sequence[Any] = ()) -> None:
+        closing = [pair for pair in self._netlinks if pair not in keep]
+        if not closing:
             return
         import asyncio  # noqa: PLC0415 - slow, and many networks do without
 
-        netlinks, self._netlinks, self._ip = self._netlinks, [], None
-        for opened, loop in netlinks:
+        self._netlinks, self._ip = list(keep), None
+        for opened, loop in closing:
             opened.close()
             # pyroute2 leaves the loop alone, or closes it after errors; transports want one more round.
             if not loop.is_closed():
                 loop.run_until_complete(asyncio.sleep(0))
                 loop.close()
+
+    @contextlib.contextmanager
+    def acts(self) -> Iterator[None]:
+        """What is started during a `with` statement acts as this host: tasks of trio, threads."""
+        from liblinux.asyncio._current import acting  # noqa: PLC0415 - imports asyncio
+
+        token = acting.set(self)
+        try:
+            yield
+        finally:
+            acting.reset(token)
 
     def _context(self) -> Context:
         """A context in which everything acts as this host."""

@@ -20,7 +20,8 @@ from liblinux.network._routing import Route, find_routes
 from liblinux.network._topology import Interface, Node, Segment, Subnets, find_segments, parse_interface
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    import threading
+    from collections.abc import Callable, Coroutine, Iterable
     from types import TracebackType
     from typing import Self
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from liblinux.network._iperf import Throughput
     from liblinux.network._outside import Outside
     from liblinux.network._ping import Ping
+    from liblinux.network._state import NetworkSnapshot
+    from liblinux.running import Run
 
 __all__ = ["Network"]
 
@@ -76,6 +79,10 @@ class Network:
     are taken from, a /24 of it for each segment; `ipv6` what those of IPv6 are
     taken from, a /64 for each, or None for a network without; `internet=True` gives
     every host (but no router and no switch) a link of its own to :class:`Internet`.
+    `strict`: what runs on the network and uses the machine's own sockets, names or
+    time.sleep() in a coroutine by mistake gets HostAccess. `busy_wait`: a program
+    that only reads the clock until it is late enough gets BusyWait ("error", as by
+    default when strict), or time is moved on for it ("step").
     """
 
     def __init__(
@@ -90,7 +97,14 @@ class Network:
         command_line: str = "",
         background: bool = False,
         internet: bool = False,
+        strict: bool = False,
+        busy_wait: Literal["step", "error"] | None = None,
     ) -> None:
+        if busy_wait not in (None, "step", "error"):
+            raise ValueError(f"busy_wait is 'step' or 'error', not {busy_wait!r}")
+        self._seed = seed
+        self._reactions: dict[str, Any] = {"strict": strict, "busy_wait": busy_wait}
+        self._run: Run | None = None
         self._options: dict[str, Any] = {"clock": clock, "seed": seed, "version": version, "background": background}
         self._memory = memory
         self._command_line = command_line if ipv6 else f"{_WITHOUT_IPV6} {command_line}"
@@ -105,6 +119,7 @@ class Network:
         self._is_up = False
         self._closed = False
         self._captures: Captures | None = None
+        self._attached = 0  # hosts whose sockets take turns
         # Where links lead to devices: beside the hosts, but not among them.
         self._outsides: list[Outside] = []
         self._crossings: list[Crossing] = []
@@ -482,12 +497,43 @@ class Network:
         anything runs, and goes on to the next timer when everything waits. Raises
         what the coroutine raises, and Deadlock when nothing can ever happen.
         """
-        self.up()
         from liblinux.asyncio._run import run  # noqa: PLC0415 - imports asyncio
 
+        running = self._running()
         if self._outsides and self.kernel.clock == "virtual":
             main = self._serve(main)
-        return run(self.kernel, main, host._context() if host else None, self.selector())
+        with running.entered():
+            return run(self.kernel, main, host._context() if host else None, running.turns, self.selector())
+
+    def _running(self) -> Run:
+        self.up()
+        if self._run is None:
+            from liblinux.running import Run  # noqa: PLC0415 - imports asyncio
+
+            self._run = Run(self.kernel, self._seed, self.selector, **self._reactions)
+        if self._attached < len(self._hosts):
+            for host in self._hosts.values():
+                self._run.attach(host.process)
+            self._attached = len(self._hosts)
+        return self._run
+
+    def _run_blocking(self, function: Callable[..., _T], arguments: Any, named: Any, host: Host) -> _T:
+        from liblinux.running._patches import translate  # noqa: PLC0415 - imports asyncio
+
+        with self._running().entered():
+            result: _T = host._context().run(translate(function), *arguments, **named)
+            return result
+
+    def _start_thread(self, target: Callable[..., object], arguments: Any, named: Any, host: Host) -> threading.Thread:
+        import threading  # noqa: PLC0415 - as above
+
+        from liblinux.running._patches import translate  # noqa: PLC0415 - as above
+
+        run = self._running()
+        name = f"{host.name}:{_name(target)}"
+        thread = threading.Thread(target=translate(target), name=name, args=arguments, kwargs=named, daemon=True)
+        run.start_thread(host._context(), thread)
+        return thread
 
     def selector(self) -> KernelSelector:
         """A new selector, as of `selectors`, for descriptors of all hosts, by the network's clock."""
@@ -496,10 +542,14 @@ class Network:
 
         self.up()
         if not self._other_kernels:
-            return KernelSelector(self.kernel)
-        first, *others = self.kernels
-        self._bells += [Bell(first, kernel) for kernel in others[len(self._bells) :]]
-        return KernelsSelector(first, self._bells)
+            made = KernelSelector(self.kernel)
+        else:
+            first, *others = self.kernels
+            self._bells += [Bell(first, kernel) for kernel in others[len(self._bells) :]]
+            made = KernelsSelector(first, self._bells)
+        if self._run is not None and self._run.takes_part():
+            made.take_turns(self._run.turns)
+        return made
 
     async def _serve(self, main: Coroutine[Any, Any, _T]) -> _T:
         import asyncio  # noqa: PLC0415 - slow, and many networks do without
@@ -507,6 +557,31 @@ class Network:
         for outside in self._outsides:
             outside.device.serve(asyncio.get_running_loop())
         return await main
+
+    # ---- back to an earlier instant --------------------------------------------
+
+    def snapshot(self) -> NetworkSnapshot:
+        """Keep the network as it is now; returns what :meth:`restore` takes.
+
+        All hosts with their files, sockets, addresses and clocks, and the chance
+        of runs: so that a network is prepared once and used for many tests. Not
+        during a run, a capture, or while threads run: RuntimeError.
+        """
+        from liblinux.network._state import take  # noqa: PLC0415 - for those who do
+
+        self.up()
+        return take(self)
+
+    def restore(self, snapshot: NetworkSnapshot) -> None:
+        """Put the network back to `snapshot`, in a fraction of a millisecond; see :meth:`Kernel.restore`.
+
+        RuntimeError as of :meth:`snapshot`; ValueError when hosts or links were
+        added since.
+        """
+        from liblinux.network._state import restore  # noqa: PLC0415 - for those who do
+
+        self._check_open()
+        restore(self, snapshot)
 
     # ---- the end -----------------------------------------------------------
 
@@ -520,6 +595,8 @@ class Network:
         if self._closed:
             return
         try:
+            if self._run is not None and self.kernel_is_alive:
+                self._run.close()
             for outside in self._outsides:
                 outside.disconnect()
             if self._captures is not None:
@@ -566,6 +643,10 @@ def _close_all(kernels: list[Kernel]) -> None:
     finally:
         if kernels:
             _close_all(kernels[:-1])
+
+
+def _name(target: Any) -> str:
+    return str(getattr(target, "__qualname__", type(target).__name__))
 
 
 def _write(process: Any, path: str, data: bytes) -> None:

@@ -14,9 +14,6 @@ from scapy.config import conf
 from scapy.layers import inet, inet6, l2  # noqa: F401 - tell scapy which layer is which number
 from scapy.supersocket import SuperSocket
 
-from liblinux.asyncio._patch import in_place_of_host
-from liblinux.asyncio._selector import KernelSelector
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -49,7 +46,7 @@ class _HostSocket(SuperSocket):  # type: ignore[misc]  # scapy is not typed for 
     @staticmethod
     def select(sockets: Sequence[_HostSocket], remain: float | None = None) -> list[_HostSocket]:
         """Those that have something to receive, after `remain` seconds of the kernel's clock at the latest."""
-        with KernelSelector(sockets[0].host.network.kernel) as selector:
+        with sockets[0].host.network.selector() as selector:
             for one in sockets:
                 selector.register(one, selectors.EVENT_READ)
             ready: list[Any] = [key.fileobj for key, _ in selector.select(remain)]
@@ -71,8 +68,9 @@ class _HostSocket(SuperSocket):  # type: ignore[misc]  # scapy is not typed for 
         return packets
 
     def _act(self, call: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        with in_place_of_host(self.host.network.kernel):
+        if self.host.network._running().takes_part():
             return self.host._context().run(call, *arguments, **options)
+        return self.host.run_blocking(call, *arguments, **options)
 
     def _receive(self, size: int) -> tuple[bytes, tuple[str, int, int, int, bytes], float | None]:
         data, source, time = self._recv_raw(self.ins, size)
