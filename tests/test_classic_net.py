@@ -108,6 +108,8 @@ def _raw() -> Iterator[Ends]:
             host = net.host("a")
             net.link(host, HostInterface(here), addresses=(["10.9.0.1/24", "fd09::1/64"], None))
             yield Ends(host, "10.9.0.2", "fd09::2", here)
+        # A namespace's devices go some time after its name does: the next test wants these names.
+        _machine("ip", "link", "del", here)
     finally:
         _machine("ip", "netns", "del", here)
 

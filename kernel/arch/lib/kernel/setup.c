@@ -43,6 +43,7 @@ static void __init lib_setup_memory(void)
 	max_mapnr = max_low_pfn - min_low_pfn;
 	high_memory = __va(PFN_PHYS(max_low_pfn));
 
+	lib_fresh_setup(used);
 	setup_initial_init_mm(_stext, _etext, _edata, _end);
 
 	lib_zero_page = memblock_alloc(PAGE_SIZE, PAGE_SIZE);

@@ -65,6 +65,9 @@ u64 lib_hung_check(void);
 /* watch.c */
 void lib_watch(void);
 
+/* mm/fresh.c */
+void lib_fresh_setup(unsigned long used);
+
 /* Charges to the virtual clock, in nanoseconds: whoever spins moves time. */
 #define LIB_CHARGE_SYSCALL_NS 100
 #define LIB_CHARGE_SWITCH_NS 100

@@ -77,7 +77,33 @@ static inline int pfn_valid(unsigned long pfn)
 
 #define virt_addr_valid(x) pfn_valid(virt_to_pfn(x))
 
-#define clear_page(page) memset((page), 0, PAGE_SIZE)
+/*
+ * Memory that nobody has had yet is zero, and not even there: the host makes a
+ * page when it is first touched. So the page allocator, which clears what it
+ * has just told arch_alloc_page() of, leaves such pages alone (mm/fresh.c).
+ */
+struct page;
+#define HAVE_ARCH_ALLOC_PAGE
+void arch_alloc_page(struct page *page, int order);
+
+extern unsigned long lib_fresh_start;
+extern unsigned long lib_fresh_bytes;
+
+#ifdef KBUILD_BASENAME
+/* Folded by the compiler: in one file, whose only clearing is that one. */
+#define LIB_IN_PAGE_ALLOCATOR (!__builtin_strcmp(KBUILD_BASENAME, "page_alloc"))
+#else
+#define LIB_IN_PAGE_ALLOCATOR 0
+#endif
+
+static inline void clear_page(void *page)
+{
+	if (LIB_IN_PAGE_ALLOCATOR &&
+	    (unsigned long)page - lib_fresh_start < lib_fresh_bytes)
+		return;
+	memset(page, 0, PAGE_SIZE);
+}
+
 #define copy_page(to, from) memcpy((to), (from), PAGE_SIZE)
 #define clear_user_page(page, vaddr, pg) clear_page(page)
 #define copy_user_page(to, from, vaddr, pg) copy_page(to, from)
