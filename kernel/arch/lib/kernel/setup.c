@@ -5,6 +5,7 @@
 #include <linux/memblock.h>
 #include <linux/mman.h>
 #include <linux/mm.h>
+#include <linux/mmzone.h>
 #include <linux/random.h>
 #include <linux/seq_file.h>
 #include <linux/string.h>
@@ -24,6 +25,18 @@ EXPORT_SYMBOL(lib_vmalloc_end);
 void *lib_zero_page;
 EXPORT_SYMBOL(lib_zero_page);
 pgd_t swapper_pg_dir[PTRS_PER_PGD] __aligned(PAGE_SIZE);
+
+/*
+ * Linux gives pages that can be moved, reclaimed or neither a block of 4 MiB
+ * each, so that large pages can be had later by moving some. Nothing is moved
+ * here, and what boot uses would lie scattered over three of those blocks, all
+ * of which the host would have to make. The free lists are told before they
+ * are filled; build_all_zonelists() decides by the size of memory in between.
+ */
+static void __init lib_keep_together(void)
+{
+	page_group_by_mobility_disabled = !IS_ENABLED(CONFIG_COMPACTION);
+}
 
 /*
  * Physical memory is [data, bss, arena]. Everything up to the arena is in use;
@@ -50,6 +63,7 @@ static void __init lib_setup_memory(void)
 	if (!lib_zero_page)
 		panic("no memory for the zero page");
 	zones[ZONE_NORMAL] = max_low_pfn;
+	lib_keep_together();
 	free_area_init(zones);
 }
 
@@ -71,6 +85,7 @@ void __init setup_arch(char **command_line)
 
 void __init mem_init(void)
 {
+	lib_keep_together();
 	memblock_free_all();
 }
 
