@@ -5,7 +5,6 @@
 #include <linux/memblock.h>
 #include <linux/mman.h>
 #include <linux/mm.h>
-#include <linux/mmzone.h>
 #include <linux/random.h>
 #include <linux/seq_file.h>
 #include <linux/string.h>
@@ -27,18 +26,6 @@ EXPORT_SYMBOL(lib_zero_page);
 pgd_t swapper_pg_dir[PTRS_PER_PGD] __aligned(PAGE_SIZE);
 
 /*
- * Linux gives pages that can be moved, reclaimed or neither a block of 4 MiB
- * each, so that large pages can be had later by moving some. Nothing is moved
- * here, and what boot uses would lie scattered over three of those blocks, all
- * of which the host would have to make. The free lists are told before they
- * are filled; build_all_zonelists() decides by the size of memory in between.
- */
-static void __init lib_keep_together(void)
-{
-	page_group_by_mobility_disabled = !IS_ENABLED(CONFIG_COMPACTION);
-}
-
-/*
  * Physical memory is [data, bss, arena]. Everything up to the arena is in use;
  * init data is given back later by free_initmem().
  */
@@ -57,6 +44,7 @@ static void __init lib_setup_memory(void)
 	high_memory = __va(PFN_PHYS(max_low_pfn));
 
 	lib_fresh_setup(used);
+	lib_hold_rest();
 	setup_initial_init_mm(_stext, _etext, _edata, _end);
 
 	lib_zero_page = memblock_alloc(PAGE_SIZE, PAGE_SIZE);
