@@ -6,6 +6,7 @@ kernel is closed, KernelPanic for a dead one, Deadlock, BuildError.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from selectors import SelectorKey
 from typing import Final, Protocol, final
 
 from typing_extensions import Buffer
@@ -119,6 +120,26 @@ class Pump:
     def __init__(self, source: _PumpEnd, target: _PumpEnd, last: _PumpLast, /) -> None: ...
     def stop(self) -> None: ...
     def statistics(self) -> tuple[int, int, int, int]: ...
+
+# Of a selector's dictionary: by descriptor a SelectorKey.
+_Keys = dict[int, SelectorKey]
+
+@final
+class Poller:
+    def __init__(self, process: Process, epoll: int, timer: int, keys: _Keys, /) -> None: ...
+    def poll(self) -> list[tuple[SelectorKey, int]]: ...
+    # It may return early, with nothing.
+    def wait(self, timeout: float | None, /) -> list[tuple[SelectorKey, int]]: ...
+    @property
+    def count(self) -> int: ...
+
+@final
+class Clock:
+    # `suspect` is called before each reading after the first `most`.
+    def __init__(self, kernel: Kernel, suspect: Callable[[], object], most: int, /) -> None: ...
+    def __call__(self) -> float: ...
+
+    reads: int
 
 @final
 class Listing:

@@ -57,18 +57,17 @@ class EventLoop(asyncio.SelectorEventLoop):
         self._kernel = kernel
         self._now = kernel._native.now
         self._turns = turns
-        self._reading = self._read if turns is None else turns.clock.monotonic
         selector = selector or KernelSelector(kernel)
         if turns is not None:
             selector.take_turns(turns, self._who)
         super().__init__(selector)
         self._clock_resolution = 1e-9
+        if turns is not None:
+            # A call less: it is read several times in every round.
+            self.time = turns.clock.monotonic  # type: ignore[method-assign]
 
     def time(self) -> float:
         """The kernel's monotonic clock, in seconds."""
-        return self._reading()
-
-    def _read(self) -> float:
         return self._now() / _SECOND_NS
 
     def create_task(  # type: ignore[override]  # typeshed has the coroutine's type in it

@@ -17,6 +17,7 @@ import traceback
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from liblinux import _native
 from liblinux._errors import BusyWait
 from liblinux.running._turns import _strands
 
@@ -49,8 +50,9 @@ class Clock:
         self._moment = bytearray(_TIMESPEC.size)
         number = kernel.syscalls["clock_gettime"]
         self._read_realtime = partial(kernel._process.syscall, number, time.CLOCK_REALTIME, self._moment)
-        self.monotonic: Callable[[], float] = self.reader()
-        self._reads = self._rounds = self._same = 0
+        # What monotonic_ns() does, in seconds: event loops look at it several times in every round.
+        self.monotonic = _native.Clock(kernel._native, self._suspect, _SUSPICIOUS_READS)
+        self._rounds = self._same = 0
         self._seen = -1
         self._frame: FrameType | None = None
 
@@ -58,22 +60,8 @@ class Clock:
 
     def monotonic_ns(self) -> int:
         """Nanoseconds since the kernel was booted."""
-        self._reads += 1
-        if self._reads > _SUSPICIOUS_READS:
-            self._suspect()
+        self.monotonic()
         return self._now()
-
-    def reader(self) -> Callable[[], float]:
-        """What monotonic_ns() does, in seconds, in one call: event loops look at the clock in every round."""
-        now, suspect = self._now, self._suspect
-
-        def read() -> float:
-            self._reads += 1
-            if self._reads > _SUSPICIOUS_READS:
-                suspect()
-            return now() / _SECOND_NS
-
-        return read
 
     def realtime_ns(self) -> int:
         """Nanoseconds since 1970, as the kernel sees it."""
@@ -86,7 +74,7 @@ class Clock:
 
     def happened(self) -> None:
         """Something has come from outside of the program, or time has passed."""
-        self._rounds = self._reads = 0
+        self._rounds = self.monotonic.reads = 0
         self._seen = -1
 
     def round(self, who: Callable[[], str]) -> None:
@@ -104,17 +92,16 @@ class Clock:
 
     def _start_again(self, now: int) -> None:
         self._seen = now
-        self._reads = self._same = 0
+        self.monotonic.reads = self._same = 0
         self._frame = None
 
     def _suspect(self) -> None:
         now = self._now()
-        if self._seen < 0 or now - self._seen > self._reads * _CHARGE_NS or not self._virtual:
+        if self._seen < 0 or now - self._seen > self.monotonic.reads * _CHARGE_NS or not self._virtual:
             self._start_again(now)
             return
-        frame: FrameType | None = sys._getframe(2)
-        loop = frame.f_back if frame is not None and frame.f_code.co_name == "time" else None
-        if loop is not None and loop.f_code.co_name == "_run_once":
+        frame: FrameType | None = sys._getframe(1)
+        if frame is not None and frame.f_code.co_name == "_run_once":
             return  # the loop itself, in each round
         while frame is not None and frame.f_globals.get("__name__", "").startswith(_PASSED_OVER):
             frame = frame.f_back
@@ -124,13 +111,13 @@ class Clock:
         if self._same < _SURE_READS:
             return
         # It goes on where it is, and needs no second proof. (Logging reads the clock too.)
-        state = self._reads, self._same, self._frame
-        self._reads = 0
+        state = self.monotonic.reads, self._same, self._frame
+        self.monotonic.reads = 0
         if state[1] == _SURE_READS:
             self._tell("the clock was read again and again, and nothing else was done, by", _stack(frame))
         self._turns.sleep(self._step)
         self._seen = self._now()
-        self._reads, self._same, self._frame = state
+        self.monotonic.reads, self._same, self._frame = state
 
     def _tell(self, what: str, who: str) -> None:
         if self.reaction == "error":
@@ -154,10 +141,15 @@ def _stack(frame: FrameType | None) -> str:
 
 _SHOWN = 6
 
+
+def _monotonic(clock: Clock) -> float:
+    return clock.monotonic()
+
+
 CLOCKS: dict[str, Callable[[Clock], float]] = {
-    "monotonic": lambda clock: clock.monotonic(),
+    "monotonic": _monotonic,
     "monotonic_ns": Clock.monotonic_ns,
-    "perf_counter": lambda clock: clock.monotonic(),
+    "perf_counter": _monotonic,
     "perf_counter_ns": Clock.monotonic_ns,
     "time": lambda clock: clock.realtime_ns() / _SECOND_NS,
     "time_ns": Clock.realtime_ns,
@@ -174,6 +166,13 @@ def choose_clock(name: str) -> Callable[[], float]:
     def choice() -> float:
         strand = strand_of(here())
         return real() if strand is None else ours(strand.turns.clock)
+
+    def monotonic() -> float:
+        strand = strand_of(here())
+        return real() if strand is None else strand.turns.clock.monotonic()
+
+    if ours is CLOCKS["monotonic"]:  # once less through a function
+        choice = monotonic
 
     choice.__name__ = choice.__qualname__ = name
     choice.__doc__ = real.__doc__
