@@ -31,7 +31,7 @@
  * snapshot.c a kernel at an instant             copy.c       trees to other places
  * socket.c   Socket: its quick calls            message.c    sendmsg and recvmsg
  * pump.c     Pump: frames in and out            poller.c     Poller: an epoll and a timer
- * clock.c    Clock: counted readings
+ * clock.c    Clock: as a program reads it
  */
 #ifndef LIBLINUX_NATIVE_H
 #define LIBLINUX_NATIVE_H
@@ -304,6 +304,7 @@ enum native_nr {
 	NATIVE_NR_recvmsg = 47,
 	NATIVE_NR_getsockopt = 55,
 	NATIVE_NR_getdents64 = 217,
+	NATIVE_NR_clock_gettime = 228,
 	NATIVE_NR_exit_group = 231,
 	NATIVE_NR_epoll_wait = 232,
 	NATIVE_NR_openat = 257,

@@ -11,8 +11,10 @@
  * The dictionary is that of a selector of the standard library: by descriptor a
  * SelectorKey, whose third field are the events that are wanted. Who has none
  * (the timer) is passed over.
+ *
+ * In a run the clock is told of rounds in which nothing came, and of all others.
  */
-#include "native.h"
+#include "clock.h"
 #include <math.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
@@ -32,6 +34,7 @@ struct native_poller {
 	PyObject *keys; /* dict */
 	int epoll, timer;
 	s64 due; /* when the timer ends, of the kernel's clock; -1: never set */
+	struct native_clock *clock; /* of a run, to be told what happens; or NULL */
 	int count; /* events of the last call, also those of nobody */
 };
 
@@ -155,8 +158,17 @@ static bool native_poller_arm(struct native_poller *poller, double seconds)
 
 static PyObject *native_poller_poll(PyObject *self, PyObject *unused)
 {
+	struct native_poller *poller = (struct native_poller *)self;
+	PyObject *list = native_poller_ask(poller, 0);
+
 	(void)unused;
-	return native_poller_ask((struct native_poller *)self, 0);
+	if (!list || !poller->clock)
+		return list;
+	if (poller->count)
+		native_clock_happened(poller->clock);
+	else if (!native_clock_round(poller->clock))
+		Py_CLEAR(list);
+	return list;
 }
 
 static PyObject *native_poller_wait(PyObject *self, PyObject *timeout)
@@ -164,7 +176,8 @@ static PyObject *native_poller_wait(PyObject *self, PyObject *timeout)
 	struct native_poller *poller = (struct native_poller *)self;
 	double seconds;
 
-	poller->count = 0;
+	if (poller->clock)
+		native_clock_happened(poller->clock);
 	if (timeout != Py_None) {
 		seconds = PyFloat_AsDouble(timeout);
 		if (seconds == -1 && PyErr_Occurred())
@@ -185,17 +198,23 @@ static int native_poller_init(PyObject *self, PyObject *args,
 {
 	struct native_poller *poller = (struct native_poller *)self;
 	struct native_process *process;
-	PyObject *keys;
+	struct native_module *state = native_module_of(self);
+	PyObject *keys, *clock;
 
 	(void)keywords;
-	if (!PyArg_ParseTuple(args, "O!iiO!:Poller",
-			      native_module_of(self)->process_type, &process,
-			      &poller->epoll, &poller->timer, &PyDict_Type,
-			      &keys))
+	if (!PyArg_ParseTuple(args, "O!iiO!O:Poller", state->process_type,
+			      &process, &poller->epoll, &poller->timer,
+			      &PyDict_Type, &keys, &clock))
 		return -1;
+	if (clock != Py_None && !PyObject_TypeCheck(clock, state->clock_type)) {
+		PyErr_SetString(PyExc_TypeError, "not a Clock");
+		return -1;
+	}
 	Py_XSETREF(poller->process,
 		   (struct native_process *)Py_NewRef((PyObject *)process));
 	Py_XSETREF(poller->keys, Py_NewRef(keys));
+	if (clock != Py_None)
+		poller->clock = (struct native_clock *)Py_NewRef(clock);
 	poller->due = -1;
 	return 0;
 }
@@ -218,6 +237,7 @@ static int native_poller_visit(PyObject *self, visitproc visit, void *arg)
 	Py_VISIT(Py_TYPE(self));
 	Py_VISIT(poller->process);
 	Py_VISIT(poller->keys);
+	Py_VISIT(poller->clock);
 	return 0;
 }
 
@@ -228,6 +248,7 @@ static void native_poller_free(PyObject *self)
 	PyObject_GC_UnTrack(self);
 	Py_CLEAR(poller->process);
 	Py_CLEAR(poller->keys);
+	Py_CLEAR(poller->clock);
 	native_free(self);
 }
 
@@ -239,19 +260,12 @@ static PyMethodDef native_poller_methods[] = {
 	{ 0 },
 };
 
-static PyMemberDef native_poller_members[] = {
-	{ "count", T_INT, offsetof(struct native_poller, count), READONLY,
-	  "How many events the last call has found, also those of the timer." },
-	{ 0 },
-};
-
 static PyType_Slot native_poller_slots[] = {
 	{ Py_tp_doc, "What an event loop asks the kernel in each round." },
 	{ Py_tp_new, native_poller_new },
 	{ Py_tp_dealloc, native_poller_free },
 	{ Py_tp_traverse, native_poller_visit },
 	{ Py_tp_methods, native_poller_methods },
-	{ Py_tp_members, native_poller_members },
 	{ 0 },
 };
 

@@ -52,6 +52,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         _add_reader: Callable[..., object]
         _check_closed: Callable[[], None]
         _ready: Any
+        _task_factory: Any
 
     def __init__(self, kernel: Kernel, turns: Turns | None = None, selector: KernelSelector | None = None) -> None:
         self._kernel = kernel
@@ -74,7 +75,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         self, coro: Any, *, name: str | None = None, context: Context | None = None, **options: Any
     ) -> asyncio.Task[Any]:
         """As of asyncio; its tasks are a :class:`Task`, unless a factory has been set."""
-        if self.get_task_factory() is not None:
+        if self._task_factory is not None:
             return super().create_task(coro, name=name, context=context, **options)
         self._check_closed()
         return Task(coro, loop=self, name=name, context=context, **options)

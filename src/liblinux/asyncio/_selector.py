@@ -36,7 +36,6 @@ class KernelSelector(selectors._BaseSelectorImpl):  # what those of the standard
     def __init__(self, actor: Actor) -> None:
         super().__init__()
         self._turns: Turns | None = None
-        self._who: Callable[[], str] = str
         self._fd_to_key: dict[int, selectors.SelectorKey]
         self._syscall = actor.syscall
         self._now = actor.os._kernel.now
@@ -46,13 +45,19 @@ class KernelSelector(selectors._BaseSelectorImpl):  # what those of the standard
         self._timer = actor.syscall("timerfd_create", time.CLOCK_MONOTONIC, _TFD_CLOEXEC)
         self._syscall("epoll_ctl", self._epoll, _ADD, self._timer, _EVENT.pack(_ONCE_EACH_TIME, self._timer))
         # What every round of a loop asks, in C: waits, sets the timer, finds the keys.
-        self._poller = _native.Poller(actor._process, self._epoll, self._timer, self._fd_to_key)
-        self._ask, self._wait = self._poller.poll, self._poller.wait
+        self._process = actor._process
+        self._ask_of(None)
 
     def take_turns(self, turns: Turns, who: Callable[[], str] = str) -> None:
         """Wait as one of the threads of a run from now on; `who` tells what goes round without waiting."""
         self._turns = turns
-        self._who = who
+        if who is not str:
+            turns.clock.who = who
+        self._ask_of(turns.clock.monotonic)
+
+    def _ask_of(self, clock: _native.Clock | None) -> None:
+        poller = _native.Poller(self._process, self._epoll, self._timer, self._fd_to_key, clock)
+        self._ask, self._wait = poller.poll, poller.wait
 
     def fileno(self) -> int:
         """The kernel's descriptor."""
@@ -100,24 +105,15 @@ class KernelSelector(selectors._BaseSelectorImpl):  # what those of the standard
         """
         turns = self._turns
         if timeout is not None and timeout <= 0:
-            return self._ask() if turns is None else self._poll(turns)
-        return self._wait(timeout) if turns is None else self._wait_in_turn(turns, timeout)
-
-    def _poll(self, turns: Turns) -> list[tuple[selectors.SelectorKey, int]]:
-        if turns.strands:
-            turns.pause()
-        ready = self._ask()
-        if self._poller.count:
-            turns.clock.happened()
-        else:
-            turns.clock.round(self._who)
-        return ready
-
-    def _wait_in_turn(self, turns: Turns, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
-        """The same while other threads have their turn; who is alone waits in the kernel itself."""
-        turns.clock.happened()
+            if turns is not None and turns.strands:
+                turns.pause()
+            return self._ask()
+        if turns is None:
+            return self._wait(timeout)
         if not turns.strands:
             return turns.inside(self._wait, timeout) or []
+        # Other threads have their turn; who is alone waits in the kernel itself.
+        turns.clock.happened()
         deadline = None if timeout is None else self._now() + math.ceil(timeout * _SECOND_NS)
         turns.wait_files(((self._epoll, select.EPOLLIN),), deadline, "the event loop")
         return self._ask()
