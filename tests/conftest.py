@@ -106,6 +106,15 @@ class Images:
 
 
 @pytest.fixture
+def sessions(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Sessions of pytest inside of tests: with our plugin and xdist, for those of some other packages are slow."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    # Also the warnings are those of a session of its own, not errors as in this one.
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p liblinux.pytest_plugin -p xdist.plugin -W default")
+    return pytester
+
+
+@pytest.fixture
 def images(tmp_path: Path) -> Images:
     return Images(tmp_path)
 

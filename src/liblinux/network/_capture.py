@@ -17,7 +17,7 @@ from liblinux._typing import TYPE_CHECKING
 from liblinux.network._rtnetlink import capture_cable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
     from typing import Self
 
@@ -59,9 +59,7 @@ class Capture:
         self._file.write(_section())
         self._numbers: dict[int, int] = {}
         self._both = both
-        for number, interface in enumerate(interfaces):
-            self._file.write(_describe(interface))
-            self._numbers[captures.number(interface)] = number
+        self._describe(interfaces)
 
     def __enter__(self) -> Self:
         return self
@@ -85,6 +83,12 @@ class Capture:
                 self.closed = True
                 self._file.close()
 
+    def _describe(self, interfaces: Iterable[Interface]) -> None:
+        """Frames of these come into the file too; a description may stand anywhere before them."""
+        for interface in interfaces:
+            self._file.write(_describe(interface))
+            self._numbers[self._captures.number(interface)] = len(self._numbers)
+
     def _take(self, number: int, block: memoryview) -> None:
         mine = self._numbers.get(number)
         if mine is not None and (self._both or block[_FLAGS_OFFSET] == _OUT):
@@ -100,7 +104,8 @@ class Captures:
     def __init__(self, network: Network) -> None:
         self._network = network
         self._interfaces: dict[Interface, int] = {}
-        self._open: list[tuple[Capture, dict[Interface, bool]]] = []
+        # Whose it is, None of all, and for each interface whether also what arrives is wanted.
+        self._open: list[tuple[Capture, Host | None, dict[Interface, bool]]] = []
         self.lost = 0
 
     def number(self, interface: Interface) -> int:
@@ -109,20 +114,35 @@ class Captures:
 
     def start(self, path: str | os.PathLike[str], host: Host | None) -> Capture:
         """Capture what all hosts send, or what one sends and receives."""
-        network = self._network
-        hosts = [host] if host else list(network.hosts.values())
-        wanted = {interface: host is not None for one in hosts for interface in one._node.interfaces}
+        wanted = self._interfaces_of(host)
         if not wanted:
             raise ValueError(f"{host.name if host else 'the network'} has no link yet that could be captured")
         self.collect()
-        capture = Capture(self, path, list(wanted), both=host is not None)
-        self._open.append((capture, wanted))
+        capture = Capture(self, path, wanted, both=host is not None)
+        self._open.append((capture, host, dict.fromkeys(wanted, host is not None)))
         self._listen()
         return capture
 
+    def extend(self) -> None:
+        """Links were added: those of captures of all hosts, or of their host, are captured from now on."""
+        grown = False
+        for capture, host, wanted in self._open:
+            if fresh := [interface for interface in self._interfaces_of(host) if interface not in wanted]:
+                if not grown:
+                    self.collect()  # in the order of the file
+                grown = True
+                capture._describe(fresh)
+                wanted.update(dict.fromkeys(fresh, host is not None))
+        if grown:
+            self._listen()
+
+    def _interfaces_of(self, host: Host | None) -> list[Interface]:
+        hosts = [host] if host else list(self._network.hosts.values())
+        return [interface for one in hosts for interface in one._node.interfaces]
+
     def paths(self) -> list[str]:
         """The files of captures that are open."""
-        return [capture.path for capture, _ in self._open]
+        return [capture.path for capture, _, _ in self._open]
 
     def end(self, capture: Capture) -> None:
         """Collect the last of it, and listen no more than the others need."""
@@ -133,7 +153,7 @@ class Captures:
 
     def end_all(self) -> None:
         """Close all captures."""
-        for capture, _ in list(self._open):
+        for capture, _, _ in list(self._open):
             capture.close()
 
     def collect(self) -> None:
@@ -146,7 +166,7 @@ class Captures:
             blocks.sort(key=_time)
         for block in blocks:
             number = int.from_bytes(block[_NUMBER_OFFSET : _NUMBER_OFFSET + 4], "little")
-            for capture, _ in self._open:
+            for capture, _, _ in self._open:
                 capture._take(number, block)
 
     def _captured(self, kernel: Kernel) -> Iterator[memoryview]:
@@ -162,7 +182,7 @@ class Captures:
         network = self._network
         messages: dict[str, list[bytes]] = {}
         for interface, number in self._interfaces.items():
-            sides = [wanted[interface] for _, wanted in self._open if interface in wanted]
+            sides = [wanted[interface] for _, _, wanted in self._open if interface in wanted]
             # 0 is silence, so numbers are told one higher.
             arriving, sent = (number + 1) * any(sides), (number + 1) * bool(sides)
             messages.setdefault(interface.node.name, []).append(capture_cable(interface.index, arriving, sent))
