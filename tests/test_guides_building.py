@@ -25,7 +25,7 @@ PROGRAMS = {
 FILE = re.compile(r"# (\w+\.py)\n")
 
 
-def run_guide(name: str, directory: Path, more: Mapping[str, str] = {}) -> str:  # noqa: B006 - nobody changes it
+def run_guide(name: str, directory: Path, more: Mapping[str, str] = {}) -> str:
     """Run all blocks of a guide, but write those that begin with a file's name; what they printed.
 
     `more` variables of the environment.

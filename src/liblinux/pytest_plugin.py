@@ -232,8 +232,8 @@ def network(
     options = {"clock": "virtual", "seed": liblinux_seed, **network_options}
     with _liblinux_pool.network(options, network_setup) as lent:
         evidence = _evidence(request.node)
-        if request.config.option.liblinux_pcap != "never":
-            evidence.capture(lent, tmp_path_factory.mktemp("liblinux") / "network.pcapng")
+        wanted = request.config.option.liblinux_pcap != "never"
+        evidence.capture(lent, tmp_path_factory.mktemp("liblinux") / "network.pcapng" if wanted else None)
         evidence.add_network(lent)
         yield lent
 

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from test_readme import EXAMPLES
+
 KERNELS = """
     import liblinux, pytest
 
@@ -150,26 +152,49 @@ def test_networks(sessions: pytest.Pytester) -> None:
     sessions.runpytest().assert_outcomes(passed=16)
 
 
-def test_a_prepared_one_is_as_one_that_was_made(sessions: pytest.Pytester) -> None:
-    """What a test finds does not depend on which tests ran before, nor on there being a plugin."""
+@pytest.mark.parametrize("pcap", ["never", "on-failure"])
+def test_a_lent_one_is_as_one_of_one_s_own(sessions: pytest.Pytester, pcap: str) -> None:
+    """What a test finds depends neither on which tests ran before nor on what is kept; and a script finds the same."""
     sessions.makepyfile("""
         import liblinux, pytest
 
         def look(net):
-            net.link(net.host("a"), net.host("b"), delay="10ms", jitter="5ms", loss=0.1)
             ping = net.ping("a", "b", count=20)
-            return ping, net.kernel.now(), net.kernel.os.getrandom(8)
+            net.link("b", net.host("c"), jitter="1ms")
+            return ping, net.ping("b", "c"), net.kernel.now(), net.kernel.os.getrandom(8)
+
+        def link(net):
+            net.link(net.host("a"), net.host("b"), delay="10ms", jitter="5ms", loss=0.1)
 
         @pytest.fixture(scope="module")
-        def alone():
+        def alone(tmp_path_factory):
             with liblinux.Network(clock="virtual", seed=7) as net:
+                link(net)
+                net.capture(tmp_path_factory.mktemp("alone") / "x.pcapng")
                 return look(net)
 
         @pytest.mark.liblinux_seeds([7, 8, 7, 7])
         def test_it(network, alone, liblinux_seed):
+            link(network)
             assert (look(network) == alone) == (liblinux_seed == 7)
     """)
-    sessions.runpytest("--liblinux-pcap=never").assert_outcomes(passed=4)
+    sessions.runpytest(f"--liblinux-pcap={pcap}").assert_outcomes(passed=4)
+
+
+@pytest.mark.parametrize("pcap", ["never", "on-failure"])
+def test_a_test_may_put_it_back_itself(sessions: pytest.Pytester, pcap: str) -> None:
+    sessions.makepyfile("""
+        def test_it(network):
+            network.link(network.host("a"), network.host("b"), jitter="5ms", delay="10ms")
+            network.ping("a", "b")
+            then = network.snapshot()
+            seen = []
+            for _ in range(3):
+                seen.append((network.ping("a", "b"), network.kernel.now()))
+                network.restore(then)
+            assert seen[0] == seen[1] == seen[2]
+    """)
+    sessions.runpytest(f"--liblinux-pcap={pcap}").assert_outcomes(passed=1)
 
 
 def test_images(sessions: pytest.Pytester) -> None:
@@ -222,6 +247,14 @@ def test_images(sessions: pytest.Pytester) -> None:
                 image_factory(wrong)
     """)
     sessions.runpytest().assert_outcomes(passed=7)
+
+
+def test_the_readme(sessions: pytest.Pytester) -> None:
+    """Its example, with the server and the client of an earlier one."""
+    programs = next(block for block in EXAMPLES if "async def shout" in block).partition("\nwith ")[0]
+    (example,) = (block for block in EXAMPLES if "liblinux_seeds" in block)
+    sessions.makepyfile(test_of_readme=f"{programs}\n{example}")
+    sessions.runpytest().assert_outcomes(passed=100)
 
 
 def test_a_session_without_it_does_not_import_the_library(

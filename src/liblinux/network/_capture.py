@@ -49,8 +49,16 @@ class Capture:
     """
 
     def __init__(
-        self, captures: Captures, path: str | os.PathLike[str], interfaces: list[Interface], *, both: bool
+        self,
+        captures: Captures,
+        path: str | os.PathLike[str],
+        interfaces: list[Interface],
+        *,
+        both: bool,
+        survives: bool = False,
     ) -> None:
+        # Snapshots may be taken and put back meanwhile: then its times may go back.
+        self.survives = survives
         self.path = os.fspath(path)
         self.packets = 0
         self._captures = captures
@@ -98,6 +106,32 @@ class Capture:
             self.packets += 1
 
 
+class Silence:
+    """Stands for a capture where there is none.
+
+    The kernel is told as much as for one, in as many messages, so that a run is the
+    same with a capture and without, to the nanosecond.
+    """
+
+    survives = True
+    path = ""
+    packets = 0
+
+    def __init__(self, captures: Captures) -> None:
+        self._captures = captures
+
+    def close(self) -> None:
+        """End it. Twice does nothing."""
+        self._captures.end(self)
+
+    def _describe(self, interfaces: Iterable[Interface]) -> None:
+        for interface in interfaces:
+            self._captures.number(interface)
+
+    def _take(self, number: int, block: memoryview) -> None:
+        """Of another capture."""
+
+
 class Captures:
     """All captures of a network: interfaces are numbered once, and frames come for all of them at once."""
 
@@ -105,23 +139,39 @@ class Captures:
         self._network = network
         self._interfaces: dict[Interface, int] = {}
         # Whose it is, None of all, and for each interface whether also what arrives is wanted.
-        self._open: list[tuple[Capture, Host | None, dict[Interface, bool]]] = []
+        self._open: list[tuple[Capture | Silence, Host | None, dict[Interface, bool]]] = []
         self.lost = 0
 
     def number(self, interface: Interface) -> int:
         """The number by which the kernel calls an interface to the host."""
         return self._interfaces.setdefault(interface, len(self._interfaces))
 
-    def start(self, path: str | os.PathLike[str], host: Host | None) -> Capture:
+    def start(self, path: str | os.PathLike[str], host: Host | None, *, survives: bool = False) -> Capture:
         """Capture what all hosts send, or what one sends and receives."""
         wanted = self._interfaces_of(host)
         if not wanted:
             raise ValueError(f"{host.name if host else 'the network'} has no link yet that could be captured")
         self.collect()
-        capture = Capture(self, path, wanted, both=host is not None)
+        capture = Capture(self, path, wanted, both=host is not None, survives=survives)
+        self._begin(capture, wanted, host)
+        return capture
+
+    def keep_silent(self) -> Silence:
+        """Do what :meth:`start` does, and capture nothing."""
+        wanted = self._interfaces_of(None)
+        silence = Silence(self)
+        silence._describe(wanted)
+        self._begin(silence, wanted, None)
+        return silence
+
+    def _begin(self, capture: Capture | Silence, wanted: list[Interface], host: Host | None) -> None:
         self._open.append((capture, host, dict.fromkeys(wanted, host is not None)))
         self._listen()
-        return capture
+
+    def resume(self) -> None:
+        """The kernel was put back, perhaps to when it was not captured."""
+        if self._open:
+            self._listen()
 
     def extend(self) -> None:
         """Links were added: those of captures of all hosts, or of their host, are captured from now on."""
@@ -141,10 +191,10 @@ class Captures:
         return [interface for one in hosts for interface in one._node.interfaces]
 
     def paths(self) -> list[str]:
-        """The files of captures that are open."""
-        return [capture.path for capture, _, _ in self._open]
+        """The files of captures that are open and do not survive snapshots."""
+        return [capture.path for capture, _, _ in self._open if not capture.survives]
 
-    def end(self, capture: Capture) -> None:
+    def end(self, capture: Capture | Silence) -> None:
         """Collect the last of it, and listen no more than the others need."""
         self.collect()
         self._open = [one for one in self._open if one[0] is not capture]
@@ -182,7 +232,11 @@ class Captures:
         network = self._network
         messages: dict[str, list[bytes]] = {}
         for interface, number in self._interfaces.items():
-            sides = [wanted[interface] for _, _, wanted in self._open if interface in wanted]
+            sides = [
+                wanted[interface]
+                for capture, _, wanted in self._open
+                if interface in wanted and isinstance(capture, Capture)
+            ]
             # 0 is silence, so numbers are told one higher.
             arriving, sent = (number + 1) * any(sides), (number + 1) * bool(sides)
             messages.setdefault(interface.node.name, []).append(capture_cable(interface.index, arriving, sent))

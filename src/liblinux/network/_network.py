@@ -487,12 +487,15 @@ class Network:
         cannot be written. What has not been written yet is when the network is
         closed.
         """
+        return self._capturing().start(path, self._find(host) if host is not None else None)
+
+    def _capturing(self) -> Captures:
         from liblinux.network._capture import Captures  # noqa: PLC0415 - for those who do
 
         self.up()
         if self._captures is None:
             self._captures = Captures(self)
-        return self._captures.start(path, self._find(host) if host is not None else None)
+        return self._captures
 
     @property
     def kernel_is_alive(self) -> bool:

@@ -41,7 +41,10 @@ def take(network: Network) -> NetworkSnapshot:
     if network._other_kernels or network._outsides:
         raise RuntimeError("a snapshot holds hosts of one kernel, without links to anything outside of it")
     state = settle(network)
-    return NetworkSnapshot(network, network.kernel.snapshot(), state)
+    _check_captures(network, "taken")
+    taken = NetworkSnapshot(network, network.kernel.snapshot(), state)
+    _resume_captures(network)  # as after each restore
+    return taken
 
 
 def settle(network: Network) -> tuple[Any, ...]:
@@ -50,7 +53,6 @@ def settle(network: Network) -> tuple[Any, ...]:
     state = run.state()
     # What is done when sockets are first used would be done in the first run after it, and in no other.
     _ = [network.kernel.socket, *(host.socket for host in network._hosts.values())]
-    _check_captures(network, "taken")
     return state
 
 
@@ -63,6 +65,8 @@ def restore(network: Network, snapshot: NetworkSnapshot) -> None:
     run = network._running()
     run.check_restorable()
     _check_captures(network, "put back")
+    if network._captures is not None:
+        network._captures.collect()
     for host, (ip, netlinks) in snapshot._netlinks.items():
         host._close_netlinks(keep=netlinks)
         host._ip = ip
@@ -70,6 +74,12 @@ def restore(network: Network, snapshot: NetworkSnapshot) -> None:
     run.restore(snapshot._run)
     for link, lines in zip(snapshot._links, snapshot._lines, strict=True):
         link._lines = lines
+    _resume_captures(network)
+
+
+def _resume_captures(network: Network) -> None:
+    if network._captures is not None:
+        network._captures.resume()
 
 
 def _check_captures(network: Network, done: str) -> None:

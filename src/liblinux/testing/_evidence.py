@@ -75,13 +75,20 @@ class Evidence:
             if kernel not in known:
                 self._logs.append(_Log(f"network, Linux {kernel.release}", kernel, kernel.now() / _SECOND))
 
-    def capture(self, network: Network, path: Path) -> None:
-        """Capture all that crosses a network, from when it has its first link."""
+    def capture(self, network: Network, path: Path | None) -> None:
+        """Capture all that crosses a network, from when it has its first link; None: only take as long."""
+        begun = False
         self._capture_path = path
 
         def start() -> None:
-            if self._capture is None and network.links:
-                self._capture = network.capture(path)
+            nonlocal begun
+            if begun or not network.links:
+                return
+            begun = True
+            if path is None:
+                network._capturing().keep_silent()
+            else:
+                self._capture = network._capturing().start(path, None, survives=True)
 
         if network._is_up:
             start()
