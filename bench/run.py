@@ -38,6 +38,7 @@ import serving
 import sockets
 import startup
 import switching
+import testing
 import virtual
 import walking
 import writing
@@ -68,6 +69,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "packetdrill": scripts.measure,
     "copying": copying.measure,
     "virtual": virtual.measure,
+    "testing": testing.measure,
     "build": building.measure,
 }
 ROUNDS = 7
