@@ -58,6 +58,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         self._now = kernel._native.now
         self._turns = turns
         self._reading = self._read if turns is None else turns.clock.monotonic
+        self._skews: Any = () if turns is None else turns.clock.skews
         selector = selector or KernelSelector(kernel)
         if turns is not None:
             selector.take_turns(turns, self._who)
@@ -65,7 +66,10 @@ class EventLoop(asyncio.SelectorEventLoop):
         self._clock_resolution = 1e-9
 
     def time(self) -> float:
-        """The kernel's monotonic clock, in seconds."""
+        """The kernel's monotonic clock, in seconds; that of the acting host, if it goes wrong."""
+        if self._skews and (skew := self._skews.here()) is not None:
+            shown: float = skew.monotonic(self._now()) / _SECOND_NS
+            return shown
         return self._reading()
 
     def _read(self) -> float:
@@ -80,10 +84,20 @@ class EventLoop(asyncio.SelectorEventLoop):
         self._check_closed()
         return Task(coro, loop=self, name=name, context=context, **options)
 
-    def call_later(  # type: ignore[override]  # typeshed ties the arguments to the callback
+    def call_at(  # type: ignore[override]  # typeshed ties the arguments to the callback
+        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """As of asyncio, by the clock of the acting host."""
+        if self._skews and (skew := self._skews.here()) is not None:
+            when = skew.true(int(when * _SECOND_NS)) / _SECOND_NS
+        return super().call_at(when, callback, *args, context=context)
+
+    def call_later(  # type: ignore[override]  # as above
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """As of asyncio."""
+        if self._skews:
+            return self.call_at(self.time() + delay, callback, *args, context=context)
         # Not by way of time(): who sets a timer does not poll the clock.
         return self.call_at(self._now() / _SECOND_NS + delay, callback, *args, context=context)
 

@@ -18,6 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from liblinux._errors import BusyWait
+from liblinux.running._skew import Skews
 from liblinux.running._turns import _strands
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Clock:
         self._reads = self._rounds = self._same = 0
         self._seen = -1
         self._frame: FrameType | None = None
+        self.skews = Skews()
 
     # ---- reading -----------------------------------------------------------------
 
@@ -81,6 +83,15 @@ class Clock:
         self._read_realtime()
         seconds, nanoseconds = _TIMESPEC.unpack(self._moment)
         return int(seconds) * _SECOND_NS + int(nanoseconds)
+
+    def shown(self, *, date: bool) -> int:
+        """What the clock of the acting host shows, in nanoseconds, which may be skewed: its date or its monotonic one."""
+        skew = self.skews.here()
+        true = self.monotonic_ns()
+        ahead = skew.monotonic(true) - true if skew is not None else 0
+        if not date:
+            return true + ahead
+        return self.realtime_ns() + ahead + (skew.step if skew is not None else 0)
 
     # ---- who only waits ------------------------------------------------------------
 
@@ -169,11 +180,18 @@ def choose_clock(name: str) -> Callable[[], float]:
     real: Callable[[], float] = getattr(time, name)
     ours = CLOCKS[name]
 
+    is_date, unit = name.startswith("time"), 1 if name.endswith("_ns") else _SECOND_NS
     strand_of, here = _strands.get, _thread.get_ident  # strand_here(), without the call: it is asked very often
 
     def choice() -> float:
         strand = strand_of(here())
-        return real() if strand is None else ours(strand.turns.clock)
+        if strand is None:
+            return real()
+        clock = strand.turns.clock
+        if clock.skews:
+            shown = clock.shown(date=is_date)
+            return shown if unit == 1 else shown / unit
+        return ours(clock)
 
     choice.__name__ = choice.__qualname__ = name
     choice.__doc__ = real.__doc__

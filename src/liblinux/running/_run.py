@@ -97,12 +97,14 @@ class Run:
         """What is kept in a snapshot of the network; RuntimeError while something runs."""
         self._check_still("taken")
         self.turns.open()  # so that what it waits with is in the kernel's snapshot too
-        return self.turns.chance.state()
+        return self.turns.chance.state(), dict(self.turns.clock.skews)
 
     def restore(self, state: tuple[Any, ...]) -> None:
         """Be again as then; the kernel is already."""
-        self.turns.chance.restore(state)
+        self.turns.chance.restore(state[0])
         self.turns.clock.restart()
+        self.turns.clock.skews.clear()
+        self.turns.clock.skews.update(state[1])
 
     def check_restorable(self) -> None:
         """RuntimeError while something runs."""
