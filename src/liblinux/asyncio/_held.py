@@ -36,7 +36,7 @@ class _Held(deque[Handle]):
 
 
 def _host(handle: Handle) -> Acting | None:
-    context: Any = handle._context
+    context: Any = handle._context  # type: ignore[attr-defined]  # typeshed does not tell
     host: Acting | None = context.get(acting)
     return host
 

@@ -52,6 +52,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         _add_reader: Callable[..., object]
         _check_closed: Callable[[], None]
         _ready: Any
+        _selector: KernelSelector
 
     def __init__(self, kernel: Kernel, turns: Turns | None = None, selector: KernelSelector | None = None) -> None:
         self._kernel = kernel

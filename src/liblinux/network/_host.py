@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from liblinux._sysctl import Sysctl
     from liblinux.network._network import Network
     from liblinux.network._ping import Ping
-    from liblinux.network.faults._life import How
     from liblinux.network._topology import Interface, Node
+    from liblinux.network.faults._life import How
 
 __all__ = ["Host"]
 

@@ -122,9 +122,7 @@ class Link:
         for host in (self.a, self.b):
             self.network._set_routes(host)
 
-    def drop(
-        self, program: str | Iterable[tuple[int, int, int, int]], *, toward: Host | str | None = None
-    ) -> Dropping:
+    def drop(self, program: str | Iterable[tuple[int, int, int, int]], *, toward: Host | str | None = None) -> Dropping:
         """Drop the frames that a program of classic BPF matches, where they arrive; returns what ends it (`close`).
 
         The program sees Ethernet frames, as instructions or as text; what

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from liblinux.network._outside import Outside
     from liblinux.network._ping import Ping
     from liblinux.network._state import NetworkSnapshot
+    from liblinux.network.faults._draw import Draw
     from liblinux.network.faults._faulting import Faulting
-    from liblinux.network.faults._schedule import Draw, Schedule
+    from liblinux.network.faults._schedule import Schedule
     from liblinux.running import Run
 
 __all__ = ["Network"]
@@ -506,7 +507,13 @@ class Network:
         if self._outsides and self.kernel.clock == "virtual":
             main = self._serve(main)
         with running.entered():
-            return run(self.kernel, self._faults.around(main), host._context() if host else None, running.turns, self.selector())
+            return run(
+                self.kernel,
+                self._faults.around(main),
+                host._context() if host else None,
+                running.turns,
+                self.selector(),
+            )
 
     def _running(self) -> Run:
         self.up()

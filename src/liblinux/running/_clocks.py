@@ -85,7 +85,7 @@ class Clock:
         return int(seconds) * _SECOND_NS + int(nanoseconds)
 
     def shown(self, *, date: bool) -> int:
-        """What the clock of the acting host shows, in nanoseconds, which may be skewed: its date or its monotonic one."""
+        """What a clock of the acting host, which may go wrong, shows in nanoseconds: its date, or the monotonic one."""
         skew = self.skews.here()
         true = self.monotonic_ns()
         ahead = skew.monotonic(true) - true if skew is not None else 0

@@ -376,7 +376,7 @@ class Turns:
                     self._syscall("epoll_ctl", self._epoll, _DELETE, fd, _EVENT.pack(0, fd))
 
     def _is_held(self, strand: Strand) -> bool:
-        return bool(self._paused) and strand in self._paused.get(strand.host, ())  # type: ignore[call-overload]  # None is no host
+        return bool(self._paused) and strand.host is not None and strand in self._paused.get(strand.host, ())
 
     def _take_woken(self) -> None:
         while self._then:
@@ -415,9 +415,9 @@ class Turns:
                     self._wake(wait)
         now = self.now()
         for wait in self._timed:
-            if wait.deadline is not None and wait.deadline <= now and wait.strand not in self._ready:
-                if not self._is_held(wait.strand):
-                    self._ready.append(wait.strand)
+            due = wait.deadline is not None and wait.deadline <= now
+            if due and wait.strand not in self._ready and not self._is_held(wait.strand):
+                self._ready.append(wait.strand)
 
     def inside(self, call: Callable[..., int], *arguments: Any) -> int:
         """A call that waits in the kernel; 0 when :meth:`interrupt` ends it. A Deadlock says which programs wait."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["DRAWN", "Draw"]
 
 _MOST, _UNTIL = 4, 20.0
-_DECIMALS = 3
+_DECIMALS, _STEP = 3, 0.001
 _LOSSES, _DELAYS = (0.02, 0.1, 0.3), (0.05, 0.3, 1.5)
 _STEPS, _RATES = (-3600.0, -5.0, -0.5, 0.5, 5.0, 3600.0), (0.5, 0.9, 1.1, 2.0)
 
@@ -174,4 +174,4 @@ class Draw:
 
 def _rounded(seconds: float) -> float:
     """Up, so that it is not in the past."""
-    return round(seconds + 10**-_DECIMALS, _DECIMALS)
+    return round(seconds + _STEP, _DECIMALS)

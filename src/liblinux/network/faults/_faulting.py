@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from liblinux.asyncio._loop import EventLoop
     from liblinux.network._host import Host
     from liblinux.network._network import Network
-    from liblinux.running import Turns
-    from liblinux.running._turns import Strand
     from liblinux.network._topology import Interface
     from liblinux.network.faults._intercept import Detour
+    from liblinux.running import Turns
+    from liblinux.running._turns import Strand
 
 __all__ = ["Faulting"]
 

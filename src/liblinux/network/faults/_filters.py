@@ -131,9 +131,7 @@ class Filters:
         kind = _attribute(_TCA_KIND, b"bpf\0")
         flags = _NLM_F_CREATE | _NLM_F_EXCL
         try:
-            host.network._send(
-                host, [_message(_RTM_NEWTFILTER, flags, head, kind, _attribute(_TCA_OPTIONS, options))]
-            )
+            host.network._send(host, [_message(_RTM_NEWTFILTER, flags, head, kind, _attribute(_TCA_OPTIONS, options))])
         except OSError as error:
             if error.errno == errno.EINVAL:
                 raise ValueError("the kernel refused the BPF program: a jump or an instruction is wrong") from error

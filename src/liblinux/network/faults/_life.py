@@ -16,8 +16,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import os
-import struct
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Literal
 

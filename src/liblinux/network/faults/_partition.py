@@ -14,9 +14,9 @@ from liblinux.network.faults._filters import drop
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from liblinux.network.faults._filters import Filters, Program
     from liblinux.network._host import Host
     from liblinux.network._topology import Interface
+    from liblinux.network.faults._filters import Filters, Program
 
 __all__ = ["ALL", "Partition", "from_hosts"]
 

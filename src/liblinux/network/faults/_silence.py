@@ -7,8 +7,8 @@ from liblinux.network.faults._filters import EGRESS, INGRESS, drop
 from liblinux.network.faults._partition import ALL
 
 if TYPE_CHECKING:
-    from liblinux.network.faults._filters import Filters
     from liblinux.network._host import Host
+    from liblinux.network.faults._filters import Filters
 
 __all__ = ["Silence"]
 

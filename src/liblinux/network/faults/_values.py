@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from liblinux.network._link import parse_lines
 from liblinux.network.faults._filters import parse
 from liblinux.network.faults._life import HOWS
-from liblinux.network._link import parse_lines
 
 if TYPE_CHECKING:
     from liblinux.network._link import Link
@@ -72,7 +72,7 @@ class Partition(Fault):
     kind: ClassVar[str] = "partition"
     hosts: tuple[str, ...]
 
-    def prepare(self, net: Network) -> Action:  # noqa: D102 - as of Fault
+    def prepare(self, net: Network) -> Action:
         net._faults.groups(self.hosts)
         return partial(net.partition, *self.hosts)
 
@@ -83,7 +83,7 @@ class Heal(Fault):
 
     kind: ClassVar[str] = "heal"
 
-    def prepare(self, net: Network) -> Action:  # noqa: D102 - as of Fault
+    def prepare(self, net: Network) -> Action:
         return net.heal
 
 
@@ -111,7 +111,7 @@ class LinkDown(_OfLink):
 
     kind: ClassVar[str] = "link_down"
 
-    def prepare(self, net: Network) -> Action:  # noqa: D102 - as of Fault
+    def prepare(self, net: Network) -> Action:
         return self.find(net).down
 
 
@@ -121,7 +121,7 @@ class LinkUp(_OfLink):
 
     kind: ClassVar[str] = "link_up"
 
-    def prepare(self, net: Network) -> Action:  # noqa: D102 - as of Fault
+    def prepare(self, net: Network) -> Action:
         return self.find(net).up
 
 
@@ -137,7 +137,7 @@ class LinkSet(_OfLink):
     duplicate: Any = None
     reorder: Any = None
 
-    def prepare(self, net: Network) -> Action:  # noqa: D102 - as of Fault
+    def prepare(self, net: Network) -> Action:
         names = ("rate", "delay", "jitter", "loss", "duplicate", "reorder")
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
         # A pair is a list in JSON.
@@ -155,7 +155,7 @@ class Drop(_OfLink):
     toward: str | None = None
     seconds: float | None = None
 
-    def prepare(self, net: Network) -> Action:  # noqa: D102 - as of Fault
+    def prepare(self, net: Network) -> Action:
         link, program = self.find(net), parse(self.program)
         return lambda: _end_later(net, self, link.drop(program, toward=self.toward).close)
 
@@ -169,7 +169,7 @@ class Intercept(_OfLink):
     toward: str | None = None
     seconds: float | None = None
 
-    def prepare(self, net: Network) -> Action:  # noqa: D102 - as of Fault
+    def prepare(self, net: Network) -> Action:
         link, function = self.find(net), _import(self.function)
         return lambda: _end_later(net, self, link.intercept(function, toward=self.toward).close)
 
@@ -186,7 +186,7 @@ class Kill(_OfHost):
     kind: ClassVar[str] = "kill"
     how: str = "power"
 
-    def prepare(self, net: Network) -> Action:  # noqa: D102 - as of Fault
+    def prepare(self, net: Network) -> Action:
         if self.how not in HOWS:
             raise ValueError(f"a host is killed by one of {', '.join(HOWS)}, not {self.how!r}")
         return partial(net._find(self.host).kill, self.how)
@@ -198,7 +198,7 @@ class Restart(_OfHost):
 
     kind: ClassVar[str] = "restart"
 
-    def prepare(self, net: Network) -> Action:  # noqa: D102 - as of Fault
+    def prepare(self, net: Network) -> Action:
         host = net._find(self.host)
         # So that a schedule whose kills have been taken away has fewer faults, not others.
         return lambda: None if host.alive else host.restart()
@@ -211,7 +211,7 @@ class Pause(_OfHost):
     kind: ClassVar[str] = "pause"
     silent: bool = False
 
-    def prepare(self, net: Network) -> Action:  # noqa: D102 - as of Fault
+    def prepare(self, net: Network) -> Action:
         return partial(net._find(self.host).pause, silent=self.silent)
 
 
@@ -221,7 +221,7 @@ class Resume(_OfHost):
 
     kind: ClassVar[str] = "resume"
 
-    def prepare(self, net: Network) -> Action:  # noqa: D102 - as of Fault
+    def prepare(self, net: Network) -> Action:
         return net._find(self.host).resume
 
 
@@ -232,7 +232,7 @@ class ClockStep(_OfHost):
     kind: ClassVar[str] = "clock_step"
     seconds: float
 
-    def prepare(self, net: Network) -> Action:  # noqa: D102 - as of Fault
+    def prepare(self, net: Network) -> Action:
         return partial(net._find(self.host).step_clock, self.seconds)
 
 
@@ -243,7 +243,7 @@ class ClockRate(_OfHost):
     kind: ClassVar[str] = "clock_rate"
     rate: float
 
-    def prepare(self, net: Network) -> Action:  # noqa: D102 - as of Fault
+    def prepare(self, net: Network) -> Action:
         if not 0 < self.rate < math.inf:
             raise ValueError(f"a clock cannot go {self.rate} times as fast: it goes forward")
         return partial(net._find(self.host).skew_clock, self.rate)
@@ -256,7 +256,7 @@ class Call(Fault):
     kind: ClassVar[str] = "call"
     function: str
 
-    def prepare(self, net: Network) -> Action:  # noqa: D102 - as of Fault
+    def prepare(self, net: Network) -> Action:
         return partial(_import(self.function), net)
 
 
