@@ -119,7 +119,7 @@ def _parse(number: int, value: Any) -> Fault:
 
 
 def _names(where: str, name: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
         raise ValueError(f"{where}: {name} is a list of names of hosts, not {value!r}")
     if name == "link" and len(value) != 2:
         raise ValueError(f"{where}: a link has two ends, not {len(value)}")
