@@ -22,7 +22,7 @@ __all__ = ["Gathered", "run_on_cluster", "run_unit"]
 _UNIT_SEEDS = 100
 _UNITS_A_WORKER = 4  # at least, so that none waits long for the last one
 _MOST_REPEATS = 20
-_CONNECT_SECONDS = 20
+_CONNECT_SECONDS = 10
 
 
 class Gathered:
@@ -114,7 +114,9 @@ def _client(address: str | None, jobs: int) -> Iterator[Any]:
         try:
             client = distributed.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
-            raise Untestable(f"no Dask scheduler answers at {address}: {error}; start one by 'dask scheduler'") from error
+            raise Untestable(
+                f"no Dask scheduler answers at {address}: {error}; start one by 'dask scheduler'"
+            ) from error
         with client:
             if not client.scheduler_info()["workers"]:
                 raise Untestable(f"the cluster at {address} has no workers; start some by 'dask worker {address}'")
