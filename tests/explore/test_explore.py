@@ -27,7 +27,7 @@ from liblinux.network.faults import (
     Schedule,
 )
 
-SUBJECTS = Path(__file__).with_name("subjects.py")
+SUBJECTS = Path(__file__).with_name("explored.py")
 
 
 def plan(name: str, **options: object) -> Plan:
@@ -42,7 +42,7 @@ def test_the_lowest_seed_that_fails(jobs: int) -> None:
     outcome = report.failure.outcome
     assert (outcome.seed, outcome.kind, outcome.result) == (37, "AssertionError", "failed")
     assert outcome.message == "37 is no good number" and outcome.output == "this is 37\n"
-    assert "subjects.py" in outcome.traceback and report.failure.reproduced
+    assert "explored.py" in outcome.traceback and report.failure.reproduced
     assert 38 <= report.tried < 200 and sum(told) == report.tried
     assert "seed 37 fails" in str(report)
 

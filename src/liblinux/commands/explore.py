@@ -22,7 +22,7 @@ EXIT_FAILED = 1
 EXIT_UNTESTED = 2
 
 
-class Seeds(click.ParamType):
+class Seeds(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.4
     """FIRST:STOP, as of range(), or one seed."""
 
     name = "seeds"

@@ -114,9 +114,8 @@ def _client(address: str | None, jobs: int) -> Iterator[Any]:
         try:
             client = distributed.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
-            raise Untestable(
-                f"no Dask scheduler answers at {address}: {error}; start one by 'dask scheduler'"
-            ) from error
+            text = f"no Dask scheduler answers at {address}: {error}; start one by 'dask scheduler'"
+            raise Untestable(text) from error
         with client:
             if not client.scheduler_info()["workers"]:
                 raise Untestable(f"the cluster at {address} has no workers; start some by 'dask worker {address}'")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from liblinux.explore._plan import Untestable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from liblinux.explore._trial import Given
 
@@ -48,7 +48,7 @@ def run_by_pytest(test: str, seed: int, given: Given) -> tuple[str, str, str] | 
                 yield made
 
         @pytest.hookimpl(wrapper=True)
-        def pytest_runtest_makereport(self, item: Any, call: Any) -> Iterator[Any]:
+        def pytest_runtest_makereport(self, item: Any, call: Any) -> Generator[None, Any, Any]:
             report = yield
             self.passed += report.passed and call.when == "call"
             if call.excinfo is not None and not call.excinfo.errisinstance(pytest.skip.Exception):

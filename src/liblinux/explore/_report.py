@@ -104,9 +104,9 @@ def _lines(failure: Failure) -> list[str]:
     if not failure.reproduced:
         lines += [
             "",
-            f"seed {outcome.seed} did NOT fail in the same way again: the test does not depend on its seed alone. It may",
-            "use the machine's clock, files or random numbers, the order of a set (PYTHONHASHSEED), or what an earlier",
-            "seed left in a module; Network(strict=True) finds some of that.",
+            f"seed {outcome.seed} did NOT fail in the same way again: the test does not depend on its seed alone.",
+            "It may use the machine's clock, files, sockets or chance, or what an earlier seed left in a module;",
+            "Network(strict=True) finds some of that.",
         ]
     if failure.smallest is not None:
         smallest = failure.smallest

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import os
 import subprocess
 import sys
 import tempfile
@@ -42,6 +43,8 @@ class Worker:
                 stdin=subprocess.DEVNULL,
                 stdout=self._said,
                 stderr=self._said,
+                # Else the order of sets of strings would be another one in each process.
+                env={"PYTHONHASHSEED": "0", **os.environ},
             )
         self.pid = self._process.pid
         self.waiting: list[int] = []
