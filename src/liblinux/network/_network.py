@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from liblinux.network._outside import Outside
     from liblinux.network._ping import Ping
     from liblinux.network._state import NetworkSnapshot
+    from liblinux.network.faults._draw import Draw
+    from liblinux.network.faults._faulting import Faulting
+    from liblinux.network.faults._schedule import Schedule
     from liblinux.running import Run
     from liblinux.testing._pool import Lender
 
@@ -131,6 +134,7 @@ class Network:
         self._lender: Lender | None = None
         # Called when the network has come up, each time.
         self._when_up: list[Callable[[], object]] = []
+        self._faulting: Faulting | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -526,7 +530,13 @@ class Network:
         if self._outsides and self.kernel.clock == "virtual":
             main = self._serve(main)
         with running.entered():
-            return run(self.kernel, main, host._context() if host else None, running.turns, self.selector())
+            return run(
+                self.kernel,
+                self._faults.around(main),
+                host._context() if host else None,
+                running.turns,
+                self.selector(),
+            )
 
     def _running(self) -> Run:
         self.up()
@@ -543,7 +553,8 @@ class Network:
     def _run_blocking(self, function: Callable[..., _T], arguments: Any, named: Any, host: Host) -> _T:
         from liblinux.running._patches import translate  # noqa: PLC0415 - imports asyncio
 
-        with self._running().entered():
+        running = self._running()
+        with running.entered(), self._faults.beside(running.turns):
             result: _T = host._context().run(translate(function), *arguments, **named)
             return result
 
@@ -580,6 +591,59 @@ class Network:
         for outside in self._outsides:
             outside.device.serve(asyncio.get_running_loop())
         return await main
+
+    # ---- faults ----------------------------------------------------------------
+
+    @property
+    def _faults(self) -> Faulting:
+        if self._faulting is None:
+            from liblinux.network.faults._faulting import Faulting  # noqa: PLC0415 - imports asyncio
+
+            self._faulting = Faulting(self)
+        return self._faulting
+
+    def at(self, seconds: float, action: Callable[[], object]) -> None:
+        """Do something at an instant of the network's clock, which is that of the event loop (`loop.time()`).
+
+        `action` is a function without arguments: `net.at(3, net.heal)`; what it
+        raises, the run raises. It is called during a run (:meth:`run`,
+        :meth:`Host.run_blocking`), and what was due before one at its beginning.
+        Raises ValueError for an instant in the past.
+        """
+        self._check_open()
+        self._faults.at(seconds, action)
+
+    def play(self, faults: Schedule | Draw, *, hosts: Iterable[Host | str] | None = None) -> Schedule:
+        """Let a schedule of faults happen, each at its time; returns it as it was bound to this network.
+
+        A :class:`liblinux.network.faults.Draw` is drawn for this network first, of
+        `hosts` if they are given, else of all that are no routers and no switches.
+        Raises KeyError or ValueError for hosts and links that there are not, and for
+        times in the past, before anything happens.
+        """
+        self._check_open()
+        bound = faults.bind(self, None if hosts is None else [self._find(host) for host in hosts])
+        for fault in bound.faults:
+            self._faults.at(fault.at, fault.prepare(self))
+        self._faults.played.append(bound)
+        return bound
+
+    def partition(self, *hosts: Host | str | Iterable[Host | str]) -> None:
+        """Let hosts hear nothing of each other any more: `net.partition("a", "b")` parts these two from all others.
+
+        Or groups, none of which hears another: `net.partition(["a", "b"], ["c"])`.
+        Frames are dropped where they arrive, and nobody is told. Routers and
+        switches belong to no group, unless they are named: then they forward
+        nothing of the others. It takes the place of an earlier partition.
+        ValueError for a host in two groups, KeyError for one that there is not.
+        """
+        self.up()
+        self._faults.partition.set(self._faults.groups(hosts))
+
+    def heal(self) -> None:
+        """End the partition."""
+        self.up()
+        self._faults.partition.set([])
 
     # ---- back to an earlier instant --------------------------------------------
 
