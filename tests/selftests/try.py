@@ -1,8 +1,8 @@
 import sys, time
 from pathlib import Path
-sys.path.insert(0, str(Path(__file__).parent / "serving"))
+sys.path.insert(0, str(Path(__file__).parent))
 import liblinux
-from server import Server
+from unmodified.server import Server
 with liblinux.Kernel(memory="256M", background=True, version=None) as kernel:
     kernel.socket
     for d in ("/run/netns","/var"):
@@ -11,7 +11,7 @@ with liblinux.Kernel(memory="256M", background=True, version=None) as kernel:
     server = Server(kernel)
     server.trace=[]
     t=time.time()
-    r = server.run(sys.argv[2:], cwd=Path(sys.argv[1]), timeout=250)
+    r = server.run(sys.argv[2:], cwd=Path(sys.argv[1]), timeout=95)
     print(r.stdout.decode(errors="replace"))
     print(r.returncode, time.time()-t, len(server.trace))
-    Path("/tmp/remote-trace.txt").write_text("\n".join(server.trace))
+    Path('/tmp/remote-trace-'+__import__('os').environ.get('T','x')+'.txt').write_text("\n".join(server.trace))

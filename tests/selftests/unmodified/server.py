@@ -14,6 +14,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import select
 import signal
 import socket
 import struct
@@ -24,9 +25,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import calls
-from files import Files
-from filter import NUMBERS
+from unmodified import calls
+from unmodified.files import Files
+from unmodified.filter import NUMBERS
 
 import liblinux
 from liblinux import _native
@@ -37,6 +38,7 @@ _ANSWER = struct.Struct("<QqiI")
 _CONTINUE = 1
 _CLONE_FILES = 0x400
 _NAMES = {number: name for name, number in NUMBERS.items()}
+_WALL = 0x40000000
 _PRLIMIT_NOFILE = 7
 _MOST_FILES = 65536
 
@@ -59,9 +61,11 @@ class Server:
         self.numbers = kernel.syscalls
         self.init = kernel._process
         self.init.call(self.numbers["prlimit64"], 0, _PRLIMIT_NOFILE, struct.pack("<QQ", _MOST_FILES, _MOST_FILES), None)
-        self.files = Files(self.init, self.numbers["close"])
+        self.files = Files(self.init, self.numbers)
         self.trace: list[str] | None = None
-        self._processes: dict[int, _native.Process] = {}
+        self._processes: dict[int, tuple[_native.Process, int]] = {}
+        self._pidfds: dict[int, int] = {}
+        self._ends = select.epoll()
         self._callers: dict[int, Caller] = {}
         self._lock = threading.Lock()
         self._idle = 0
@@ -96,18 +100,9 @@ class Server:
             except subprocess.TimeoutExpired:
                 os.killpg(running.pid, signal.SIGKILL)
                 output, _ = running.communicate()
-        self.files.sweep()
-        self._end_processes()
+        self.sweep()
         os.close(self._listener)
         return subprocess.CompletedProcess(program, running.returncode, output)
-
-    def _end_processes(self) -> None:
-        for process in self._processes.values():
-            pid = process.pid
-            process.exit()
-            self.kernel.os.call("wait4", pid, None, 0x40000000, None)
-        self._processes.clear()
-        self._callers.clear()
 
     # ---- threads ------------------------------------------------------------
 
@@ -140,8 +135,6 @@ class Server:
 
     @staticmethod
     def _programs_live(listener: int) -> bool:
-        import select  # noqa: PLC0415
-
         poll = select.poll()
         poll.register(listener, select.POLLIN)
         return not any(events & (select.POLLHUP | select.POLLNVAL) for _, events in poll.poll(0))
@@ -183,9 +176,10 @@ class Server:
                 caller = self._callers[pid] = Caller(pid, self._process(pid))
             return caller
 
-    def number(self, pid: int) -> int:
-        """The number in the kernel of a process of this machine."""
-        return self.caller(pid).process.pid
+    def number(self, inner: int) -> int:
+        """The number in the kernel of a process, which programs know by `inner`; 0 for one that never called."""
+        with self._lock:
+            return next((process.pid for process, known in self._processes.values() if known == inner), 0)
 
     def call(self, pid: int, name: str, *arguments: int | bytes | bytearray | None) -> int:
         """A call by a thread of a program; returns its result, -errno when it failed."""
@@ -198,14 +192,42 @@ class Server:
                 caller.identity = _native.become_thread(before)
 
     def _process(self, pid: int) -> _native.Process:
-        group, parent = _relations(pid)
-        process = self._processes.get(group)
-        if process is None:
-            process = self._processes[group] = self._spawn(self._ancestor(parent))
-        return process
+        group, parent, inner = _relations(pid)
+        if group not in self._processes:
+            process = self._spawn(self._ancestor(parent))
+            self._processes[group] = process, inner
+            self._watch(group)
+        return self._processes[group][0]
+
+    def _watch(self, group: int) -> None:
+        """Its end is to be seen before the next call: numbers of processes are used again."""
+        with contextlib.suppress(ProcessLookupError):
+            pidfd = os.pidfd_open(group)
+            self._pidfds[pidfd] = group
+            self._ends.register(pidfd, select.EPOLLIN)
+
+    def sweep(self) -> None:
+        """Close the files and end the processes that no program has any more."""
+        self.files.sweep()
+        for pidfd, _ in self._ends.poll(0):
+            with self._lock:
+                group = self._pidfds.pop(pidfd, None)
+                if group is None:  # another thread was quicker
+                    continue
+                self._ends.unregister(pidfd)
+                os.close(pidfd)
+                self._end(group)
+
+    def _end(self, group: int) -> None:
+        process, _ = self._processes.pop(group)
+        for pid in [pid for pid, caller in self._callers.items() if caller.process is process]:
+            del self._callers[pid]
+        number = process.pid
+        process.exit()
+        self.kernel.os.call("wait4", number, None, _WALL, None)
 
     def _ancestor(self, pid: int) -> Caller | None:
-        while pid > 1 and pid not in self._processes:
+        while pid > 1 and pid not in self._callers:
             pid = _relations(pid)[1]
         return self._callers.get(pid)
 
@@ -220,11 +242,11 @@ class Server:
                 parent.identity = _native.become_thread(before)
 
 
-def _relations(pid: int) -> tuple[int, int]:
-    """The process of a thread, and the process that made it; 0 for both when it has ended."""
+def _relations(pid: int) -> tuple[int, int, int]:
+    """The process of a thread, the process that made it, and what it is called inside; zeros when it has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text("ascii", errors="replace").splitlines()
     except OSError:
-        return 0, 0
-    values = dict(line.split(":\t", 1) for line in lines[:10] if ":\t" in line)
-    return int(values["Tgid"]), int(values["PPid"])
+        return 0, 0, 0
+    values = dict(line.split(":\t", 1) for line in lines[:20] if ":\t" in line)
+    return int(values["Tgid"]), int(values["PPid"]), int(values["NStgid"].split()[-1])

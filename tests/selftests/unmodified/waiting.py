@@ -15,11 +15,11 @@ import struct
 import time
 from typing import TYPE_CHECKING, Final
 
-import calls
+from unmodified import calls
 
 if TYPE_CHECKING:
-    from calls import Call
-    from files import File
+    from unmodified.calls import Call
+    from unmodified.files import File
 
 IN: Final = host_select.POLLIN
 OUT: Final = host_select.POLLOUT

@@ -11,9 +11,9 @@ import socket
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from filter import program
+from unmodified.filter import program
 
 _NR_SECCOMP, _SET_MODE_FILTER, _NEW_LISTENER = 317, 1, 1 << 3
 _PR_SET_NO_NEW_PRIVS = 38

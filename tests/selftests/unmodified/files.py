@@ -13,15 +13,15 @@ import os
 import select
 import socket
 import struct
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from filter import FIRST_FD
+from unmodified.filter import FIRST_FD
 from liblinux import _native
 
 _ADD_FD = 0x40182103
 _AT_THIS_NUMBER = 1
 _O_CLOEXEC = os.O_CLOEXEC
-_LAST_FD = 1024
 
 
 @dataclass
@@ -32,14 +32,16 @@ class File:
     waits: bool
     kept: socket.socket
     name: str
-    watching: set[int] = field(default_factory=set)  # of an epoll: what was added
 
 
 class Files:
     """All files of the kernel that programs have open."""
 
-    def __init__(self, process: _native.Process, close: int) -> None:
-        self._process, self._close = process, close
+    def __init__(self, process: _native.Process, numbers: Mapping[str, int]) -> None:
+        self._process, self._close = process, numbers["close"]
+        low = process.call(numbers["epoll_create1"], 0)
+        for number in range(low + 1, FIRST_FD):  # nobody opens them: the kernel's numbers begin where ours do
+            process.call(numbers["dup2"], low, number)
         self._by_name: dict[str, File] = {}
         self._by_kept: dict[int, File] = {}
         self._ends = select.epoll()
@@ -51,19 +53,19 @@ class Files:
         except OSError:
             return None
 
-    def install(self, listener: int, notification: int, pid: int, fd: int, waits: bool, cloexec: bool) -> int:
+    def install(self, listener: int, notification: int, fd: int, *, waits: bool, cloexec: bool) -> int:
         """Give a program a descriptor for the kernel's `fd`; returns its number there."""
         kept, given = socket.socketpair()
         file = File(fd, waits, kept, os.readlink(f"/proc/self/fd/{given.fileno()}"))
         self._by_name[file.name] = self._by_kept[kept.fileno()] = file
-        number = next(n for n in range(FIRST_FD, _LAST_FD) if not os.path.lexists(f"/proc/{pid}/fd/{n}"))
-        request = struct.pack("<QIIII", notification, _AT_THIS_NUMBER, given.fileno(), number, cloexec * _O_CLOEXEC)
+        # The same number as in the kernel, for netlink's messages have descriptors in them (of namespaces).
+        request = struct.pack("<QIIII", notification, _AT_THIS_NUMBER, given.fileno(), fd, cloexec * _O_CLOEXEC)
         try:
             fcntl.ioctl(listener, _ADD_FD, request)
         finally:
             given.close()
             self._ends.register(kept.fileno(), 0)
-        return number
+        return fd
 
     def sweep(self) -> None:
         """Close what no program has any more."""

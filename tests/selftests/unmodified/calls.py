@@ -11,13 +11,11 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-import memory
-import paths
-import waiting
+from unmodified import memory, paths, waiting
 
 if TYPE_CHECKING:
-    from files import File
-    from server import Server
+    from unmodified.files import File
+    from unmodified.server import Server
 
 _AT_FDCWD: Final = -100
 _EMPTY_PATH: Final = 0x1000
@@ -54,7 +52,7 @@ class Call:
 
     def make(self) -> int:
         """Make it; returns its result or -errno, raises Passed, Gone or OSError."""
-        self.server.files.sweep()
+        self.server.sweep()
         return _HANDLERS[self.name](self)
 
     # ---- help ---------------------------------------------------------------
@@ -86,7 +84,7 @@ class Call:
         """Give the program a descriptor for one of the kernel; negative results are passed through."""
         if fd < 0:
             return fd
-        return self.server.files.install(self.listener, self.notification, self.pid, fd, waits, cloexec)
+        return self.server.files.install(self.listener, self.notification, fd, waits=waits, cloexec=cloexec)
 
     def path(self, address: int, dirfd: int | None = None) -> tuple[int, bytes]:
         """Directory and path in the kernel; Passed for those of this machine."""
