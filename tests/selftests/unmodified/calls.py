@@ -28,11 +28,11 @@ _DONTWAIT, _NOSIGNAL, _WAITALL, _PEEK = (
 )  # fmt: skip
 
 
-class Passed(Exception):  # noqa: N818 - not an error
+class Passed(Exception):
     """The call is this machine's."""
 
 
-class Gone(Exception):  # noqa: N818 - not an error
+class Gone(Exception):
     """The program does not wait for the answer any more."""
 
 
@@ -283,6 +283,11 @@ def _sendto(call: Call) -> int:
             lambda: call.call("sendto", file.fd, part, len(part), flags | _NOSIGNAL, address, length),  # noqa: B023
             waits=not flags & _DONTWAIT,
         )  # fmt: skip
+        if result == -errno.EINPROGRESS and flags & socket.MSG_FASTOPEN and file.waits:
+            # There was no cookie: nothing was sent yet, and one that waits would wait for the connection.
+            waiting.ready(call, file.fd, waiting.OUT, waiting.deadline(call, file, waiting.OUT))
+            flags &= ~socket.MSG_FASTOPEN
+            continue
         if result < 0:
             return done or _broken(call, result, flags)
         done += result
@@ -345,7 +350,13 @@ class _Message:
         self._iov = bytearray(struct.pack("<QQ", _view(self.data), len(self.data)))
         header = bytearray(
             _MESSAGE.pack(
-                _view(self.name), len(self.name), _view(self._iov), 1, _view(self.control), len(self.control), self.flags
+                _view(self.name),
+                len(self.name),
+                _view(self._iov),
+                1,
+                _view(self.control),
+                len(self.control),
+                self.flags,
             )
         )
         result = self.call.call(name, fd, header, flags)
@@ -445,8 +456,10 @@ def _getsockopt(call: Call) -> int:
 # ---- descriptors ------------------------------------------------------------
 
 _F_GETFL, _F_SETFL = 3, 4
-_FIONBIO, _SIOCETHTOOL = 0x5421, 0x8946
-_MOST_ETHTOOL_BYTES = 16384
+_FIONBIO = 0x5421
+# A struct ifreq of these points to something: SIOCETHTOOL, SIOCSHWTSTAMP, SIOCGHWTSTAMP, those of drivers (tunnels).
+_WITH_DATA = {0x8946, 0x89B0, 0x89B1, *range(0x89F0, 0x8A00)}
+_MOST_DATA_BYTES = 16384
 
 
 def _fcntl(call: Call) -> int:
@@ -465,36 +478,36 @@ def _ioctl(call: Call) -> int:
     if command == _FIONBIO:
         file.waits = not struct.unpack("<i", call.read(address, 4))[0]
         return 0
-    # Numbers of the old kind (SIOC...) say no size: a struct ifreq has 40 bytes.
-    size = (command >> 16) & 0x3FFF if command >> 30 else 40
+    # Numbers of the old kind (SIOC...) say no size, and those of TUN a wrong one: a struct ifreq has 40 bytes.
+    size = max((command >> 16) & 0x3FFF if command >> 30 else 0, 40)
     try:
         value: bytearray | int = call.read(address, size)
     except OSError:
         value = address
     if isinstance(value, int):
         return call.call("ioctl", file.fd, command, value)
-    if command == _SIOCETHTOOL:
-        return _ethtool(call, file, value)
+    if command in _WITH_DATA:
+        return _with_data(call, file, command, value)
     result = call.call("ioctl", file.fd, command, value)
     if result >= 0:
         call.write(address, value)
     return result
 
 
-def _ethtool(call: Call, file: File, request: bytearray) -> int:
+def _with_data(call: Call, file: File, command: int, request: bytearray) -> int:
     (at,) = struct.unpack_from("<Q", request, 16)
-    size = _MOST_ETHTOOL_BYTES
+    size = _MOST_DATA_BYTES
     while True:
         try:
             data = call.read(at, size)
             break
         except OSError:
-            if size <= 4:  # noqa: PLR2004 - not even the command
+            if size <= 32:
                 raise
             size //= 2
     inner = bytearray(request)
     struct.pack_into("<Q", inner, 16, _view(data))
-    result = call.call("ioctl", file.fd, _SIOCETHTOOL, inner)
+    result = call.call("ioctl", file.fd, command, inner)
     if result >= 0:
         call.write(at, data)
     return result
@@ -547,17 +560,13 @@ def _empty(call: Call, flags: int) -> bool:
 
 def _newfstatat(call: Call) -> int:
     flags = _signed(call.arguments[3])
-    dirfd, path = (
-        (call.file().fd, b"") if _empty(call, flags) else call.path(call.arguments[1], call.arguments[0])
-    )
+    dirfd, path = (call.file().fd, b"") if _empty(call, flags) else call.path(call.arguments[1], call.arguments[0])
     return _stat_to(call, call.arguments[2], "newfstatat", dirfd, path + b"\0", flags)
 
 
 def _statx(call: Call) -> int:
     flags = _signed(call.arguments[2])
-    dirfd, path = (
-        (call.file().fd, b"") if _empty(call, flags) else call.path(call.arguments[1], call.arguments[0])
-    )
+    dirfd, path = (call.file().fd, b"") if _empty(call, flags) else call.path(call.arguments[1], call.arguments[0])
     data = bytearray(_STATX_BYTES)
     result = call.call("statx", dirfd, path + b"\0", flags, call.arguments[3], data)
     if result == 0:
@@ -621,7 +630,7 @@ def _umount(call: Call) -> int:
     return call.call("umount2", _mounted(call, call.arguments[0]), _signed(call.arguments[1]))
 
 
-def _refused(call: Call) -> int:  # noqa: ARG001 - a handler like the others
+def _refused(call: Call) -> int:
     return -errno.EPERM
 
 

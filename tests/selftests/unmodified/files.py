@@ -16,8 +16,8 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from unmodified.filter import FIRST_FD
 from liblinux import _native
+from unmodified.filter import FIRST_FD
 
 _ADD_FD = 0x40182103
 _AT_THIS_NUMBER = 1

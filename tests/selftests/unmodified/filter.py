@@ -28,10 +28,11 @@ NUMBERS: Final = {
 
 # Only with a descriptor that may be the kernel's.
 _BY_DESCRIPTOR = (
-    "read write fstat lseek ioctl pread64 pwrite64 readv writev connect accept sendto recvfrom sendmsg recvmsg "
-    "shutdown bind listen getsockname getpeername setsockopt getsockopt fcntl ftruncate getdents64 epoll_wait "
-    "epoll_ctl epoll_pwait accept4 recvmmsg sendmmsg setns"
-).split()
+    "read", "write", "fstat", "lseek", "ioctl", "pread64", "pwrite64", "readv", "writev", "connect", "accept",
+    "sendto", "recvfrom", "sendmsg", "recvmsg", "shutdown", "bind", "listen", "getsockname", "getpeername",
+    "setsockopt", "getsockopt", "fcntl", "ftruncate", "getdents64", "epoll_wait", "epoll_ctl", "epoll_pwait",
+    "accept4", "recvmmsg", "sendmmsg", "setns",
+)  # fmt: skip
 
 # Nothing in here changes this machine: init_module, finit_module, delete_module, pivot_root, reboot, settimeofday,
 # clock_settime, swapon, kexec_load.

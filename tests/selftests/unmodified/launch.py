@@ -1,6 +1,6 @@
 """The first program in the namespaces: installs the filter, gives its listener away, becomes the program.
 
-    launch.py SOCKET PROGRAM [ARGUMENT ...]      SOCKET: a descriptor that the listener is sent over
+launch.py SOCKET PROGRAM [ARGUMENT ...]      SOCKET: a descriptor that the listener is sent over
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main() -> None:
     socket.send_fds(channel, [b"listener"], [listener])
     channel.close()
     os.close(listener)
-    os.execvp(sys.argv[2], sys.argv[2:])
+    os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606 - what it is for
 
 
 if __name__ == "__main__":

@@ -25,12 +25,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import liblinux
+from liblinux import _native
 from unmodified import calls
 from unmodified.files import Files
 from unmodified.filter import NUMBERS
-
-import liblinux
-from liblinux import _native
 
 _RECEIVE, _SEND, _VALID = 0xC0502100, 0xC0182101, 0x40082102
 _NOTIFICATION = struct.Struct("<QIIiIQ6Q")
@@ -60,7 +59,9 @@ class Server:
         self.kernel = kernel
         self.numbers = kernel.syscalls
         self.init = kernel._process
-        self.init.call(self.numbers["prlimit64"], 0, _PRLIMIT_NOFILE, struct.pack("<QQ", _MOST_FILES, _MOST_FILES), None)
+        self.init.call(
+            self.numbers["prlimit64"], 0, _PRLIMIT_NOFILE, struct.pack("<QQ", _MOST_FILES, _MOST_FILES), None
+        )
         self.files = Files(self.init, self.numbers)
         self.trace: list[str] | None = None
         self._processes: dict[int, tuple[_native.Process, int]] = {}
@@ -91,8 +92,12 @@ class Server:
             _, listeners, _, _ = socket.recv_fds(ours, 64, 1)
             ours.close()
             if not listeners:
-                output = running.communicate()[0].decode(errors="replace")
-                raise OSError(errno.EPERM, f"programs cannot be given a seccomp filter here: {output}")
+                said = running.communicate()[0].decode(errors="replace")
+                raise OSError(
+                    errno.EPERM,
+                    "programs cannot be run here: they need namespaces of users (unshare --user) and a seccomp "
+                    f"filter with notifications (Linux 5.14); what was said: {said}",
+                )
             self._listener = listeners[0]
             self._more_threads()
             try:
@@ -129,7 +134,7 @@ class Server:
                 self._more_threads()
             self._answer(listener, request)
             with self._lock:
-                if self._idle > 2:  # noqa: PLR2004 - some are kept: programs come in bursts
+                if self._idle > 2:
                     return
                 self._idle += 1
 

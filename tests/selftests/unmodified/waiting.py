@@ -110,7 +110,7 @@ def _until(call: Call, address: int, unit: int) -> float | None:
     if not address:
         return None
     seconds, parts = struct.unpack("<qq", call.read(address, 16))
-    return time.monotonic() + seconds + parts / unit
+    return float(time.monotonic() + seconds + parts / unit)
 
 
 def poll(call: Call) -> int:
