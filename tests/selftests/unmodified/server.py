@@ -35,6 +35,7 @@ _RECEIVE, _SEND, _VALID = 0xC0502100, 0xC0182101, 0x40082102
 _NOTIFICATION = struct.Struct("<QIIiIQ6Q")
 _ANSWER = struct.Struct("<QqiI")
 _CONTINUE = 1
+_SPARE_THREADS = 2  # for calls that come in bursts
 _CLONE_FILES = 0x400
 _NAMES = {number: name for name, number in NUMBERS.items()}
 _WALL = 0x40000000
@@ -69,6 +70,8 @@ class Server:
         self._ends = select.epoll()
         self._callers: dict[int, Caller] = {}
         self._lock = threading.Lock()
+        self._receiving = threading.Lock()
+        self._threads: list[threading.Thread] = []
         self._idle = 0
         self._listener = -1
 
@@ -105,6 +108,8 @@ class Server:
             except subprocess.TimeoutExpired:
                 os.killpg(running.pid, signal.SIGKILL)
                 output, _ = running.communicate()
+        for thread in self._threads:  # a list that may grow meanwhile
+            thread.join()
         self.sweep()
         os.close(self._listener)
         return subprocess.CompletedProcess(program, running.returncode, output)
@@ -114,19 +119,12 @@ class Server:
     def _more_threads(self) -> None:
         with self._lock:
             self._idle += 1
-        threading.Thread(target=self._serve, args=(self._listener,), daemon=True).start()
+            thread = threading.Thread(target=self._serve, args=(self._listener,), daemon=True)
+            self._threads.append(thread)
+        thread.start()
 
     def _serve(self, listener: int) -> None:
-        while True:
-            request = bytearray(_NOTIFICATION.size)
-            try:
-                fcntl.ioctl(listener, _RECEIVE, request)
-            except OSError as error:
-                if error.errno in (errno.EINTR, errno.ENOENT):
-                    if not self._programs_live(listener):
-                        return
-                    continue
-                return
+        while (request := self._receive(listener)) is not None:
             with self._lock:
                 self._idle -= 1
                 few = self._idle == 0
@@ -134,15 +132,27 @@ class Server:
                 self._more_threads()
             self._answer(listener, request)
             with self._lock:
-                if self._idle > 2:
+                if self._idle > _SPARE_THREADS:
                     return
                 self._idle += 1
 
-    @staticmethod
-    def _programs_live(listener: int) -> bool:
+    def _receive(self, listener: int) -> bytearray | None:
+        """The next call; None when all programs have ended. One thread at a time: the others would wait for ever."""
         poll = select.poll()
         poll.register(listener, select.POLLIN)
-        return not any(events & (select.POLLHUP | select.POLLNVAL) for _, events in poll.poll(0))
+        while True:
+            with self._receiving:
+                ((_, events),) = poll.poll()
+                if events & (select.POLLHUP | select.POLLNVAL | select.POLLERR):
+                    return None
+                request = bytearray(_NOTIFICATION.size)
+                try:
+                    fcntl.ioctl(listener, _RECEIVE, request)
+                except OSError as error:
+                    if error.errno not in (errno.EINTR, errno.ENOENT):  # the program was ended meanwhile
+                        raise
+                    continue
+                return request
 
     def _answer(self, listener: int, request: bytearray) -> None:
         notification, pid, _, number, _, _, *arguments = _NOTIFICATION.unpack(request)
