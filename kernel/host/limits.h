@@ -85,5 +85,8 @@
 
 /* What is taken of a directory at once. */
 #define DENTS_BYTES (64 * KIB)
+/* From here on an array of an answer has room for much more. */
+#define ARRAY_LARGE_BYTES (256 * KIB)
+#define ARRAY_ROOM_BYTES (32 * MIB)
 
 #endif /* LIBLINUX_LIMITS_H */
