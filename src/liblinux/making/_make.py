@@ -247,6 +247,8 @@ class _Making:
             partition = 1 if self._wanted.table else 0
             kernel.mount(disk, _MOUNTED.decode(), partition, self._wanted.format.type, options, readonly=False)
             losses = self._fill(kernel, last=last)
+        if self._wanted.format.afterwards is not None:
+            self._wanted.format.afterwards(self._path, PARTITION_START_BYTES if self._wanted.table else 0)
         return losses.all()
 
     def _fill(self, kernel: Kernel, *, last: bool) -> Losses:
