@@ -508,7 +508,11 @@ class Network:
 
     def _address(self, target: Host | str, near: Host) -> str:
         if isinstance(target, str) and target not in self._hosts:
-            return str(ipaddress.ip_address(target))
+            try:
+                return str(ipaddress.ip_address(target))
+            except ValueError:
+                there = ", ".join(self._hosts) or "none"
+                raise ValueError(f"{target!r} is neither an address nor a host; the hosts are {there}") from None
         addresses = self.resolve(self._find(target).name, near)
         if not addresses:
             raise ValueError(f"{target!r} has no address: it has no link")
