@@ -105,7 +105,8 @@ class Run:
         self.turns.chance.restore(state[0])
         self.turns.clock.restart()
         self.turns.clock.skews.clear()
-        self.turns.clock.skews.update(state[1])
+        for host, clock in state[1].items():
+            self.turns.clock.skews[host] = clock
 
     def check_restorable(self) -> None:
         """RuntimeError while something runs."""

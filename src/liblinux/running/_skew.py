@@ -7,8 +7,9 @@ timeouts of sockets) go by the true one.
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from liblinux.asyncio._current import acting
 
@@ -44,8 +45,28 @@ class HostClock:
         return HostClock(self.start, self.shown, self.rate, self.step + nanoseconds)
 
 
+class _Watcher(Protocol):
+    def clock_went_wrong(self) -> None: ...
+
+
 class Skews(dict["Acting", HostClock]):
     """The clocks that are not right, by their hosts; empty, and so false, when all are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._watchers: weakref.WeakSet[_Watcher] = weakref.WeakSet()
+
+    def __setitem__(self, host: Acting, clock: HostClock) -> None:
+        """This host's clock is not right from now on."""
+        super().__setitem__(host, clock)
+        for watcher in self._watchers:
+            watcher.clock_went_wrong()
+
+    def watch(self, watcher: _Watcher) -> None:
+        """Tell it when a clock goes wrong, and now if one has."""
+        self._watchers.add(watcher)
+        if self:
+            watcher.clock_went_wrong()
 
     def here(self) -> HostClock | None:
         """That of the acting host, if it is not right."""
