@@ -27,6 +27,7 @@ import commands
 import containers
 import copies
 import copying
+import exploring
 import footprint
 import internet
 import isolation
@@ -69,6 +70,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "packetdrill": scripts.measure,
     "copying": copying.measure,
     "virtual": virtual.measure,
+    "explore": exploring.measure,
     "testing": testing.measure,
     "build": building.measure,
 }

@@ -12,9 +12,10 @@ import fsspec
 import pytest
 
 import liblinux
-from liblinux import archives, crash, network, packetdrill, pytest_plugin, testing
+from liblinux import archives, crash, explore, network, packetdrill, pytest_plugin, testing
 from liblinux._actor import Actor
 from liblinux._os import _PURE, Os
+from liblinux.network import faults
 
 
 def public(thing: object) -> set[str]:
@@ -265,3 +266,31 @@ def test_network() -> None:
     assert {"error", "mtu", "traffic"} <= public(network.Device)
     assert {"forward", "routes"} <= public(network.Internet)
     assert {"kernel", "kernels", "selector", "link", "host", "router", "switch"} <= public(network.Network)
+
+
+def test_faults_and_exploring() -> None:
+    assert set(faults.__all__) == {
+        "Call",
+        "ClockRate",
+        "ClockStep",
+        "Draw",
+        "Drop",
+        "Fault",
+        "Heal",
+        "Intercept",
+        "Kill",
+        "LinkDown",
+        "LinkSet",
+        "LinkUp",
+        "Partition",
+        "Pause",
+        "Restart",
+        "Resume",
+        "Schedule",
+    }
+    assert set(explore.__all__) == {"Failure", "Plan", "Report", "Untestable", "explore"}
+    assert issubclass(explore.Untestable, liblinux.LiblinuxError)
+    assert {"at", "heal", "partition", "play"} <= public(network.Network)
+    hosts = {"alive", "kill", "pause", "program", "restart", "resume", "skew_clock", "step_clock"}
+    assert hosts <= public(network.Host)
+    assert {"drop", "intercept"} <= public(network.Link)
