@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from liblinux.network._outside import Outside
     from liblinux.network._ping import Ping
     from liblinux.network._state import NetworkSnapshot
+    from liblinux.observing import Recorder
     from liblinux.running import Run
 
 __all__ = ["Network"]
@@ -119,6 +120,8 @@ class Network:
         self._is_up = False
         self._closed = False
         self._captures: Captures | None = None
+        self._recorder: Recorder | None = None  # that looks at it now
+        self._recorded: Recorder | None = None  # that did so last
         self._attached = 0  # hosts whose sockets take turns
         # Where links lead to devices: beside the hosts, but not among them.
         self._outsides: list[Outside] = []
@@ -599,6 +602,8 @@ class Network:
                 self._run.close()
             for outside in self._outsides:
                 outside.disconnect()
+            if self._recorder is not None:
+                self._recorder.close()
             if self._captures is not None:
                 self._captures.end_all()
             if self.kernel_is_alive:

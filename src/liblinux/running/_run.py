@@ -85,7 +85,8 @@ class Run:
         if system._waiter is None:
             system._waiter = Waiter(system)
             for sock in list(actor._socket._sockets) if actor._socket is not None else []:
-                sock._take_turns()
+                if sock.fileno() >= 0:  # a closed one may be kept for long
+                    sock._take_turns()
 
     def close(self) -> None:
         """End all threads."""
