@@ -238,10 +238,11 @@ int host_sampler_start(struct host_kernel *kernel, u64 first, u64 step,
 /*
  * The answers since the last time, memory for the caller to free(), and their
  * bytes: each is u64 time, u32 number of the question, u32 bytes, and these,
- * padded to eight. *missed counts samples that did not come about.
+ * padded to eight. *missed counts samples that did not come about; *last is
+ * where the last one begins.
  */
 u64 host_sampler_take(struct host_kernel *kernel, bool stop, void **answers,
-		      u64 *missed);
+		      u64 *missed, u64 *last);
 
 /*
  * Pumps: threads that carry frames from one descriptor to another; see pump.c.

@@ -48,6 +48,7 @@ struct host_sampler {
 	struct host_question *questions; /* and their messages behind them */
 	char *answers;
 	u64 bytes, room, most;
+	u64 last; /* where the last sample begins */
 	u64 missed;
 };
 
@@ -163,6 +164,7 @@ static s64 host_sampler_go(struct host_sampler *sampler, u64 time)
 	for (number = 0; number < sampler->nr_questions && !result; number++)
 		result = host_sampler_ask(sampler, number, time);
 	if (!result) {
+		sampler->last = before;
 		sampler->stale = false;
 		return 0;
 	}
@@ -290,21 +292,22 @@ int host_sampler_start(struct host_kernel *kernel, u64 first, u64 step,
 }
 
 u64 host_sampler_take(struct host_kernel *kernel, bool stop, void **answers,
-		      u64 *missed)
+		      u64 *missed, u64 *last)
 {
 	struct host_sampler *sampler = kernel->sampler;
 	u64 bytes;
 
 	*answers = NULL;
-	*missed = 0;
+	*missed = *last = 0;
 	if (!sampler)
 		return 0;
 	pthread_mutex_lock(&sampler->lock);
 	*answers = sampler->answers;
 	*missed = sampler->missed;
+	*last = sampler->last;
 	bytes = sampler->bytes;
 	sampler->answers = NULL;
-	sampler->bytes = sampler->room = sampler->missed = 0;
+	sampler->bytes = sampler->room = sampler->missed = sampler->last = 0;
 	if (stop)
 		__atomic_store_n(&sampler->active, false, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&sampler->lock);

@@ -664,7 +664,7 @@ static PyMethodDef native_kernel_methods[] = {
 	{ "sample", native_kernel_sample, METH_VARARGS,
 	  "sample(first, step, most, questions, /)\n--\n\nSend messages to netlink sockets at equal steps of virtual time." },
 	{ "samples", native_kernel_samples, METH_O,
-	  "samples(stop, /)\n--\n\nTake the answers, and how many samples were missed." },
+	  "samples(stop, /)\n--\n\nTake the answers, how many samples were missed, where the last one begins." },
 	{ "log", native_kernel_log, METH_NOARGS,
 	  "log()\n--\n\nTake what the kernel has logged." },
 	{ "now", native_kernel_now, METH_NOARGS,

@@ -73,16 +73,18 @@ PyObject *native_kernel_samples(PyObject *self, PyObject *stop)
 	struct native_crossing crossing;
 	int stops = PyObject_IsTrue(stop);
 	PyObject *result;
-	u64 bytes, missed;
+	u64 bytes, missed, last;
 	void *answers;
 
 	if (!kernel || stops < 0)
 		return NULL;
 	native_enter(kernel, &crossing);
-	bytes = host_sampler_take(kernel->host, stops, &answers, &missed);
+	bytes = host_sampler_take(kernel->host, stops, &answers, &missed,
+				  &last);
 	native_leave(kernel, &crossing);
-	result = Py_BuildValue("(y#K)", answers ? answers : "",
-			       (Py_ssize_t)bytes, (unsigned long long)missed);
+	result = Py_BuildValue("(y#KK)", answers ? answers : "",
+			       (Py_ssize_t)bytes, (unsigned long long)missed,
+			       (unsigned long long)last);
 	free(answers);
 	return result;
 }

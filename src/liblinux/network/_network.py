@@ -477,6 +477,27 @@ class Network:
             self._captures = Captures(self)
         return self._captures.start(path, self._find(host) if host is not None else None)
 
+    def record(self, interval: float = 0.1, **options: Any) -> Recorder:
+        """Look at the network every `interval` seconds of virtual time; returns a :class:`liblinux.observing.Recorder`.
+
+        `options` are its own: `hosts`, `links`, `log_level`, `capture`. `with` or
+        close() ends it; what has come of it is its `recording`, and :meth:`report`.
+        """
+        from liblinux.observing import Recorder  # noqa: PLC0415 - for those who do
+
+        return Recorder(self, interval, **options)
+
+    def report(self, path: str | os.PathLike[str], *, title: str | None = None) -> None:
+        """Write what was recorded last into one HTML file, to be opened in a browser.
+
+        RuntimeError when nothing was recorded; else as of :func:`liblinux.observing.write_report`.
+        """
+        from liblinux.observing import write_report  # noqa: PLC0415 - for those who do
+
+        if self._recorded is None:
+            raise RuntimeError("nothing was recorded that a report could be of; run it in 'with net.record():'")
+        write_report(path, self._recorded.recording, title=title)
+
     @property
     def kernel_is_alive(self) -> bool:
         """Whether the kernel is there and did not die."""

@@ -34,7 +34,21 @@ fit into the queue) and "line_losses" (lost on the line) since the network came 
 
 from __future__ import annotations
 
+from liblinux.observing._captures import Capture, Flow, read_capture
 from liblinux.observing._recorder import Recorder
 from liblinux.observing._recording import Event, LinkEntry, Node, Recording, Series, Topology
+from liblinux.observing._report import write_report
 
-__all__ = ["Event", "LinkEntry", "Node", "Recorder", "Recording", "Series", "Topology"]
+__all__ = [
+    "Capture",
+    "Event",
+    "Flow",
+    "LinkEntry",
+    "Node",
+    "Recorder",
+    "Recording",
+    "Series",
+    "Topology",
+    "read_capture",
+    "write_report",
+]

@@ -92,6 +92,7 @@ def _metadata(recorder: Recorder) -> dict[str, Any]:
         "interval": recorder.interval,
         "missed": recorder._missed,
         "begin": recorder._begin / _SECOND_NS,
+        "epoch": recorder._epoch,
     }
 
 
