@@ -12,7 +12,7 @@ import fsspec
 import pytest
 
 import liblinux
-from liblinux import archives, crash, network, packetdrill
+from liblinux import archives, crash, network, observing, packetdrill
 from liblinux._actor import Actor
 from liblinux._os import _PURE, Os
 
@@ -246,3 +246,24 @@ def test_network() -> None:
     assert {"error", "mtu", "traffic"} <= public(network.Device)
     assert {"forward", "routes"} <= public(network.Internet)
     assert {"kernel", "kernels", "selector", "link", "host", "router", "switch"} <= public(network.Network)
+
+
+def test_observing() -> None:
+    assert set(observing.__all__) == {
+        "Capture",
+        "Event",
+        "Flow",
+        "LinkEntry",
+        "Node",
+        "Recorder",
+        "Recording",
+        "Series",
+        "Topology",
+        "read_capture",
+        "write_report",
+    }
+    assert public(observing.Recorder) == {"close", "event", "packets", "recording", "time"}
+    assert {"add", "duration", "from_json", "kinds", "names", "to_csv", "to_json", "to_parquet"} <= public(
+        observing.Recording
+    )
+    assert {"record", "report"} <= public(network.Network)

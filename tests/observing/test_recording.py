@@ -73,6 +73,23 @@ def test_losses_on_the_line(net: Network) -> None:
     assert recorder.recording["line_losses", "b -> r"].values[-1] == 0
 
 
+def test_changes_of_links_are_events(net: Network) -> None:
+    link = net.links[1]
+    link.set(delay="10ms")
+    with Recorder(net) as recorder:
+        link.set(loss="1%", rate=(1e6, 2e6))
+        link.down()
+        net.run(asyncio.sleep(1))
+        link.up()
+    events = recorder.recording.events
+    assert [event.text for event in events] == [
+        "r - b: loss 1%, rate (1000000.0, 2000000.0)",
+        "r - b: down",
+        "r - b: up",
+    ]
+    assert [round(event.time, 1) for event in events] == [0, 0, 1]
+
+
 def test_the_same_again() -> None:
     def run() -> Recording:
         with Network(clock="virtual", seed=7) as net:

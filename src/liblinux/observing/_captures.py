@@ -9,6 +9,7 @@ Sources: RFC 791, 8200, 9293; https://www.tcpdump.org/linktypes.html
 
 from __future__ import annotations
 
+import gzip
 import ipaddress
 import os
 import struct
@@ -32,6 +33,7 @@ _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 _TCP_HEADER = struct.Struct(">HHIIBBH")
 _OPTION_END, _OPTION_NOP, _OPTION_SCALE = 0, 1, 3
 _WRAP = 1 << 32
+_GZIP = b"\x1f\x8b"
 
 
 @dataclass
@@ -97,15 +99,19 @@ def _packets(path: str) -> Iterator[tuple[bytes, str, int, float, int]]:
         from scapy.utils import RawPcapReader  # noqa: PLC0415 - as above
     except ImportError as error:
         raise ImportError("captures are read by scapy: pip install 'liblinux[plots]'") from error
-    with open(path, "rb") as file:
-        if not file.read(1):
+    # Opened here: what is no capture scapy would leave open.
+    with open(path, "rb") as plain:
+        magic = plain.read(len(_GZIP))
+        plain.seek(0)
+        if not magic:
             raise ValueError(f"{path} is no capture: it is empty")
-    try:
-        with RawPcapReader(path) as reader:
+        file: Any = gzip.GzipFile(fileobj=plain) if magic == _GZIP else plain
+        try:
+            reader = RawPcapReader(file)
             for packet, about in reader:
                 yield packet, *_metadata(about, reader)
-    except Scapy_Exception as error:
-        raise ValueError(f"{path} is no capture of pcap or pcapng: {error}") from None
+        except (Scapy_Exception, gzip.BadGzipFile) as error:
+            raise ValueError(f"{path} is no capture of pcap or pcapng: {error}") from None
 
 
 def _metadata(about: Any, reader: Any) -> tuple[str, int, float, int]:
@@ -252,7 +258,7 @@ class _Reader:
             one = places[interface] = _Direction(*key, time)
         if flags & _SYN:
             one.scale, one.has_syn = _scale(packet, at + 20, data), True
-            one.segment(time, (number + 1) % _WRAP, 0)
+            one.segment(time, (number + 1) % _WRAP, max(end - data, 0))  # with data: TCP Fast Open
         elif not flags & _RST:
             one.segment(time, number, max(end - data, 0))
         if flags & _ACK and not flags & _RST:

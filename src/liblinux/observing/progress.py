@@ -79,14 +79,14 @@ class Progress:
             self._ended.set()
             self._thread.join()
         self._last = self._look() if not self._net.closed else self._last
-        self._console.print(f"{self._title + ': ' if self._title else ''}{self.line}", highlight=False)
+        self._console.print(f"{self._title + ': ' if self._title else ''}{self.line}", highlight=False, soft_wrap=True)
 
     # ---- the thread ---------------------------------------------------------------
 
     def _show(self) -> None:
         columns = [SpinnerColumn(), TextColumn("{task.description}"), _Shown()]
         if self._until is not None:
-            columns.insert(2, BarColumn())
+            columns.insert(2, BarColumn(bar_width=16))
         # Refreshed here: a second thread would be one too many.
         with Display(*columns, console=self._console, auto_refresh=False, transient=True) as display:
             task = display.add_task(self._title, total=self._until, shown="")
