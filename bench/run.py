@@ -32,6 +32,7 @@ import internet
 import isolation
 import making
 import network
+import observing
 import reading
 import scripts
 import serving
@@ -68,6 +69,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "packetdrill": scripts.measure,
     "copying": copying.measure,
     "virtual": virtual.measure,
+    "observing": observing.measure,
     "build": building.measure,
 }
 ROUNDS = 7

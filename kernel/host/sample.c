@@ -84,8 +84,7 @@ static bool host_sampler_has_room(struct host_sampler *sampler, u64 bytes)
 		room *= 2;
 	if (room == sampler->room)
 		return true;
-	answers = room > sampler->most ? NULL :
-					 realloc(sampler->answers, room);
+	answers = room > sampler->most ? NULL : realloc(sampler->answers, room);
 	if (!answers)
 		return false;
 	sampler->answers = answers;
@@ -99,9 +98,9 @@ static s64 host_sampler_receive(struct host_sampler *sampler, int fd, u64 start)
 	s64 got, bytes = 0;
 
 	for (;;) {
-		if (!host_sampler_has_room(sampler, start - sampler->bytes +
-							    bytes +
-							    SAMPLE_ANSWER_BYTES))
+		if (!host_sampler_has_room(sampler,
+					   start - sampler->bytes + bytes +
+						   SAMPLE_ANSWER_BYTES))
 			return -ENOSPC;
 		got = host_sampler_call(sampler, SYS_recvfrom, fd,
 					sampler->answers + start + bytes,

@@ -23,8 +23,8 @@ static struct native_kernel *native_sampled(PyObject *self)
 static struct host_question *native_questions(PyObject *list)
 {
 	Py_ssize_t at, count = PyList_GET_SIZE(list), bytes;
-	struct host_question *questions = PyMem_Calloc(count + 1,
-						       sizeof(*questions));
+	struct host_question *questions =
+		PyMem_Calloc(count + 1, sizeof(*questions));
 
 	if (!questions) {
 		PyErr_NoMemory();

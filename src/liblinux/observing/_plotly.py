@@ -21,6 +21,8 @@ _LEVELS = {"debug": "#8a8f98", "info": "#3b82d6", "warning": "#e0812f", "error":
 _SYMBOLS = {"host": "circle", "router": "diamond", "switch": "square", "device": "triangle-up"}
 _MOST_MARKS = 60
 _MOST_LABELS = 24
+_MOST_NAMES = 60
+_MOST_PLACED = 60  # hosts of which the better way to place them takes less than a second
 _WIDE = 5000  # points from which a canvas of WebGL is quicker than SVG
 
 
@@ -119,7 +121,7 @@ def place_hosts(topology: Topology) -> dict[str, tuple[float, float]]:
     graph = nx.Graph()
     graph.add_nodes_from(host.name for host in topology.hosts)
     graph.add_edges_from((link.a.rpartition(":")[0], link.b.rpartition(":")[0]) for link in topology.links)
-    if len(graph) <= 200:
+    if len(graph) <= _MOST_PLACED:
         found = nx.kamada_kawai_layout(graph) if graph.edges else nx.circular_layout(graph)
     else:
         found = nx.spring_layout(graph, seed=1)
@@ -193,9 +195,9 @@ def draw_topology(topology: Topology) -> Any:
                     hovertext=["<br>".join((host.name, *host.addresses)) for host in hosts],
                     hoverinfo="text",
                     name=f"{kind}s" if kind != "switch" else "switches",
-                    mode="markers+text",
+                    mode="markers+text" if len(places) <= _MOST_NAMES else "markers",
                     textposition="bottom center",
-                    marker={"size": 16, "symbol": symbol, "color": COLORS[color]},
+                    marker={"size": 16 if len(places) <= _MOST_NAMES else 8, "symbol": symbol, "color": COLORS[color]},
                     cliponaxis=False,
                 )
             )
