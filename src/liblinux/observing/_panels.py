@@ -81,10 +81,13 @@ def _over_links(
 ) -> Panel:
     colors = _link_colors(recording)
     chosen, note = _busiest(_of(recording, kind), _span, MOST_LINKS)
-    curves = []
+    curves: list[Curve] = []
     for one in chosen:
         shaped = shape(one)
-        curves.append(Curve(one.name, shaped.times, shaped.values, colors[one.name], style))
+        # There are fewer colors than links: the next one that no other curve here has.
+        taken = {curve.color % MOST_CURVES for curve in curves}
+        color = next(place for place in range(colors[one.name], 1 << 30) if place % MOST_CURVES not in taken)
+        curves.append(Curve(one.name, shaped.times, shaped.values, color, style))
     return Panel(title, unit, curves, note)
 
 
@@ -105,7 +108,7 @@ def _congestion(recording: Recording) -> Panel:
     for color, name in enumerate(names):
         cwnd, ssthresh = recording["cwnd", name], recording["ssthresh", name]
         curves.append(Curve(name, cwnd.times, cwnd.values, color, "step"))
-        if any(map(math.isfinite, ssthresh.values)):
+        if len(names) <= MOST_FLOWS and any(map(math.isfinite, ssthresh.values)):
             curves.append(Curve(f"{name}, ssthresh", ssthresh.times, ssthresh.values, color, "dashed"))
     return Panel("Congestion window", "segments", curves, note)
 

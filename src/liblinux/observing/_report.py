@@ -24,7 +24,7 @@ __all__ = ["write_report"]
 
 _PANEL_HEIGHT, _SEQUENCE_HEIGHT = 210, 300
 _MOST_LINES = 5000
-_MOST_ROWS = 50
+_MOST_ROWS = 200
 _FACTS = {"seed": "seed", "kernel": "Linux", "duration": "virtual time", "interval": "sampled every"}
 # Numbers of the recorder's own.
 _HIDDEN = {"clock", "begin", "epoch", "missed"}
@@ -133,14 +133,14 @@ class _Page:
         ]
         return (
             f"<section><header><h2>TCP connections</h2>{_note(note)}</header>"
-            f'<div class="scroll"><table><tr>{cells}</tr>{"".join(lines)}</table></div></section>'
+            f'<div class="scroll log"><table><tr>{cells}</tr>{"".join(lines)}</table></div></section>'
         )
 
     def _rows_of_recording(self) -> Iterable[tuple[str, ...]]:
         recording = self._recording
         assert recording is not None
-        for name in recording.names("acked"):
-            acked = recording["acked", name]
+        for acked in sorted(_of(recording, "acked"), key=lambda one: one.values[0] - one.values[-1]):
+            name = acked.name
             rtts = sorted(value for value in recording["rtt", name].values if value)
             time = acked.times[-1] - acked.times[0] + recording.metadata.get("interval", 0.0)
             yield (
