@@ -31,6 +31,16 @@ from liblinux.builder import tools  # noqa: E402 - the line above makes it finda
 # Those of HFS+ (hfsprogs) are in no free section of Debian 12; tests/filesystems/hfsplus.py is there instead.
 TEST_PROGRAMS = {
     "ip": "iproute2",
+    "ping": "iputils-ping",  # those of the kernel's own network tests
+    "ethtool": "ethtool",
+    "nft": "nftables",
+    "iptables": "iptables",
+    "nc": "netcat-openbsd",
+    "socat": "socat",
+    "jq": "jq",
+    "traceroute": "traceroute",
+    "uuidgen": "uuid-runtime",
+    "unshare": "util-linux",
     "btrfs": "btrfs-progs",
     "mkfs.btrfs": "btrfs-progs",
     "debugfs": "e2fsprogs",

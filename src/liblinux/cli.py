@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "cp": ("Copy files into images, out of them, and between them.", "liblinux.commands.cp:cp_command"),
     "diff": ("Show what two images or trees differ in.", "liblinux.commands.diff:diff_command"),
+    "explore": ("Run a test under many seeds and faults, until it fails.", "liblinux.commands.explore:explore_command"),
     "extract": ("Extract an image that need not be trusted.", "liblinux.commands.extract:extract_command"),
     "cpio": ("Write a tree of an image as a cpio archive.", "liblinux.commands.cpio:cpio_command"),
     "uncpio": ("Unpack a cpio archive into an image.", "liblinux.commands.uncpio:uncpio_command"),
