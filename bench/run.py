@@ -33,6 +33,7 @@ import internet
 import isolation
 import making
 import network
+import observing
 import reading
 import scripts
 import serving
@@ -71,6 +72,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "copying": copying.measure,
     "virtual": virtual.measure,
     "explore": exploring.measure,
+    "observing": observing.measure,
     "testing": testing.measure,
     "build": building.measure,
 }

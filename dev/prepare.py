@@ -99,6 +99,7 @@ TEST_PROGRAMS = {
     "setpriv": "util-linux",
     "7z": "p7zip-full",
     "strace": "strace",
+    "chromium": "chromium",
     "zsh": "zsh",
     "fish": "fish",
 }

@@ -12,7 +12,7 @@ import fsspec
 import pytest
 
 import liblinux
-from liblinux import archives, crash, explore, network, packetdrill, pytest_plugin, testing
+from liblinux import archives, crash, explore, network, observing, packetdrill, pytest_plugin, testing
 from liblinux._actor import Actor
 from liblinux._os import _PURE, Os
 from liblinux.network import faults
@@ -268,6 +268,7 @@ def test_network() -> None:
     assert {"kernel", "kernels", "selector", "link", "host", "router", "switch"} <= public(network.Network)
 
 
+<<<<<<< HEAD
 def test_faults_and_exploring() -> None:
     assert set(faults.__all__) == {
         "Call",
@@ -294,3 +295,25 @@ def test_faults_and_exploring() -> None:
     hosts = {"alive", "kill", "pause", "program", "restart", "resume", "skew_clock", "step_clock"}
     assert hosts <= public(network.Host)
     assert {"drop", "intercept"} <= public(network.Link)
+
+
+def test_observing() -> None:
+    assert set(observing.__all__) == {
+        "Capture",
+        "Event",
+        "Flow",
+        "LinkEntry",
+        "Node",
+        "Recorder",
+        "Recording",
+        "Series",
+        "Topology",
+        "read_capture",
+        "write_report",
+    }
+    assert public(observing.Recorder) == {"close", "event", "packets", "recording", "time"}
+    assert {"add", "duration", "from_json", "kinds", "names", "to_csv", "to_json", "to_parquet"} <= public(
+        observing.Recording
+    )
+    assert {"record", "report"} <= public(network.Network)
+>>>>>>> observe

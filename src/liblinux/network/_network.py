@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from liblinux.network.faults._draw import Draw
     from liblinux.network.faults._faulting import Faulting
     from liblinux.network.faults._schedule import Schedule
+    from liblinux.observing import Recorder
     from liblinux.running import Run
     from liblinux.testing._pool import Lender
 
@@ -123,6 +124,8 @@ class Network:
         self._is_up = False
         self._closed = False
         self._captures: Captures | None = None
+        self._recorder: Recorder | None = None  # that looks at it now
+        self._recorded: Recorder | None = None  # that did so last
         self._attached = 0  # hosts whose sockets take turns
         # Where links lead to devices: beside the hosts, but not among them.
         self._outsides: list[Outside] = []
@@ -501,6 +504,27 @@ class Network:
             self._captures = Captures(self)
         return self._captures
 
+    def record(self, interval: float = 0.1, **options: Any) -> Recorder:
+        """Look at the network every `interval` seconds of virtual time; returns a :class:`liblinux.observing.Recorder`.
+
+        `options` are its own: `hosts`, `links`, `log_level`, `capture`. `with` or
+        close() ends it; what has come of it is its `recording`, and :meth:`report`.
+        """
+        from liblinux.observing import Recorder  # noqa: PLC0415 - for those who do
+
+        return Recorder(self, interval, **options)
+
+    def report(self, path: str | os.PathLike[str], *, title: str | None = None) -> None:
+        """Write what was recorded last into one HTML file, to be opened in a browser.
+
+        RuntimeError when nothing was recorded; else as of :func:`liblinux.observing.write_report`.
+        """
+        from liblinux.observing import write_report  # noqa: PLC0415 - for those who do
+
+        if self._recorded is None:
+            raise RuntimeError("nothing was recorded that a report could be of; run it in 'with net.record():'")
+        write_report(path, self._recorded.recording, title=title)
+
     @property
     def kernel_is_alive(self) -> bool:
         """Whether the kernel is there and did not die."""
@@ -690,6 +714,8 @@ class Network:
                 self._run.close()
             for outside in self._outsides:
                 outside.disconnect()
+            if self._recorder is not None:
+                self._recorder.close()
             if self._captures is not None:
                 self._captures.end_all()
             if self.kernel_is_alive:
