@@ -107,6 +107,9 @@ def _check_plots(experiment: Experiment, laid: Laid) -> Iterator[Problem]:
             known = [*experiment.sweep, *(["time", "flow"] if key == "over" else [])]
             if value is not None and value not in known:
                 yield Problem((*path, key), f"{key} = {value!r} is nothing that varies{suggest(value, known)}")
+        for key in plot.where:
+            if key not in (*experiment.sweep, "seed"):
+                yield Problem((*path, "where"), f"{key!r} is not swept{suggest(key, experiment.sweep)}")
         for name in plot.of or ():
             if name not in names:
                 yield Problem((*path, "of"), f"there is no flow or link {name!r}{suggest(name, names)}")

@@ -6,7 +6,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING
 
-from liblinux.experiments._flows import Running, Times
+from liblinux.experiments._flows import Running
 from liblinux.experiments._loop import READ
 from liblinux.network._ping import echo_reply, echo_request
 
@@ -35,7 +35,6 @@ class Datagrams(Running):
         self._receiving: Socket | None = None
         self._sent = self._refused = self._arrived = 0
         self._jitter = 0.0
-        self.delays = Times()
         self._buffer = bytearray(_BUFFER_BYTES)
 
     def listen(self) -> None:
@@ -117,7 +116,6 @@ class Echoes(Running):
         self._sock: Socket | None = None
         self._sent = 0
         self._asked: dict[int, float] = {}
-        self.delays = Times()
 
     def start(self) -> None:
         """Send the first one."""

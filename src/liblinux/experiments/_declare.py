@@ -13,7 +13,7 @@ from liblinux.network import Host, Link, Network
 
 __all__ = ["Laid", "declare"]
 
-_BASE_BYTES = 96 << 20
+_BASE_BYTES = 192 << 20
 _HOST_BYTES = 1 << 20
 _FLOW_BYTES = 2 << 20
 _MOST_BYTES = 4 << 30

@@ -21,18 +21,30 @@ _NUMBERS = {
     "fq_codel": {"target": 1, "limit": 2, "interval": 3, "ecn": 4, "flows": 5, "ce_threshold": 7},
     "codel": {"target": 1, "limit": 2, "interval": 3, "ecn": 4, "ce_threshold": 5},
     "pie": {"target": 1, "limit": 2, "interval": 3, "ecn": 6},
-    "fq_pie": {"limit": 1, "flows": 2, "target": 3, "interval": 4, "ecn": 10},
+    "fq_pie": {"limit": 1, "target": 3, "interval": 4, "ecn": 10},
     "pfifo": {"limit": 0},
     "bfifo": {"limit": 0},
-    "red": dict.fromkeys(("limit", "min", "max", "probability", "ecn", "weight"), 0),
+    "red": dict.fromkeys(("limit", "min", "max", "probability", "ecn", "nodrop", "weight"), 0),
     "sfq": {},
     "cake": {},
 }
-_OPTIONS = ("limit", "target", "interval", "ecn", "ce_threshold", "flows", "min", "max", "probability", "weight")
-_RED_PARMS, _RED_STAB, _RED_MAX_P = 1, 2, 3
+_OPTIONS = (
+    "limit",
+    "target",
+    "interval",
+    "ecn",
+    "ce_threshold",
+    "flows",
+    "min",
+    "max",
+    "probability",
+    "nodrop",
+    "weight",
+)
+_RED_PARMS, _RED_STAB, _RED_MAX_P, _RED_FLAGS = 1, 2, 3, 4
 _RED_PACKET_BYTES = 1000  # what tc(8) takes for an average one
 _RED_WEIGHT = 0.002
-_RED_ECN = 1
+_RED_ECN, _RED_NODROP = 1, 8
 _SLOWEST_BYTES = 1_250_000  # per second, tc(8)'s own assumption for a link that has no rate
 
 
@@ -72,14 +84,19 @@ def _pack_red(discipline: Discipline, bytes_per_second: float) -> bytes:
     weight_log = round(-math.log2(discipline.weight or _RED_WEIGHT))
     limit = discipline.limit or 4 * discipline.max
     cell_log, table = _idle_table(weight_log, bytes_per_second)
-    flags = _RED_ECN if discipline.ecn else 0
-    parameters = struct.pack("=IIIBBBB", limit, discipline.min, discipline.max, weight_log, 0, cell_log, flags)
+    flags = _RED_ECN * bool(discipline.ecn) | _RED_NODROP * bool(discipline.nodrop)
+    # The newer flags have an attribute of their own, and then all are to be in there (struct nla_bitfield32).
+    newer = _attribute(_RED_FLAGS, struct.pack("=II", flags, flags)) if discipline.nodrop else b""
+    parameters = struct.pack(
+        "=IIIBBBB", limit, discipline.min, discipline.max, weight_log, 0, cell_log, 0 if newer else flags
+    )
     chance = min(round((discipline.probability or 0.02) * 2**32), 2**32 - 1)
     return b"".join(
         (
             _attribute(_RED_PARMS, parameters),
             _attribute(_RED_STAB, table),
             _attribute(_RED_MAX_P, struct.pack("=I", chance)),
+            newer,
         )
     )
 

@@ -77,11 +77,20 @@ def _draw(panel: Any, plot: Plot, experiment: Experiment, outcomes: Sequence[Out
 
 def _describe(event: Any) -> str:
     changes = event.model_dump(exclude_none=True, exclude={"at", "link", "state"})
-    return f"{event.link} {event.state or ', '.join(f'{name} {_short(value)}' for name, value in changes.items())}"
+    return (
+        f"{event.link} {event.state or ', '.join(f'{name} {_short(name, value)}' for name, value in changes.items())}"
+    )
 
 
-def _short(value: tuple[float, float]) -> str:
-    return f"{value[0]:g}" if value[0] == value[1] else f"{value[0]:g}/{value[1]:g}"
+def _short(name: str, pair: tuple[float, float]) -> str:
+    texts = [_shown(name, value) for value in dict.fromkeys(pair)]
+    return " / ".join(texts)
+
+
+def _shown(name: str, value: float) -> str:
+    if name == "rate":
+        return f"{value / 1e6:g} Mbit/s"
+    return f"{1e3 * value:g} ms" if name in ("delay", "jitter") else f"{100 * value:g} %"
 
 
 def _label(panel: Any, plot: Plot, unit: str, experiment: Experiment) -> None:

@@ -17,8 +17,10 @@ class Running:
     """One flow between two hosts, while it runs; a kind of flow derives from it.
 
     `name` is that of the file, with a number where there are several. `received` counts bytes that have arrived
-    at the program.
+    at the program, `delays` are of what the flow asks and waits for.
     """
+
+    over_tcp = False
 
     def __init__(self, loop: Loop, name: str, hosts: tuple[Host, Host], port: int) -> None:
         self.loop = loop
@@ -27,6 +29,7 @@ class Running:
         self.port = port
         self.address = self.target.network.resolve(self.target.name, near=self.source)[0]
         self.received = 0
+        self.delays = Times()
         self.started: float | None = None
         self.ended: float | None = None
 

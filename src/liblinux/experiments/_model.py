@@ -46,7 +46,7 @@ class Discipline(Part):
     """A queueing discipline, in the place of a queue in the order of arrival; see tc(8)."""
 
     kind: Literal["pfifo", "bfifo", "fq", "fq_codel", "codel", "pie", "fq_pie", "red", "sfq", "cake"]
-    limit: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Packets; of bfifo and red bytes.")
+    limit: Bytes | None = Field(default=None, description="Packets; of bfifo and red bytes.")
     target: Span | None = Field(default=None, description="Of codel, fq_codel, pie: the delay that is accepted.")
     interval: Span | None = Field(default=None, description="Of codel, fq_codel, pie (its tupdate).")
     ecn: bool | None = Field(default=None, description="Mark packets instead of dropping them.")
@@ -61,6 +61,7 @@ class Discipline(Part):
     probability: Annotated[float, Field(gt=0, le=1)] | None = Field(
         default=None, description="Of red: the chance at max."
     )
+    nodrop: bool | None = Field(default=None, description="Of red: what cannot be marked is not dropped.")
     weight: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None, description="Of red: of the latest length in the average, 0.002; 1 looks at the queue as it is."
     )
@@ -151,6 +152,9 @@ class Requests(_Flow):
     request: Bytes = 100
     response: Bytes = 10_000
     pause: Instant = Field(default=0.0, description="Between a response and the next request.")
+    period: Span | None = Field(
+        default=None, description="Requests begin at multiples of this since `start`, on all connections at once."
+    )
     number: Annotated[int, Field(ge=1)] | None = Field(default=None, description="So many; None: until `stop`.")
     congestion: str | None = Field(default=None, description="Congestion control of both sides.")
 
@@ -197,6 +201,9 @@ class Plot(Part):
     show: str = Field(description="A column of the results, or a kind of series: throughput, cwnd, rtt, queue, ...")
     over: str = Field(default="time", description="'time', or a key of [sweep].")
     of: NameList | None = Field(default=None, description="Only these flows or links.")
+    where: dict[str, Any] = Field(
+        default_factory=dict, description='Only runs with these values of what is swept: {"duration" = 10}.'
+    )
     by: str | None = Field(default=None, description="A key of [sweep] that lines are told apart by.")
     title: str | None = None
     unit: str | None = Field(default=None, description="Mbit/s, ms, packets, ...: what values are shown in.")

@@ -17,14 +17,14 @@ from liblinux.experiments._frames import Frames
 from liblinux.experiments._loop import Loop
 from liblinux.experiments._names import expand_all, pairs
 from liblinux.experiments._requests import Asking
-from liblinux.experiments._sampling import FlowSamples
+from liblinux.experiments._sampling import FlowSamples, record, rename
 from liblinux.experiments._setting_up import set_up
 from liblinux.experiments._streams import Bulk, Messages
-from liblinux.observing import Recording
 
 if TYPE_CHECKING:
     from liblinux.experiments._flows import Running
     from liblinux.network import Link, Network
+    from liblinux.observing import Recording
 
 __all__ = ["Outcome", "run_once"]
 
@@ -66,18 +66,20 @@ def run_once(
         set_up(experiment, laid)
         loop = Loop(network)
         flows = list(_flows(experiment, network, loop))
-        samples = FlowSamples([flow for flow, _ in flows], sockets=experiment.record.sockets)
+        running = [flow for flow, _ in flows]
+        samples = FlowSamples(running)
         frames = Frames(network)
         _schedule(experiment, seed, loop, flows, laid.links)
         _sample(experiment, loop, samples, _Teller(progress, frames))
-        loop.run(experiment.duration)
-        for flow, _ in flows:
+        with record(experiment.record, network, running, laid.links) as recording:
+            loop.run(experiment.duration)
+        rename(recording, running, laid.links)
+        for flow in running:
             flow.drain()
-        recording = Recording(metadata={"seed": seed, "duration": experiment.duration})
         results = [{"flow": flow.name, "kind": part.kind, **flow.results()} for flow, part in flows]
         samples.put_into(recording)
         sent = frames.count()
-        for flow, _ in flows:
+        for flow in running:
             flow.close()
         loop.close()
     return Outcome(seed, parameters or {}, results, recording, sent, time.perf_counter() - began)

@@ -31,6 +31,7 @@ class Curve(NamedTuple):
 
 def pick(plot: Plot, experiment: Experiment, outcomes: Sequence[Outcome]) -> list[Curve]:
     """The lines of a panel, in the order of the file."""
+    outcomes = [one for one in outcomes if plot.where.items() <= {"seed": one.seed, **one.parameters}.items()]
     if plot.over == "time" and (plot.kind != "bar"):
         return _over_time(plot, experiment, outcomes)
     return _over_values(plot, outcomes)
@@ -84,7 +85,9 @@ def _stepped(points: list[tuple[float, float]], plot: Plot, experiment: Experime
 
 def _wanted(plot: Plot, name: str) -> bool:
     """Whether a series, "bulk-3" of the flow "bulk", is asked for."""
-    return plot.of is None or any(name == one or _is_numbered(name, one) for one in plot.of)
+    return plot.of is None or any(
+        name == one or name.startswith(f"{one} #") or _is_numbered(name, one) for one in plot.of
+    )
 
 
 def _is_numbered(name: str, base: str) -> bool:

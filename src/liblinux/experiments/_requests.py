@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import math
 import socket
 from typing import TYPE_CHECKING
 
-from liblinux.experiments._flows import Running, Times
+from liblinux.experiments._flows import Running
 from liblinux.experiments._loop import READ, WRITE
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ class _End:
 class Asking(Running):
     """A client and a server on one connection. `delays` are from each request to the end of its response."""
 
+    over_tcp = True
+
     def __init__(self, loop: Loop, name: str, hosts: tuple[Host, Host], port: int, part: model.Requests) -> None:
         super().__init__(loop, name, hosts, port)
         self._part = part
@@ -77,7 +80,6 @@ class Asking(Running):
         self._wanted = 0  # bytes of the response that are to come
         self._asked = 0.0
         self._at_server = 0  # bytes of the next request that are there
-        self.delays = Times()
 
     def _socket(self, host: Host) -> Socket:
         sock = host.socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -179,6 +181,10 @@ class Asking(Running):
         self.delays.add(now, now - self._asked)
         if self._part.number is not None and len(self.delays.values) >= self._part.number:
             self.stop()
+        elif self._part.period is not None:
+            assert self.started is not None
+            begun = math.floor((now - self.started) / self._part.period) + 1
+            self.loop.at(self.started + begun * self._part.period, self._ask)
         elif self._part.pause:
             self.loop.at(now + self._part.pause, self._ask)
         else:

@@ -1,60 +1,91 @@
-"""Samples of a run, at equal steps of virtual time."""
+"""Samples of a run, at equal steps of virtual time.
+
+What the kernel knows is asked by a :class:`Recorder`, without Python; what has arrived at the programs
+is counted here. Series are called as the flows and links are in the file: "bulk-3"; "bottleneck", and
+"bottleneck (back)" for the other direction.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from array import array
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from liblinux.observing import Recorder, Recording
+from liblinux.observing._assemble import _end_names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from liblinux.experiments._flows import Running
+    from liblinux.experiments._model import Record
+    from liblinux.network import Link, Network
 
-__all__ = ["FlowSamples"]
+__all__ = ["FlowSamples", "record", "rename"]
 
-# Of tcp_info(7): the kind of series, its unit, and what a value is multiplied with.
-_TCP = (
-    ("cwnd", "segments", "tcpi_snd_cwnd", 1.0),
-    ("rtt", "s", "tcpi_rtt", 1e-6),
-    ("delivery_rate", "bit/s", "tcpi_delivery_rate", 8.0),
-    ("retransmits", "segments", "tcpi_total_retrans", 1.0),
-)
+_BITS = 8
 
 
 class FlowSamples:
-    """What arrives by each flow, and what TCP knows of it."""
+    """What has arrived by each flow."""
 
-    def __init__(self, flows: Sequence[Running], *, sockets: bool) -> None:
+    def __init__(self, flows: Sequence[Running]) -> None:
         self._flows = flows
-        self._sockets = sockets
-        self.times = array("d")
+        self._times = array("d")
         self._received = [array("d") for _ in flows]
-        self._tcp: list[dict[str, tuple[array[float], array[float]]]] = [
-            {kind: (array("d"), array("d")) for kind, *_ in _TCP} for _ in flows
-        ]
 
     def take(self, now: float) -> None:
         """One sample of all."""
-        self.times.append(now)
-        for flow, received, tcp in zip(self._flows, self._received, self._tcp, strict=True):
+        self._times.append(now)
+        for flow, received in zip(self._flows, self._received, strict=True):
             flow.drain()
             received.append(flow.received)
-            if self._sockets and (info := flow.tcp_info()) is not None:
-                for kind, _, field, factor in _TCP:
-                    times, values = tcp[kind]
-                    times.append(now)
-                    values.append(factor * getattr(info, field))
 
-    def put_into(self, recording: Any) -> None:
-        """All series: bytes and throughput of each flow, and those of TCP."""
-        for flow, received, tcp in zip(self._flows, self._received, self._tcp, strict=True):
-            recording.add("received", flow.name, "bytes", self.times, received)
-            steps = range(1, len(self.times))
-            rates = [8 * (received[i] - received[i - 1]) / (self.times[i] - self.times[i - 1]) for i in steps]
-            recording.add("throughput", flow.name, "bit/s", self.times[1:], rates)
-            for kind, unit, _, _ in _TCP:
-                times, values = tcp[kind]
-                if times:
-                    recording.add(kind, flow.name, unit, times, values)
-            if (delays := getattr(flow, "delays", None)) is not None and delays.values:
-                recording.add("delay", flow.name, "s", delays.instants, delays.values)
+    def put_into(self, recording: Recording) -> None:
+        """Bytes, throughput, and delays where a flow measures them."""
+        for flow, received in zip(self._flows, self._received, strict=True):
+            rate = recording.add("received", flow.name, "bytes", self._times, received).rate(_BITS)
+            recording.add("throughput", flow.name, "bit/s", rate.times, rate.values)
+            if flow.delays.values:
+                recording.add("delay", flow.name, "s", flow.delays.instants, flow.delays.values)
+
+
+@contextlib.contextmanager
+def record(
+    part: Record, network: Network, flows: Sequence[Running], links: dict[str, list[Link]]
+) -> Iterator[Recording]:
+    """Record during a `with` statement; the recording is filled at its end."""
+    recording = Recording()
+    # The recorder knows networks of one kernel.
+    if len(network.kernels) > 1 or not (part.sockets or part.queues):
+        yield recording
+        return
+    hosts = dict.fromkeys(flow.source for flow in flows if flow.over_tcp) if part.sockets else {}
+    named = [link for these in links.values() for link in these] if part.queues else []
+    with Recorder(network, part.interval, hosts=hosts, links=named) as recorder:
+        yield recording
+    found = recorder.recording
+    recording.series.update(found.series)
+    recording.topology, recording.metadata = found.topology, found.metadata
+
+
+def rename(recording: Recording, flows: Sequence[Running], links: dict[str, list[Link]]) -> None:
+    """Call series as flows and links are called in the file, and add what each direction of a link carries."""
+    names = {f"{flow.source.name} -> {flow.target.name}:{flow.port}": flow.name for flow in flows}
+    end_name = _end_names([end for these in links.values() for link in these for end in link.ends])
+    for name, these in links.items():
+        for number, link in enumerate(these):
+            label = name if len(these) == 1 else f"{name}-{number + 1}"
+            names[end_name(link.ends[0])] = label
+            names[end_name(link.ends[1])] = f"{label} (back)"
+    old = recording.series
+    recording.series = {}
+    for (kind, name), series in old.items():
+        base, again, which = name.partition(" #")
+        # A second connection, or a second path of MPTCP, has the same name with a number.
+        label = names.get(base, base) + again + which
+        recording.series[kind, label] = replace(series, name=label)
+        if kind == "sent_bytes":
+            rate = series.rate(_BITS)
+            recording.add("carried", label, "bit/s", rate.times, rate.values)

@@ -11,19 +11,21 @@ from liblinux.network._rtnetlink import new_discipline
 if TYPE_CHECKING:
     from liblinux.experiments._declare import Laid
     from liblinux.experiments._model import Discipline, Experiment, Sctp
-    from liblinux.network import Host, Link
+    from liblinux._kernel import Kernel
+    from liblinux.network import Host, Link, Network
 
 __all__ = ["set_up"]
 
 _SIGNAL = 1  # MPTCP_PM_ADDR_FLAG_SIGNAL: the other side is told of it
 _MILLISECONDS = 1000
+_PAGE_KIB = 4
 
 
 def set_up(experiment: Experiment, laid: Laid) -> None:
     """Bring the network up, and set all that is asked for."""
     network = laid.network
     network.up()
-    for name, value in experiment.sysctl.items():
+    for name, value in {**_buffers(network), **experiment.sysctl}.items():
         _set(laid, name, value)
     for link, part in laid.parts:
         if part.discipline is not None:
@@ -38,6 +40,25 @@ def set_up(experiment: Experiment, laid: Laid) -> None:
             else:
                 for host in ends:
                     _set_sctp(host, flow)
+
+
+def _buffers(network: Network) -> dict[str, str | int]:
+    """What Linux allows TCP on a machine of some gigabytes; by itself it would see how little memory this kernel has.
+
+    So a window is limited by the network. The pages of all sockets together are what there is.
+    """
+    pages = sum(int(_meminfo(kernel)) for kernel in network.kernels) // len(network.kernels) // _PAGE_KIB
+    return {
+        "net.ipv4.tcp_rmem": "4096 131072 6291456",
+        "net.ipv4.tcp_wmem": "4096 16384 4194304",
+        "net.ipv4.tcp_mem": f"{pages // 2} {pages * 5 // 8} {pages * 3 // 4}",
+    }
+
+
+def _meminfo(kernel: Kernel) -> str:
+    """KiB that are available."""
+    with kernel.open("/proc/meminfo") as file:
+        return next(line.split()[1] for line in file if line.startswith("MemAvailable"))
 
 
 def _set(laid: Laid, name: str, value: str | int) -> None:

@@ -36,6 +36,8 @@ _UNREACHABLE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN}
 class Bulk(Running):
     """As much as the path carries, or so many bytes and then the end."""
 
+    over_tcp = True
+
     def __init__(
         self, loop: Loop, name: str, hosts: tuple[Host, Host], port: int, part: model.Stream | model.Sctp
     ) -> None:
@@ -214,6 +216,8 @@ class Bulk(Running):
 
 class Messages(Bulk):
     """Messages of SCTP; with several addresses at both ends over the path that is left."""
+
+    over_tcp = False
 
     def _fill(self, events: int) -> None:
         assert self._part.kind == "sctp"
