@@ -27,6 +27,7 @@ import commands
 import containers
 import copies
 import copying
+import dumbbell
 import footprint
 import internet
 import isolation
@@ -68,6 +69,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "packetdrill": scripts.measure,
     "copying": copying.measure,
     "virtual": virtual.measure,
+    "dumbbell": dumbbell.measure,
     "build": building.measure,
 }
 ROUNDS = 7

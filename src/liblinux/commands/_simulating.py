@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from liblinux.experiments._confidence import interval
+from liblinux.experiments._picking import base_name
 from liblinux.experiments._results import UNITS
 
 if TYPE_CHECKING:
@@ -79,11 +80,11 @@ class Display:
 
 
 def print_results(loaded: Loaded, outcomes: list[Outcome]) -> None:
-    """Means over the seeds, with half of their 95 % confidence intervals, for each flow of each variant."""
+    """Means over the seeds, and over flows of one name, with half of their 95 % confidence intervals."""
     groups: defaultdict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
     for outcome in outcomes:
         for row in outcome.flows:
-            groups[*(str(value) for value in outcome.parameters.values()), row["flow"]].append(row)
+            groups[*(str(value) for value in outcome.parameters.values()), base_name(row["flow"])].append(row)
     shown = [name for name in _COLUMNS if any(name in row for rows in groups.values() for row in rows)]
     table = Table(title=loaded.title)
     for name in (*outcomes[0].parameters, "flow"):

@@ -21,7 +21,6 @@ _NUMBERS = {
     "fq_codel": {"target": 1, "limit": 2, "interval": 3, "ecn": 4, "flows": 5, "ce_threshold": 7},
     "codel": {"target": 1, "limit": 2, "interval": 3, "ecn": 4, "ce_threshold": 5},
     "pie": {"target": 1, "limit": 2, "interval": 3, "ecn": 6},
-    "fq_pie": {"limit": 1, "target": 3, "interval": 4, "ecn": 10},
     "pfifo": {"limit": 0},
     "bfifo": {"limit": 0},
     "red": dict.fromkeys(("limit", "min", "max", "probability", "ecn", "nodrop", "weight"), 0),

@@ -45,7 +45,7 @@ class Nodes(Part):
 class Discipline(Part):
     """A queueing discipline, in the place of a queue in the order of arrival; see tc(8)."""
 
-    kind: Literal["pfifo", "bfifo", "fq", "fq_codel", "codel", "pie", "fq_pie", "red", "sfq", "cake"]
+    kind: Literal["pfifo", "bfifo", "fq", "fq_codel", "codel", "pie", "red", "sfq", "cake"]
     limit: Bytes | None = Field(default=None, description="Packets; of bfifo and red bytes.")
     target: Span | None = Field(default=None, description="Of codel, fq_codel, pie: the delay that is accepted.")
     interval: Span | None = Field(default=None, description="Of codel, fq_codel, pie (its tupdate).")

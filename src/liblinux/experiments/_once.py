@@ -39,7 +39,10 @@ _CHANGES = ("rate", "delay", "jitter", "loss", "duplicate", "reorder")
 
 @dataclass
 class Outcome:
-    """What has come of a run: results by flow, all series, frames that were sent, and seconds of real time."""
+    """What has come of a run: results by flow, all series, frames that were sent.
+
+    `seconds` of real time, of which `setup` until the first flow was ready to start.
+    """
 
     seed: int
     parameters: dict[str, Any]
@@ -47,6 +50,7 @@ class Outcome:
     recording: Recording
     frames: int
     seconds: float
+    setup: float
 
 
 def run_once(
@@ -71,6 +75,7 @@ def run_once(
         frames = Frames(network)
         _schedule(experiment, seed, loop, flows, laid.links)
         _sample(experiment, loop, samples, _Teller(progress, frames))
+        ready = time.perf_counter()
         with record(experiment.record, network, running, laid.links) as recording:
             loop.run(experiment.duration)
         rename(recording, running, laid.links)
@@ -82,7 +87,7 @@ def run_once(
         for flow in running:
             flow.close()
         loop.close()
-    return Outcome(seed, parameters or {}, results, recording, sent, time.perf_counter() - began)
+    return Outcome(seed, parameters or {}, results, recording, sent, time.perf_counter() - began, ready - began)
 
 
 def _flows(experiment: model.Experiment, network: Network, loop: Loop) -> Iterator[tuple[Running, model.Flow]]:

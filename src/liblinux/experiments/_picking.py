@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from liblinux.experiments._once import Outcome
     from liblinux.observing import Series
 
-__all__ = ["Curve", "pick"]
+__all__ = ["Curve", "base_name", "pick"]
 
 _MOST_POINTS = 2000
 
@@ -104,9 +104,9 @@ def _over_values(plot: Plot, outcomes: Sequence[Outcome]) -> list[Curve]:
         rows = [row for row in outcome.flows if _wanted(plot, row["flow"]) and row.get(plot.show) is not None]
         if not rows:
             continue
-        bases = dict.fromkeys(_base(row["flow"]) for row in rows)
+        bases = dict.fromkeys(base_name(row["flow"]) for row in rows)
         for base in bases:
-            values = [float(row[plot.show]) for row in rows if _base(row["flow"]) == base]
+            values = [float(row[plot.show]) for row in rows if base_name(row["flow"]) == base]
             value = sum(values) if plot.total else sum(values) / len(values)
             place = base if plot.over == "flow" else outcome.parameters.get(plot.over)
             shown = len(bases) > 1 and plot.over != "flow"
@@ -120,7 +120,8 @@ def _place(value: Any) -> Any:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
-def _base(name: str) -> str:
+def base_name(name: str) -> str:
+    """ "bulk" of "bulk-3": what it is called in the file."""
     head, _, last = name.rpartition("-")
     return head if head and last.isdigit() else name
 

@@ -9,9 +9,9 @@ from liblinux.experiments._names import expand_all, pairs
 from liblinux.network._rtnetlink import new_discipline
 
 if TYPE_CHECKING:
+    from liblinux._kernel import Kernel
     from liblinux.experiments._declare import Laid
     from liblinux.experiments._model import Discipline, Experiment, Sctp
-    from liblinux._kernel import Kernel
     from liblinux.network import Host, Link, Network
 
 __all__ = ["set_up"]
