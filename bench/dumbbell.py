@@ -49,7 +49,7 @@ def _dumbbell(bench: Bench, pairs: int, limit: float, published: dict[str, str])
         at_most(figures, limit),
         published,
         skipped,
-        note="one TCP flow for each pair, CUBIC; from the file to the results; imports, and for ns-3 loading its libraries, come before",
+        note="a CUBIC flow for each pair; from the file to the results, without imports (ns-3: loading of libraries)",
     )
 
 
@@ -94,7 +94,7 @@ def _forwarding(bench: Bench) -> Row:
         at_most({OURS: ratio}, _FACTOR) if len(compared) == len(_HOSTS) - 1 else None,
         {},
         skipped,
-        note=f"us for a frame: {costs}; chains of two hosts and two routers, a TCP flow in each",
+        note=f"us for a frame: {costs}; chains of two hosts and two routers, TCP in 16 of them",
     )
 
 

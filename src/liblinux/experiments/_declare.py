@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from liblinux.experiments._errors import Path, Problem
@@ -30,14 +30,11 @@ class Laid(NamedTuple):
 
 def declare(experiment: Experiment, seed: int, problems: list[Problem]) -> Laid:
     """Declare hosts and links; what is wrong with them is added to `problems`. Nothing boots."""
-    nodes = experiment.nodes
-    flows = sum(flow.count * max(len(flow.source), len(flow.target)) for flow in experiment.flow)
-    hosts = len(nodes.hosts) + len(nodes.routers) + len(nodes.switches)
     network = Network(
         clock="virtual",
         seed=seed,
         version=experiment.kernel,
-        memory=min(_MOST_BYTES, _BASE_BYTES + _HOST_BYTES * hosts + _FLOW_BYTES * flows),
+        memory=_memory(experiment),
         ipv6=_IPV6 if experiment.ipv6 else None,
     )
     _add_nodes(network, experiment, problems)
@@ -47,6 +44,22 @@ def declare(experiment: Experiment, seed: int, problems: list[Problem]) -> Laid:
             problems.append(Problem(("link", number, "name"), f"there is a link {part.name!r} already"))
         _add_links(laid, part, ("link", number), problems)
     return laid
+
+
+def _memory(experiment: Experiment) -> int:
+    """Bytes for the kernel: what nobody touches costs nothing."""
+    nodes = experiment.nodes
+    hosts = sum(_count([*nodes.hosts, *nodes.routers, *nodes.switches]))
+    flows = sum(flow.count * max(sum(_count(flow.source)), sum(_count(flow.target))) for flow in experiment.flow)
+    return min(_MOST_BYTES, _BASE_BYTES + _HOST_BYTES * hosts + _FLOW_BYTES * flows)
+
+
+def _count(texts: list[str]) -> Iterator[int]:
+    for text in texts:
+        try:
+            yield len(expand(text))
+        except ValueError:  # it is told as a problem when the nodes are added
+            yield 0
 
 
 def _add_nodes(network: Network, experiment: Experiment, problems: list[Problem]) -> None:

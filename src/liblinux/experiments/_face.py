@@ -47,8 +47,9 @@ class Loaded:
 def load(path: str | Path, changes: Mapping[str, Any] | None = None) -> Loaded:
     """Read an experiment from a file, TOML or, by its name, YAML.
 
-    `changes` are other values for keys as in [sweep]: {"link.bottleneck.queue": 10}; one that is swept is then
-    swept no more. Raises ExperimentError with all that is wrong, each at its line; OSError when there is no file.
+    `changes` are other values for keys as in [sweep]: {"link.bottleneck.queue": 10}; of one that is swept it is the
+    only value, or a list of all. Raises ExperimentError with all that is wrong, each at its line; OSError when there
+    is no file.
     """
     return loads(Path(path).read_text(encoding="utf-8"), str(path), changes)
 
@@ -57,12 +58,14 @@ def loads(text: str, name: str = "<experiment>", changes: Mapping[str, Any] | No
     """The same of a text; `name` is for messages, and tells YAML by its end."""
     source = Source(text, name)
     for key, value in (changes or {}).items():
+        sweep = source.values.get("sweep")
+        if isinstance(sweep, dict) and key in sweep:
+            sweep[key] = value if isinstance(value, list) else [value]
+            continue
         try:
             put(source.values, key, value)
         except KeyError as error:
             raise ExperimentError(name, [Problem((), str(error.args[0]))]) from None
-        if isinstance(sweep := source.values.get("sweep"), dict):
-            sweep.pop(key, None)
     return Loaded(name, check(source))
 
 
