@@ -12,7 +12,7 @@ import fsspec
 import pytest
 
 import liblinux
-from liblinux import archives, crash, network, packetdrill
+from liblinux import archives, crash, experiments, network, packetdrill
 from liblinux._actor import Actor
 from liblinux._os import _PURE, Os
 
@@ -72,6 +72,25 @@ def test_module() -> None:
     for name in liblinux.__all__:
         assert getattr(liblinux, name).__module__.startswith("liblinux."), name
     assert set(liblinux.__all__) <= set(dir(liblinux))
+
+
+def test_experiments() -> None:
+    assert set(experiments.__all__) == {
+        "ExperimentError",
+        "Loaded",
+        "Moment",
+        "Outcome",
+        "Problem",
+        "draw",
+        "load",
+        "loads",
+        "rows",
+        "run",
+        "schema",
+        "write_results",
+        "write_samples",
+    }
+    assert issubclass(experiments.ExperimentError, liblinux.LiblinuxError)
 
 
 def test_unknown_name_of_the_module() -> None:

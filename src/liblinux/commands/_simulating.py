@@ -46,6 +46,8 @@ class Display:
             TimeElapsedColumn(),
             console=Console(stderr=True),
             transient=True,
+            # By a thread of its own it could be refreshed more often; but runs are forked.
+            auto_refresh=False,
         )
         self._task = self._progress.add_task(loaded.title, total=self._runs, text="0 s")
 
@@ -66,7 +68,7 @@ class Display:
         self._times[moment.number] = moment.time
         self._frames[moment.number] = max(moment.frames, self._frames.get(moment.number, 0))
         self._done += moment.done
-        self._progress.update(self._task, completed=self._done, text=self.text())
+        self._progress.update(self._task, completed=self._done, text=self.text(), refresh=True)
 
     def text(self) -> str:
         """The line."""

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Job", "Moment", "jobs_of", "run_all"]
 
-# Clean processes: a fork would copy whatever threads and kernels the caller has.
-_CONTEXT = multiprocessing.get_context("spawn")
+# Forked, as those of crash tests: processes that are started afresh would run the caller's script again.
+_CONTEXT = multiprocessing.get_context("fork")
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,7 @@ def run(
 ) -> list[Outcome]:
     """Do all runs, in so many processes (None: one for each processor); returns what came of each, in their order.
 
+    The processes are forked from this one: with other threads in it take workers=1.
     Without `samples` the series are not kept, which saves memory in large sweeps; then nothing can be drawn over time.
     """
     return run_all(experiment.jobs, workers=workers, samples=samples, progress=progress)
