@@ -39,6 +39,7 @@ import serving
 import sockets
 import startup
 import switching
+import testing
 import virtual
 import walking
 import writing
@@ -70,6 +71,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "copying": copying.measure,
     "virtual": virtual.measure,
     "dumbbell": dumbbell.measure,
+    "testing": testing.measure,
     "build": building.measure,
 }
 ROUNDS = 7

@@ -12,7 +12,7 @@ import fsspec
 import pytest
 
 import liblinux
-from liblinux import archives, crash, experiments, network, packetdrill
+from liblinux import archives, crash, experiments, network, packetdrill, pytest_plugin, testing
 from liblinux._actor import Actor
 from liblinux._os import _PURE, Os
 
@@ -140,6 +140,25 @@ def test_disk() -> None:
     }
     plain = {"label", "mountable", "number", "path", "size", "start", "type"}
     assert public(liblinux.Partition) == plain | {"fs_label", "fs_uuid", "part_label", "part_uuid"}
+
+
+def test_plugin_of_pytest(request: pytest.FixtureRequest) -> None:
+    """Its fixtures, options and marker, and a class."""
+    assert testing.__all__ == ["ImageFactory"]
+    assert testing.ImageFactory.__module__ == "liblinux.testing._images"
+    plugin = request.config.pluginmanager.get_plugin("liblinux")
+    assert public(plugin) & public(pytest_plugin) >= {
+        "image_factory",
+        "kernel",
+        "kernel_options",
+        "liblinux_seed",
+        "network",
+        "network_options",
+        "network_setup",
+    }
+    options = {name for name in vars(request.config.option) if name.startswith("liblinux")}
+    assert options == {"liblinux_kernel", "liblinux_output", "liblinux_pcap", "liblinux_seed"}
+    assert any(line.startswith("liblinux_seeds(") for line in request.config.getini("markers"))
 
 
 def test_packetdrill() -> None:

@@ -20,9 +20,6 @@
 #define VMALLOC_WINDOW_PER_MEMORY 4
 /* How much of the arena is asked for in large pages. */
 #define LARGE_PAGES_BYTES (8 * MIB)
-/* A page has a description of 64 bytes; boot fills all of them, and some tables. */
-#define BYTES_PER_DESCRIBED_BYTE 64
-#define BOOT_TABLES_BYTES (256 * KIB)
 /* And behind it, when there is a disk. */
 #define LARGE_PAGES_DISK_BYTES (64 * MIB)
 /* The shortest run of empty pages that is given back after boot. */

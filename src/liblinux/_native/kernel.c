@@ -449,19 +449,29 @@ static PyObject *native_kernel_captured(PyObject *self, PyObject *unused)
 	return result;
 }
 
+bool native_now(struct native_kernel *kernel, u64 *now)
+{
+	struct native_crossing crossing;
+
+	if (!native_check_open(kernel))
+		return false;
+	if (kernel->side == &host_direct) {
+		/* A look at memory: giving up the GIL would be most of it. */
+		*now = host_kernel_now(kernel->host);
+		return true;
+	}
+	native_enter(kernel, &crossing);
+	*now = kernel->side->now(kernel->host);
+	native_leave(kernel, &crossing);
+	return native_check_code(kernel, 0);
+}
+
 static PyObject *native_kernel_now(PyObject *self, PyObject *unused)
 {
-	struct native_kernel *kernel = (struct native_kernel *)self;
-	struct native_crossing crossing;
 	u64 now;
 
 	(void)unused;
-	if (!native_check_open(kernel))
-		return NULL;
-	native_enter(kernel, &crossing);
-	now = kernel->side->now(kernel->host);
-	native_leave(kernel, &crossing);
-	if (!native_check_code(kernel, 0))
+	if (!native_now((struct native_kernel *)self, &now))
 		return NULL;
 	return PyLong_FromUnsignedLongLong(now);
 }

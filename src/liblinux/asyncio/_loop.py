@@ -52,30 +52,30 @@ class EventLoop(asyncio.SelectorEventLoop):
         _add_reader: Callable[..., object]
         _check_closed: Callable[[], None]
         _ready: Any
+        _task_factory: Any
 
     def __init__(self, kernel: Kernel, turns: Turns | None = None, selector: KernelSelector | None = None) -> None:
         self._kernel = kernel
         self._now = kernel._native.now
         self._turns = turns
-        self._reading = self._read if turns is None else turns.clock.monotonic
         selector = selector or KernelSelector(kernel)
         if turns is not None:
             selector.take_turns(turns, self._who)
         super().__init__(selector)
         self._clock_resolution = 1e-9
+        if turns is not None:
+            # A call less: it is read several times in every round.
+            self.time = turns.clock.monotonic  # type: ignore[method-assign]
 
     def time(self) -> float:
         """The kernel's monotonic clock, in seconds."""
-        return self._reading()
-
-    def _read(self) -> float:
         return self._now() / _SECOND_NS
 
     def create_task(  # type: ignore[override]  # typeshed has the coroutine's type in it
         self, coro: Any, *, name: str | None = None, context: Context | None = None, **options: Any
     ) -> asyncio.Task[Any]:
         """As of asyncio; its tasks are a :class:`Task`, unless a factory has been set."""
-        if self.get_task_factory() is not None:
+        if self._task_factory is not None:
             return super().create_task(coro, name=name, context=context, **options)
         self._check_closed()
         return Task(coro, loop=self, name=name, context=context, **options)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from liblinux.network._state import NetworkSnapshot
     from liblinux.observing import Recorder
     from liblinux.running import Run
+    from liblinux.testing._pool import Lender
 
 __all__ = ["Network"]
 
@@ -136,6 +137,10 @@ class Network:
         self._other_kernels: dict[str, Kernel] = {}
         self._bells: list[Bell] = []
         self._internet = internet
+        # Who keeps booted kernels for many networks, one after the other; in tests, see liblinux.testing.
+        self._lender: Lender | None = None
+        # Called when the network has come up, each time.
+        self._when_up: list[Callable[[], object]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -316,7 +321,8 @@ class Network:
         """The kernel that all hosts are in that name none of their own."""
         self._check_open()
         if self._kernel is None:
-            self._kernel = self._boot_kernel(**self._options)
+            lender = self._lender
+            self._kernel = lender.lend(self) if lender is not None else self._boot_kernel(**self._options)
         return self._kernel
 
     @property
@@ -325,13 +331,19 @@ class Network:
         return [*([self._kernel] if self._kernel else []), *self._other_kernels.values()]
 
     def _boot_kernel(self, **options: Any) -> Kernel:
-        memory = self._memory or _KERNEL_BYTES + _HOST_BYTES * len(self._hosts)
-        kernel = Kernel(memory, command_line=self._command_line, **options)
+        settings, arguments = self._wants()
+        kernel = Kernel(**arguments, **options)
         # All hosts share one table of files, and each has some in it.
         kernel.syscall("prlimit64", 0, _RLIMIT_NOFILE, struct.pack("=QQ", _OPEN_FILES, _OPEN_FILES), None)
-        for name, value in (*_SETTINGS.items(), *(_SETTINGS_6.items() if self._subnets.base6 else ())):
+        for name, value in settings.items():
             kernel.sysctl[name] = value
         return kernel
+
+    def _wants(self) -> tuple[dict[str, str | int], dict[str, Any]]:
+        """The settings of its kernels, and the arguments that they all have."""
+        memory = self._memory or _KERNEL_BYTES + _HOST_BYTES * len(self._hosts)
+        settings = {**_SETTINGS, **(_SETTINGS_6 if self._subnets.base6 else {})}
+        return settings, {"memory": memory, "command_line": self._command_line}
 
     def _kernel_of(self, version: str | None) -> Kernel:
         """The kernel that a host has named, or the network's."""
@@ -377,8 +389,15 @@ class Network:
         for crossing in self._crossings:
             crossing.connect()
         self._is_up = True
+        self._tell_up()
         for outside in self._outsides:
             outside.greet()
+
+    def _tell_up(self) -> None:
+        if self._captures is not None:
+            self._captures.extend()
+        for act in self._when_up:
+            act()
 
     @property
     def _beyond(self) -> list[Beyond]:
@@ -474,17 +493,21 @@ class Network:
         """Write what passes the cables into a pcapng file; returns a :class:`Capture`, which ends it.
 
         What every host sends, so that each frame is there once, also one that is
-        lost on its way; of one host, all that it sends and receives. The same
+        lost on its way, and on links that are added later; of one host, all that it
+        sends and receives. The same
         seed gives the same file under the virtual clock. OSError when the file
         cannot be written. What has not been written yet is when the network is
         closed.
         """
+        return self._capturing().start(path, self._find(host) if host is not None else None)
+
+    def _capturing(self) -> Captures:
         from liblinux.network._capture import Captures  # noqa: PLC0415 - for those who do
 
         self.up()
         if self._captures is None:
             self._captures = Captures(self)
-        return self._captures.start(path, self._find(host) if host is not None else None)
+        return self._captures
 
     @property
     def kernel_is_alive(self) -> bool:
@@ -623,6 +646,8 @@ class Network:
             kernels = self.kernels
             self._kernel = None
             self._other_kernels = {}
+            if self._lender is not None and len(kernels) == 1 and not self._outsides:
+                self._lender.take_back(kernels.pop())
             _close_all(kernels)
 
     def _check_open(self) -> None:

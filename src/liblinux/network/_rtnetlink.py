@@ -225,7 +225,6 @@ class Batch:
     def __init__(self, process: Process) -> None:
         self._process = process
         self._socket = process.syscall("socket", socket.AF_NETLINK, socket.SOCK_RAW, 0)
-        self._answer = bytearray(_ANSWER_BYTES)
 
     def close(self) -> None:
         """Close the socket."""
@@ -257,16 +256,18 @@ class Batch:
             raise OSError(errors[0], f"the network could not be set up: {os.strerror(errors[0])}")
 
     def _errors(self) -> Iterable[int]:
+        # Not kept: a network has a batch for each of its hosts.
+        answer = bytearray(_ANSWER_BYTES)
         while True:
             try:
                 length = self._process.syscall(
-                    "recvfrom", self._socket, self._answer, len(self._answer), socket.MSG_DONTWAIT, None, None
+                    "recvfrom", self._socket, answer, len(answer), socket.MSG_DONTWAIT, None, None
                 )
             except BlockingIOError:
                 return
             start = 0
             while start + _HEADER.size <= length:
-                size, kind, _, _, _ = _HEADER.unpack_from(self._answer, start)
+                size, kind, _, _, _ = _HEADER.unpack_from(answer, start)
                 if kind == _NLMSG_ERROR:
-                    yield -struct.unpack_from("=i", self._answer, start + _HEADER.size)[0]
+                    yield -struct.unpack_from("=i", answer, start + _HEADER.size)[0]
                 start += max(size + -size % 4, _HEADER.size)

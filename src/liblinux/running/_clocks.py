@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import _thread
 import logging
-import struct
 import sys
 import time
 import traceback
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from liblinux import _native
 from liblinux._errors import BusyWait
 from liblinux.running._turns import _strands
 
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["CLOCKS", "Clock", "choose_clock"]
 
 _SECOND_NS = 10**9
-_TIMESPEC = struct.Struct("=qq")
 _SUSPICIOUS_READS = 20_000  # while nothing happens
 _SURE_READS = 20_000  # of them in one frame
 _SURE_ROUNDS = 200_000  # of an event loop in which nothing came and no time passed
@@ -41,61 +39,30 @@ class Clock:
     """The time of a run. `reaction` to a program that only waits for it: "step" by `step` nanoseconds, or "error"."""
 
     def __init__(self, kernel: Kernel, turns: Turns, reaction: Literal["step", "error"], step: int) -> None:
+        self.who: Callable[[], str] = str  # what an event loop goes round for
         self._now = kernel._native.now
         self._turns = turns
         self._virtual = kernel.clock == "virtual"
         self.reaction = reaction
         self._step = step
-        self._moment = bytearray(_TIMESPEC.size)
-        number = kernel.syscalls["clock_gettime"]
-        self._read_realtime = partial(kernel._process.syscall, number, time.CLOCK_REALTIME, self._moment)
-        self.monotonic: Callable[[], float] = self.reader()
-        self._reads = self._rounds = self._same = 0
-        self._seen = -1
+        self.monotonic = clock = _native.Clock(
+            kernel._process, self._suspect, _SUSPICIOUS_READS, self._crawl, _SURE_ROUNDS
+        )
+        self.monotonic_ns, self.realtime, self.realtime_ns = clock.monotonic_ns, clock.time, clock.time_ns
+        # Something has come from outside of the program, or time has passed.
+        self.happened = clock.happened
+        self._same = self._seen = 0
+        self._events = -1
         self._frame: FrameType | None = None
-
-    # ---- reading -----------------------------------------------------------------
-
-    def monotonic_ns(self) -> int:
-        """Nanoseconds since the kernel was booted."""
-        self._reads += 1
-        if self._reads > _SUSPICIOUS_READS:
-            self._suspect()
-        return self._now()
-
-    def reader(self) -> Callable[[], float]:
-        """What monotonic_ns() does, in seconds, in one call: event loops look at the clock in every round."""
-        now, suspect = self._now, self._suspect
-
-        def read() -> float:
-            self._reads += 1
-            if self._reads > _SUSPICIOUS_READS:
-                suspect()
-            return now() / _SECOND_NS
-
-        return read
-
-    def realtime_ns(self) -> int:
-        """Nanoseconds since 1970, as the kernel sees it."""
-        self.monotonic_ns()
-        self._read_realtime()
-        seconds, nanoseconds = _TIMESPEC.unpack(self._moment)
-        return int(seconds) * _SECOND_NS + int(nanoseconds)
 
     # ---- who only waits ------------------------------------------------------------
 
-    def happened(self) -> None:
-        """Something has come from outside of the program, or time has passed."""
-        self._rounds = self._reads = 0
-        self._seen = -1
-
-    def round(self, who: Callable[[], str]) -> None:
+    def _crawl(self) -> None:
         """An event loop goes round because there is something to do; `who` says what."""
-        self._rounds += 1
-        if self._rounds < _SURE_ROUNDS or not self._virtual:
+        if not self._virtual:
             return
-        if self._rounds == _SURE_ROUNDS:
-            self._tell(f"{_SURE_ROUNDS} rounds of the event loop, and no time passed, by", who())
+        if self.monotonic.rounds == _SURE_ROUNDS:
+            self._tell(f"{_SURE_ROUNDS} rounds of the event loop, and no time passed, by", self.who())
         self._turns.sleep(self._step)
 
     def restart(self) -> None:
@@ -103,18 +70,21 @@ class Clock:
         self.happened()
 
     def _start_again(self, now: int) -> None:
-        self._seen = now
-        self._reads = self._same = 0
+        self._seen, self._events = now, self.monotonic.events
+        self.monotonic.reads = self._same = 0
         self._frame = None
 
     def _suspect(self) -> None:
         now = self._now()
-        if self._seen < 0 or now - self._seen > self._reads * _CHARGE_NS or not self._virtual:
+        if (
+            self._events != self.monotonic.events
+            or now - self._seen > self.monotonic.reads * _CHARGE_NS
+            or not self._virtual
+        ):
             self._start_again(now)
             return
-        frame: FrameType | None = sys._getframe(2)
-        loop = frame.f_back if frame is not None and frame.f_code.co_name == "time" else None
-        if loop is not None and loop.f_code.co_name == "_run_once":
+        frame: FrameType | None = sys._getframe(1)
+        if frame is not None and frame.f_code.co_name == "_run_once":
             return  # the loop itself, in each round
         while frame is not None and frame.f_globals.get("__name__", "").startswith(_PASSED_OVER):
             frame = frame.f_back
@@ -124,18 +94,18 @@ class Clock:
         if self._same < _SURE_READS:
             return
         # It goes on where it is, and needs no second proof. (Logging reads the clock too.)
-        state = self._reads, self._same, self._frame
-        self._reads = 0
+        state = self.monotonic.reads, self._same, self._frame
+        self.monotonic.reads = 0
         if state[1] == _SURE_READS:
             self._tell("the clock was read again and again, and nothing else was done, by", _stack(frame))
         self._turns.sleep(self._step)
         self._seen = self._now()
-        self._reads, self._same, self._frame = state
+        self.monotonic.reads, self._same, self._frame = state
 
     def _tell(self, what: str, who: str) -> None:
         if self.reaction == "error":
             self._start_again(self._now())
-            self._rounds = 0
+            self.monotonic.rounds = 0
             raise BusyWait(
                 f"virtual time stands still while anything runs: {what}\n{who.rstrip()}\n"
                 'sleep or wait instead; or Network(busy_wait="step") moves time on'
@@ -154,13 +124,15 @@ def _stack(frame: FrameType | None) -> str:
 
 _SHOWN = 6
 
-CLOCKS: dict[str, Callable[[Clock], float]] = {
-    "monotonic": lambda clock: clock.monotonic(),
-    "monotonic_ns": Clock.monotonic_ns,
-    "perf_counter": lambda clock: clock.monotonic(),
-    "perf_counter_ns": Clock.monotonic_ns,
-    "time": lambda clock: clock.realtime_ns() / _SECOND_NS,
-    "time_ns": Clock.realtime_ns,
+
+# By the names of `time`, the attribute of a :class:`Clock`.
+CLOCKS = {
+    "monotonic": "monotonic",
+    "monotonic_ns": "monotonic_ns",
+    "perf_counter": "monotonic",
+    "perf_counter_ns": "monotonic_ns",
+    "time": "realtime",
+    "time_ns": "realtime_ns",
 }
 
 
@@ -173,7 +145,10 @@ def choose_clock(name: str) -> Callable[[], float]:
 
     def choice() -> float:
         strand = strand_of(here())
-        return real() if strand is None else ours(strand.turns.clock)
+        if strand is None:
+            return real()
+        answer: float = getattr(strand.turns.clock, ours)()
+        return answer
 
     choice.__name__ = choice.__qualname__ = name
     choice.__doc__ = real.__doc__

@@ -23,7 +23,7 @@ import selectors
 import struct
 from collections import deque
 from contextvars import Context, copy_context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from liblinux import _native
 from liblinux._errors import Deadlock, LiblinuxError
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from liblinux.running._clocks import Clock
 
 __all__ = ["Strand", "Turns", "Wait", "strand_here"]
+
+_T = TypeVar("_T")
 
 _ADD, _DELETE, _MODIFY = 1, 2, 3  # of epoll_ctl(2)
 _EVENT = struct.Struct("<IQ")
@@ -369,7 +371,7 @@ class Turns:
                 "timerfd_settime", self._timer, _ABSOLUTE, _TIMER.pack(0, 0, *divmod(soonest, _SECOND_NS)), None
             )
         patience = -1 if block else 0
-        count = self.inside(self._syscall, "epoll_wait", self._epoll, self._events, _EVENTS, patience)
+        count = self.inside(self._syscall, "epoll_wait", self._epoll, self._events, _EVENTS, patience) or 0
         for events, fd in list(_EVENT.iter_unpack(memoryview(self._events)[: count * _EVENT.size])):
             if fd == self._kick:
                 with contextlib.suppress(BlockingIOError):
@@ -384,15 +386,15 @@ class Turns:
             if wait.deadline is not None and wait.deadline <= now and wait.strand not in self._ready:
                 self._ready.append(wait.strand)
 
-    def inside(self, call: Callable[..., int], *arguments: Any) -> int:
-        """A call that waits in the kernel; 0 when :meth:`interrupt` ends it. A Deadlock says which programs wait."""
+    def inside(self, call: Callable[..., _T], *arguments: Any) -> _T | None:
+        """A call that waits in the kernel; None when :meth:`interrupt` ends it. A Deadlock says which programs wait."""
         self._inside = True
         try:
             return call(*arguments)
         except _Interrupted:
             if self.main is not None and self.main.wait is not None:
                 self._ready.append(self.main)
-            return 0
+            return None
         except Deadlock as deadlock:
             from liblinux.running._stuck import describe  # noqa: PLC0415 - for the unlucky
 
