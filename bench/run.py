@@ -27,6 +27,7 @@ import commands
 import containers
 import copies
 import copying
+import dumbbell
 import exploring
 import footprint
 import internet
@@ -73,6 +74,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "virtual": virtual.measure,
     "explore": exploring.measure,
     "observing": observing.measure,
+    "dumbbell": dumbbell.measure,
     "testing": testing.measure,
     "build": building.measure,
 }

@@ -119,11 +119,14 @@ BENCH_PROGRAMS = {
     "fio": "fio",
     "fuse2fs": "fuse2fs",
     "fusermount": "fuse3",
+    "g++": "g++",
     "mcopy": "mtools",
     "mke2fs": "e2fsprogs",
     "mkfs.fat": "dosfstools",
     "mount": "mount",
 }
+# ns-3 is a library, and a program of bench/ is linked with it.
+BENCH_LIBRARIES = {"libns3-core.so": "libns3-dev"}
 
 
 # libguestfs, and a kernel for its virtual machine, which it finds in /boot: 300 MB, and not for every bench.
@@ -197,7 +200,12 @@ def main() -> None:
         install(() if find_program("guestfish") else GUESTFS_PACKAGES)
         return
     if options.bench_programs:
-        install(package for program, package in BENCH_PROGRAMS.items() if find_program(program) is None)
+        install(
+            [
+                *(package for program, package in BENCH_PROGRAMS.items() if find_program(program) is None),
+                *(package for library, package in BENCH_LIBRARIES.items() if not has_library(library)),
+            ]
+        )
         make_environment("dev,bench")
         return
     if options.test_programs:

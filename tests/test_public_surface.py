@@ -12,7 +12,17 @@ import fsspec
 import pytest
 
 import liblinux
-from liblinux import archives, crash, explore, network, observing, packetdrill, pytest_plugin, testing
+from liblinux import (
+    archives,
+    crash,
+    experiments,
+    explore,
+    network,
+    observing,
+    packetdrill,
+    pytest_plugin,
+    testing,
+)
 from liblinux._actor import Actor
 from liblinux._os import _PURE, Os
 from liblinux.network import faults
@@ -73,6 +83,25 @@ def test_module() -> None:
     for name in liblinux.__all__:
         assert getattr(liblinux, name).__module__.startswith("liblinux."), name
     assert set(liblinux.__all__) <= set(dir(liblinux))
+
+
+def test_experiments() -> None:
+    assert set(experiments.__all__) == {
+        "ExperimentError",
+        "Loaded",
+        "Moment",
+        "Outcome",
+        "Problem",
+        "draw",
+        "load",
+        "loads",
+        "rows",
+        "run",
+        "schema",
+        "write_results",
+        "write_samples",
+    }
+    assert issubclass(experiments.ExperimentError, liblinux.LiblinuxError)
 
 
 def test_unknown_name_of_the_module() -> None:
@@ -268,7 +297,6 @@ def test_network() -> None:
     assert {"kernel", "kernels", "selector", "link", "host", "router", "switch"} <= public(network.Network)
 
 
-<<<<<<< HEAD
 def test_faults_and_exploring() -> None:
     assert set(faults.__all__) == {
         "Call",
@@ -316,4 +344,3 @@ def test_observing() -> None:
         observing.Recording
     )
     assert {"record", "report"} <= public(network.Network)
->>>>>>> observe

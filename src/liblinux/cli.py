@@ -54,6 +54,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "snapshot": ("Snapshots and subvolumes of Btrfs.", "liblinux.commands.snapshot:snapshot_command"),
     "trim": ("Give room that a file system does not use back.", "liblinux.commands.trim:trim_command"),
     "shell": ("Run commands in an image, from a terminal or a script.", "liblinux.commands.shell:shell_command"),
+    "simulate": ("Run network experiments that are files.", "liblinux.commands.simulate:simulate_command"),
     "stat": ("Show all metadata of files of an image.", "liblinux.commands.stat:stat_command"),
     "tree": ("Draw a tree of an image.", "liblinux.commands.tree:tree_command"),
     "chmod": ("Change modes of files of an image.", "liblinux.commands.chmod:chmod_command"),

@@ -31,8 +31,7 @@
  * snapshot.c a kernel at an instant             copy.c       trees to other places
  * socket.c   Socket: its quick calls            message.c    sendmsg and recvmsg
  * pump.c     Pump: frames in and out            poller.c     Poller: an epoll and a timer
- * clock.c    Clock: as a program reads it
- * sample.c   Kernel: samples of what is asked again and again
+ * clock.c    Clock: as a program reads it         sample.c     a kernel, again and again
  */
 #ifndef LIBLINUX_NATIVE_H
 #define LIBLINUX_NATIVE_H

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import struct
 from ipaddress import IPv4Network, IPv6Network
 from typing import TypeVar
 
@@ -55,18 +56,24 @@ _NAME_BYTES = 64
 _INTERFACE_BYTES = 15
 _KERNEL_BYTES = 64 << 20
 _HOST_BYTES = 1 << 20
+_RLIMIT_NOFILE, _OPEN_FILES = 7, 1 << 20
 _WITHOUT_IPV6 = "ipv6.disable=1"
 _SETTINGS: dict[str, str | int] = {
     # The queue of a link is what waits at it, in the order of arrival.
     "net.core.default_qdisc": "pfifo",
     # All hosts start with what is set here.
     "net.core.devconf_inherit_init_net": 1,
+    # The table of neighbours is one for all hosts, and none of them shall be forgotten for another.
+    "net.ipv4.neigh.default.gc_thresh2": 1 << 20,
+    "net.ipv4.neigh.default.gc_thresh3": 1 << 20,
 }
 _SETTINGS_6: dict[str, str | int] = {
     # Addresses are ours to give, and so they are a host's at once: looking for duplicates takes seconds, during
     # which routers do not forward.
     "net.ipv6.conf.all.accept_dad": 0,
     "net.ipv6.conf.default.accept_dad": 0,
+    "net.ipv6.neigh.default.gc_thresh2": 1 << 20,
+    "net.ipv6.neigh.default.gc_thresh3": 1 << 20,
 }
 _FORWARDING = {4: "/proc/sys/net/ipv4/ip_forward", 6: "/proc/sys/net/ipv6/conf/all/forwarding"}
 
@@ -330,6 +337,8 @@ class Network:
     def _boot_kernel(self, **options: Any) -> Kernel:
         settings, arguments = self._wants()
         kernel = Kernel(**arguments, **options)
+        # All hosts share one table of files, and each has some in it.
+        kernel.syscall("prlimit64", 0, _RLIMIT_NOFILE, struct.pack("=QQ", _OPEN_FILES, _OPEN_FILES), None)
         for name, value in settings.items():
             kernel.sysctl[name] = value
         return kernel
