@@ -96,6 +96,14 @@ class TestIt:
 
 def test_skipped():
     pytest.skip("not today")
+
+def test_fixture(network, schedule):
+    a, b = network.host("a"), network.host("b")
+    network.link(a, b)
+    network.play(schedule)
+    # What a seed gives is its own: drawn by the kernel, as a host.
+    assert a.run_blocking(lambda: __import__("random").random()) < 0.9
+    assert network.ping(a, b, count=5).received >= 3
 """
 
 
@@ -106,6 +114,8 @@ def test_tests_of_pytest(tmp_path: Path) -> None:
     assert report.failure is not None and report.failure.reproduced
     assert (report.failure.outcome.seed, report.failure.outcome.kind) == (2, "AssertionError")
     assert "seed + step < threshold" in report.failure.outcome.traceback
+    report = explore(Plan(f"{path}::test_fixture", kinds=("kill",)), range(100), jobs=1, smaller=False)
+    assert report.failure is not None and report.failure.reproduced and report.failure.outcome.seed > 0
     with pytest.raises(Untestable, match="pytest does not run"):
         explore(Plan(f"{path}::test_skipped[1]"), range(1), jobs=1)
 

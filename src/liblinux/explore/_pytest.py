@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from liblinux.explore._plan import Untestable
@@ -59,7 +59,8 @@ def run_by_pytest(test: str, seed: int, given: Given) -> tuple[str, str, str] | 
 
     fixtures = Fixtures()
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:timeout", "-o", "addopts="]
-    if importlib.util.find_spec(_PLUGIN) is not None:
+    # Its fixtures, `kernel` and `network`, have the seed as well.
+    if any(one.value == _PLUGIN for one in entry_points(group="pytest11")):
         options.append(f"--liblinux-seed={seed}")
     code = pytest.main([*options, test], plugins=[fixtures])
     if fixtures.failure is not None:
