@@ -27,8 +27,8 @@ RECORDER = Path(__file__).resolve().parent / "reliability" / "recorded"
 # What says so itself, and what is on virtual time by itself.
 VIRTUAL = re.compile(r"clock=.virtual|\bpytest |liblinux (simulate|explore)\b")
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# How long pytest took, and where objects lie.
-CHANCE = re.compile(r"\bin \d+\.\d+s( \([\d:]+\))?|0x[0-9a-f]+")
+# How long pytest took, where objects lie, and what is another one on purpose.
+CHANCE = re.compile(r"\bin \d+\.\d+s( \([\d:]+\))?|0x[0-9a-f]+|PYTHONHASHSEED=\d+")
 
 Run = Callable[[Path, dict[str, str]], str]
 
