@@ -22,6 +22,7 @@ class NetworkSnapshot:
     def __init__(self, network: Network, kernel: Snapshot, run: tuple[Any, ...]) -> None:
         self._kernel = kernel
         self._run = run
+        self._faults = network._faults.state()
         self._hosts: tuple[Host, ...] = tuple(network._hosts.values())
         self._links: tuple[Link, ...] = tuple(network.links)
         self._lines = [link._lines for link in self._links]
@@ -70,6 +71,7 @@ def restore(network: Network, snapshot: NetworkSnapshot) -> None:
     for host, (ip, netlinks) in snapshot._netlinks.items():
         host._close_netlinks(keep=netlinks)
         host._ip = ip
+    network._faults.restore(snapshot._faults)
     network.kernel.restore(snapshot._kernel)
     run.restore(snapshot._run)
     for link, lines in zip(snapshot._links, snapshot._lines, strict=True):
@@ -83,5 +85,7 @@ def _resume_captures(network: Network) -> None:
 
 
 def _check_captures(network: Network, done: str) -> None:
+    if network._recorder is not None:
+        raise RuntimeError(f"a snapshot cannot be {done} while the network is recorded; close the recorder first")
     if network._captures is not None and (paths := network._captures.paths()):
         raise RuntimeError(f"a snapshot cannot be {done} during a capture ({', '.join(paths)}); close it first")
