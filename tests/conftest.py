@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import signal
@@ -110,8 +111,15 @@ class Images:
         return path
 
 
+@pytest.fixture(scope="session")
+def loaded() -> None:
+    """What changes the standard library for runs is loaded, once: pytester forgets what was imported since it began."""
+    for name in ("asyncio._run", "running._run", "testing._pool"):
+        importlib.import_module(f"liblinux.{name}")
+
+
 @pytest.fixture
-def sessions(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+def sessions(loaded: None, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """Sessions of pytest inside of tests: with our plugin and xdist, for those of some other packages are slow."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     # Also the warnings are those of a session of its own, not errors as in this one.
