@@ -61,7 +61,7 @@ def test_fq_codel_keeps_the_delay_of_others_low() -> None:
 def test_multipath_goes_on_over_the_other_path() -> None:
     (outcome,) = run("mptcp-failover", duration="28s")
     assert between(outcome, "carried", "WLAN", 3, 10) > 18e6
-    assert between(outcome, "carried", "mobile", 3, 10) > 8e6
+    assert between(outcome, "carried", "mobile", 3, 10) > 7e6
     assert between(outcome, "throughput", "transfer", 3, 10) > 24e6
     assert between(outcome, "carried", "WLAN", 13, 20) < 1e6
     assert between(outcome, "throughput", "transfer", 13, 20) > 8e6
@@ -69,7 +69,7 @@ def test_multipath_goes_on_over_the_other_path() -> None:
 
 
 def test_dctcp_waits_less_at_incast() -> None:
-    cubic, dctcp = run("incast-dctcp", flow__answers__count=2)
+    cubic, dctcp = run("incast-dctcp", flow__answers__count=1)
     worst = {
         outcome.parameters["flow.answers.congestion"]: max(row["delay_p99"] for row in outcome.flows)
         for outcome in (cubic, dctcp)

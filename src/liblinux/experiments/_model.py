@@ -209,7 +209,7 @@ class Plot(Part):
     unit: str | None = Field(default=None, description="Mbit/s, ms, packets, ...: what values are shown in.")
     kind: Literal["line", "bar", "cdf"] = "line"
     step: Span | None = Field(default=None, description="Over time: means of so long.")
-    total: bool = Field(default=False, description="The sum of the flows instead of each.")
+    total: bool = Field(default=False, description="The sum of the flows instead of each; of cdf all samples together.")
     log: Literal["x", "y", "xy"] | None = None
 
 

@@ -56,6 +56,9 @@ def _over_time(plot: Plot, experiment: Experiment, outcomes: Sequence[Outcome]) 
 def _named(
     plot: Plot, experiment: Experiment, series: Sequence[Series]
 ) -> Iterator[tuple[str, list[tuple[Any, float]]]]:
+    if plot.total and plot.kind == "cdf":
+        yield "total", [point for one in series for point in one]
+        return
     if plot.total:
         yield "total", _stepped(_sum(series), plot, experiment)
         return
