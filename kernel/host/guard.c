@@ -9,8 +9,9 @@
  * made a guard again then. Signal handlers read the bits of the kernel that
  * their own thread is inside of.
  *
- * Each guard takes two mappings of the host's table, of which all else that
- * maps memory needs some as well: no more than GUARDS are made in a process,
+ * A host from Linux 6.15 on marks the pages (madvise). With an older one each
+ * guard takes two mappings of the host's table, of which all else that maps
+ * memory needs some as well: no more than GUARDS are made in a process then,
  * and a stack beyond that, or one that the host refuses, goes without.
  */
 #define _GNU_SOURCE
@@ -19,9 +20,42 @@
 #include <sys/mman.h>
 #include "internal.h"
 
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE 103
+#endif
+
 #define GUARD_BITS 64
 
 static u32 host_guards;
+static bool host_marks; /* the host can mark pages of all kinds of memory */
+
+/* Linux 6.13 and 6.14 can mark private memory only, but not a granule that moved. */
+static void host_guard_find_out(void)
+{
+	void *page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return;
+	host_marks = !madvise(page, PAGE_BYTES, MADV_GUARD_INSTALL);
+	munmap(page, PAGE_BYTES);
+}
+
+static int host_guard_forbid(u64 address)
+{
+	if (host_marks)
+		return madvise((void *)address, PAGE_BYTES, MADV_GUARD_INSTALL);
+	return mprotect((void *)address, PAGE_BYTES, PROT_NONE);
+}
+
+static int host_guard_allow(u64 address)
+{
+	if (host_marks)
+		return madvise((void *)address, PAGE_BYTES, MADV_GUARD_REMOVE);
+	/* Only ever joins mappings: there is no reason to be refused. */
+	return mprotect((void *)address, PAGE_BYTES, PROT_READ | PROT_WRITE);
+}
 
 u64 host_guard_bytes(struct host_kernel *kernel)
 {
@@ -32,6 +66,9 @@ u64 host_guard_bytes(struct host_kernel *kernel)
 
 int host_guard_init(struct host_kernel *kernel)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, host_guard_find_out);
 	kernel->guards = calloc(1, host_guard_bytes(kernel));
 	kernel->nr_guards = 0;
 	return kernel->guards ? 0 : -ENOMEM;
@@ -65,15 +102,16 @@ static void host_guard_put_up(struct host_kernel *kernel, u64 address)
 	u64 page = (address - kernel->memory) / PAGE_BYTES, bit;
 	u64 *word = host_guard_word(kernel, page, &bit);
 
-	if (__atomic_add_fetch(&host_guards, 1, __ATOMIC_RELAXED) > GUARDS ||
-	    mprotect((void *)address, PAGE_BYTES, PROT_NONE)) {
+	u32 guards = __atomic_add_fetch(&host_guards, 1, __ATOMIC_RELAXED);
+
+	if ((guards > GUARDS && !host_marks) || host_guard_forbid(address)) {
 		__atomic_sub_fetch(&host_guards, 1, __ATOMIC_RELAXED);
 		return;
 	}
 	*word |= bit;
 	kernel->nr_guards++;
-	/* Nobody will read it. It is zero if it is memory again. */
-	if (kernel->trimming)
+	/* Nobody will read it. It is zero if it is memory again, as if marked. */
+	if (kernel->trimming && !host_marks)
 		madvise((void *)address, PAGE_BYTES, MADV_DONTNEED);
 }
 
@@ -82,8 +120,7 @@ static void host_guard_take_down(struct host_kernel *kernel, u64 address)
 	u64 page = (address - kernel->memory) / PAGE_BYTES, bit;
 	u64 *word = host_guard_word(kernel, page, &bit);
 
-	/* Only ever joins mappings: there is no reason to be refused. */
-	if (mprotect((void *)address, PAGE_BYTES, PROT_READ | PROT_WRITE))
+	if (host_guard_allow(address))
 		abort();
 	*word &= ~bit;
 	kernel->nr_guards--;
@@ -111,7 +148,7 @@ void host_guard_renew(struct host_kernel *kernel, u64 start, u64 bytes)
 
 	for (address = start; address < start + bytes; address += PAGE_BYTES)
 		if (host_is_guard(kernel, address))
-			mprotect((void *)address, PAGE_BYTES, PROT_NONE);
+			host_guard_forbid(address);
 }
 
 /*
@@ -138,8 +175,7 @@ void host_guard_restore(struct host_kernel *kernel, const u64 *guards,
 				__atomic_sub_fetch(&host_guards, 1,
 						   __ATOMIC_RELAXED);
 				if (!anew)
-					mprotect((void *)address, PAGE_BYTES,
-						 PROT_READ | PROT_WRITE);
+					host_guard_allow(address);
 			}
 			if (guards[at] & bit)
 				host_guard_put_up(kernel, address);

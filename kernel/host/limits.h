@@ -20,9 +20,6 @@
 #define VMALLOC_WINDOW_PER_MEMORY 4
 /* How much of the arena is asked for in large pages. */
 #define LARGE_PAGES_BYTES (8 * MIB)
-/* A page has a description of 64 bytes; boot fills all of them, and some tables. */
-#define BYTES_PER_DESCRIBED_BYTE 64
-#define BOOT_TABLES_BYTES (256 * KIB)
 /* And behind it, when there is a disk. */
 #define LARGE_PAGES_DISK_BYTES (64 * MIB)
 /* The shortest run of empty pages that is given back after boot. */
@@ -84,9 +81,20 @@
 /* Kernels with one virtual clock. */
 #define GROUP_KERNELS 64
 
+/* ---- samples --------------------------------------------------------- */
+
+/* What one receive of an answer may bring: Linux makes messages of 32 KiB at most. */
+#define SAMPLE_ANSWER_BYTES (32 * KIB)
+#define SAMPLE_FIRST_BYTES (256 * KIB)
+/* Virtual time after which a call that waits is not sampled any more. */
+#define SAMPLE_PATIENCE_NS (4 * 3600 * 1000000000ULL)
+
 /* ---- batches --------------------------------------------------------- */
 
 /* What is taken of a directory at once. */
 #define DENTS_BYTES (64 * KIB)
+/* From here on an array of an answer has room for much more. */
+#define ARRAY_LARGE_BYTES (256 * KIB)
+#define ARRAY_ROOM_BYTES (32 * MIB)
 
 #endif /* LIBLINUX_LIMITS_H */

@@ -29,10 +29,6 @@
 #include <unistd.h>
 #include "internal.h"
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-
 #ifndef DT_RELR
 #define DT_RELRSZ 35
 #define DT_RELR 36
@@ -234,24 +230,19 @@ static int host_reserve(struct host_kernel *kernel, struct host_image *image,
 }
 
 /*
- * Boot fills the beginning of the arena and, with what describes the pages,
- * its end. Large pages there save two thousand faults, which cost more than
- * all of the boot's own work where the machine is a virtual one itself.
+ * Boot fills the beginning of the arena. Large pages there save two thousand
+ * faults, which cost more than all of the boot's own work where the machine is
+ * a virtual one itself.
  */
 static void host_advise(struct host_kernel *kernel)
 {
 	u64 start = kernel->arena & ~(WINDOW_ALIGN_BYTES - 1);
-	u64 end = kernel->memory + kernel->memory_bytes;
 
-	if (end - start < 4 * LARGE_PAGES_BYTES)
+	if (kernel->memory + kernel->memory_bytes - start <
+	    4 * LARGE_PAGES_BYTES)
 		return;
 	/* Advice: a host without large pages is only slower. */
 	madvise((void *)start, LARGE_PAGES_BYTES, MADV_HUGEPAGE);
-	/* What describes the pages, and the tables that boot takes from the end. */
-	start = (end - kernel->memory_bytes / BYTES_PER_DESCRIBED_BYTE -
-		 BOOT_TABLES_BYTES) &
-		~(PAGE_BYTES - 1);
-	madvise((void *)start, end - start, MADV_POPULATE_WRITE);
 }
 
 static int host_map(struct host_kernel *kernel, struct host_image *image,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import select
 import selectors
@@ -92,6 +93,18 @@ class KernelSelector(selectors._BaseSelectorImpl):  # what those of the standard
             if not isinstance(error, FileNotFoundError) and error.errno != _EBADF:
                 raise
         return key
+
+    def mute(self, fd: int) -> None:
+        """Do not wait for a file that stays registered."""
+        with contextlib.suppress(OSError):  # it was closed
+            self._control(_DELETE, fd, 0)
+
+    def hear(self, fd: int) -> None:
+        """Wait for it again, if it is registered still."""
+        key = self._fd_to_key.get(fd)
+        if key is not None:
+            with contextlib.suppress(OSError):  # it was closed, or is another one by now
+                self._control(_ADD, fd, key.events)
 
     def _control(self, operation: int, fd: int, events: int) -> None:
         mask = select.EPOLLIN * bool(events & selectors.EVENT_READ)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from liblinux import _native
 from liblinux._errors import BusyWait
+from liblinux.running._skew import Skews
 from liblinux.running._turns import _strands
 
 if TYPE_CHECKING:
@@ -54,6 +55,17 @@ class Clock:
         self._same = self._seen = 0
         self._events = -1
         self._frame: FrameType | None = None
+        self.skews = Skews()
+
+    def shown(self, *, date: bool) -> int:
+        """What a clock of the acting host, which may go wrong, shows in nanoseconds: its date, or the monotonic one."""
+        skew = self.skews.here()
+        true: int = self.monotonic_ns()
+        ahead = skew.monotonic(true) - true if skew is not None else 0
+        if not date:
+            return true + ahead
+        date_ns: int = self.realtime_ns()
+        return date_ns + ahead + (skew.step if skew is not None else 0)
 
     # ---- who only waits ------------------------------------------------------------
 
@@ -141,13 +153,18 @@ def choose_clock(name: str) -> Callable[[], float]:
     real: Callable[[], float] = getattr(time, name)
     ours = CLOCKS[name]
 
+    is_date, unit = name.startswith("time"), 1 if name.endswith("_ns") else _SECOND_NS
     strand_of, here = _strands.get, _thread.get_ident  # strand_here(), without the call: it is asked very often
 
     def choice() -> float:
         strand = strand_of(here())
         if strand is None:
             return real()
-        answer: float = getattr(strand.turns.clock, ours)()
+        clock = strand.turns.clock
+        if clock.skews:
+            shown = clock.shown(date=is_date)
+            return shown if unit == 1 else shown / unit
+        answer: float = getattr(clock, ours)()
         return answer
 
     choice.__name__ = choice.__qualname__ = name

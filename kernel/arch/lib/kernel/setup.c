@@ -44,12 +44,14 @@ static void __init lib_setup_memory(void)
 	high_memory = __va(PFN_PHYS(max_low_pfn));
 
 	lib_fresh_setup(used);
+	lib_hold_rest();
 	setup_initial_init_mm(_stext, _etext, _edata, _end);
 
 	lib_zero_page = memblock_alloc(PAGE_SIZE, PAGE_SIZE);
 	if (!lib_zero_page)
 		panic("no memory for the zero page");
 	zones[ZONE_NORMAL] = max_low_pfn;
+	lib_keep_together();
 	free_area_init(zones);
 }
 
@@ -71,6 +73,7 @@ void __init setup_arch(char **command_line)
 
 void __init mem_init(void)
 {
+	lib_keep_together();
 	memblock_free_all();
 }
 

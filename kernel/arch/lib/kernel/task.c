@@ -19,6 +19,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/slab.h>
 #include <linux/task_work.h>
 #include <asm/lib.h>
 #include <asm/unistd.h>
@@ -89,15 +90,17 @@ static int __init lib_make_init(void)
 late_initcall_sync(lib_make_init);
 
 /*
- * Every path that is looked up is copied into a buffer of one cache. The small
- * allocator keeps no empty slab, so it would take a page and give it back each
- * time: one buffer that is never given back keeps a slab at hand.
+ * The small allocator keeps no empty slab: memory of a size that nobody else
+ * has at the moment is a page taken, cut up, and given back, each time. Paths
+ * that are looked up and pages of text, of which boot alone makes 300 to tell
+ * of its devices, come and go like that. One of each that is never given back
+ * keeps a slab at hand.
  */
-static int __init lib_keep_a_name(void)
+static int __init lib_keep_slabs(void)
 {
-	return __getname() ? 0 : -ENOMEM;
+	return __getname() && kmalloc(PAGE_SIZE, GFP_KERNEL) ? 0 : -ENOMEM;
 }
-late_initcall(lib_keep_a_name);
+early_initcall(lib_keep_slabs);
 
 /* The first library task is there, and LL_CALL_BOOT has its answer. */
 static bool lib_booted;

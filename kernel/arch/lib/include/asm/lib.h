@@ -68,6 +68,10 @@ void lib_watch(void);
 /* mm/fresh.c */
 void lib_fresh_setup(unsigned long used);
 
+/* mm/together.c */
+void lib_keep_together(void);
+void lib_hold_rest(void);
+
 /* Charges to the virtual clock, in nanoseconds: whoever spins moves time. */
 #define LIB_CHARGE_SYSCALL_NS 100
 #define LIB_CHARGE_SWITCH_NS 100
