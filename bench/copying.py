@@ -122,9 +122,7 @@ def _fat_row(bench: Bench, sources: Path, names: str, others: int) -> Row:
     image.unlink()
     shutil.rmtree(few)
     met = within(figures, "pyfatfs", FAT_FACTOR)
-    scaled = (
-        f"; mcopy and pyfatfs {others} files, times {scale:g}, in their favour; all: --only fat" if scale > 1 else ""
-    )
+    few_files = f"; mcopy and pyfatfs {others} files, times {scale:g}, in their favour; all: --only fat"
     return Row(
         "copying",
         f"put {len(files):,} files into a fresh FAT, {names}",
