@@ -27,17 +27,21 @@ import commands
 import containers
 import copies
 import copying
+import dumbbell
+import exploring
 import footprint
 import internet
 import isolation
 import making
 import network
+import observing
 import reading
 import scripts
 import serving
 import sockets
 import startup
 import switching
+import testing
 import virtual
 import walking
 import writing
@@ -68,6 +72,10 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "packetdrill": scripts.measure,
     "copying": copying.measure,
     "virtual": virtual.measure,
+    "explore": exploring.measure,
+    "observing": observing.measure,
+    "dumbbell": dumbbell.measure,
+    "testing": testing.measure,
     "build": building.measure,
 }
 ROUNDS = 7

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +104,30 @@ class Images:
             for part in parts:
                 file.write(part.read_bytes())
         return path
+
+
+@pytest.fixture
+def sessions(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Sessions of pytest inside of tests: with our plugin and xdist, for those of some other packages are slow."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    # Also the warnings are those of a session of its own, not errors as in this one.
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p liblinux.pytest_plugin -p xdist.plugin -W default")
+    return pytester
+
+
+@pytest.fixture
+def burning() -> Iterator[Callable[[], None]]:
+    """A function that starts other programs, which want the processors until the end of the test."""
+    busy: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        count = max((os.cpu_count() or 1) - 1, 1)
+        busy.extend(subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count))
+
+    yield start
+    for process in busy:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,23 +17,45 @@ GUIDES = Path(__file__).resolve().parent.parent / "docs" / "guides"
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def run_guide(name: str, directory: Path) -> str:
-    """Run all blocks of a guide; what they printed."""
+PROGRAMS = {
+    "liblinux": "-c 'from liblinux.cli import main; main()'",
+    # Without the plugins of all packages that are installed, for some are slow.
+    "pytest": "-m pytest -p liblinux.pytest_plugin -p xdist.plugin -p no:cacheprovider",
+}
+FILE = re.compile(r"# (\w+\.py)\n")
+
+
+def run_guide(name: str, directory: Path, more: Mapping[str, str] = {}) -> str:
+    """Run all blocks of a guide, but write those that begin with a file's name; what they printed.
+
+    `more` variables of the environment.
+    """
     text = (GUIDES / name).read_text()
     blocks = BLOCK.findall(text)
     assert len(blocks) == text.count("\n```sh") + text.count("\n```python")
-    # The command of this checkout, as it would be in a PATH.
+    # The commands of this checkout, as they would be in a PATH.
     programs = directory / "bin"
-    programs.mkdir()
-    command = programs / "liblinux"
-    command.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'from liblinux.cli import main; main()' \"$@\"\n")
-    command.chmod(0o755)
-    environment = {**ENVIRONMENT, "PATH": f"{programs}:{ENVIRONMENT['PATH']}", "PYTHON": sys.executable}
+    programs.mkdir(exist_ok=True)
+    for program, arguments in PROGRAMS.items():
+        (programs / program).write_text(f'#!/bin/sh\nexec {sys.executable} {arguments} "$@"\n')
+        (programs / program).chmod(0o755)
+    environment = {
+        **ENVIRONMENT,
+        "PATH": f"{programs}:{ENVIRONMENT['PATH']}",
+        "PYTHON": sys.executable,
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        **more,
+    }
     work = directory / "work"
     work.mkdir()
     script = ["set -eo pipefail"]
     for language, block in blocks:
-        script.append(block if language == "sh" else f"$PYTHON - <<'END_OF_PYTHON'\n{block}END_OF_PYTHON")
+        if language == "sh":
+            script.append(block)
+        else:
+            file = FILE.match(block)
+            taker = f"cat > {file[1]}" if file else "$PYTHON -"
+            script.append(f"{taker} <<'END_OF_PYTHON'\n{block}END_OF_PYTHON")
     done = subprocess.run(
         ["bash", "-c", "\n".join(script)], cwd=work, env=environment, capture_output=True, text=True, check=False
     )

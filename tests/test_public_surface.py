@@ -12,9 +12,20 @@ import fsspec
 import pytest
 
 import liblinux
-from liblinux import archives, crash, network, packetdrill
+from liblinux import (
+    archives,
+    crash,
+    experiments,
+    explore,
+    network,
+    observing,
+    packetdrill,
+    pytest_plugin,
+    testing,
+)
 from liblinux._actor import Actor
 from liblinux._os import _PURE, Os
+from liblinux.network import faults
 
 
 def public(thing: object) -> set[str]:
@@ -74,6 +85,25 @@ def test_module() -> None:
     assert set(liblinux.__all__) <= set(dir(liblinux))
 
 
+def test_experiments() -> None:
+    assert set(experiments.__all__) == {
+        "ExperimentError",
+        "Loaded",
+        "Moment",
+        "Outcome",
+        "Problem",
+        "draw",
+        "load",
+        "loads",
+        "rows",
+        "run",
+        "schema",
+        "write_results",
+        "write_samples",
+    }
+    assert issubclass(experiments.ExperimentError, liblinux.LiblinuxError)
+
+
 def test_unknown_name_of_the_module() -> None:
     with pytest.raises(AttributeError, match="Kernal"):
         liblinux.Kernal  # noqa: B018 - the look-up is the test
@@ -121,6 +151,25 @@ def test_disk() -> None:
     }
     plain = {"label", "mountable", "number", "path", "size", "start", "type"}
     assert public(liblinux.Partition) == plain | {"fs_label", "fs_uuid", "part_label", "part_uuid"}
+
+
+def test_plugin_of_pytest(request: pytest.FixtureRequest) -> None:
+    """Its fixtures, options and marker, and a class."""
+    assert testing.__all__ == ["ImageFactory"]
+    assert testing.ImageFactory.__module__ == "liblinux.testing._images"
+    plugin = request.config.pluginmanager.get_plugin("liblinux")
+    assert public(plugin) & public(pytest_plugin) >= {
+        "image_factory",
+        "kernel",
+        "kernel_options",
+        "liblinux_seed",
+        "network",
+        "network_options",
+        "network_setup",
+    }
+    options = {name for name in vars(request.config.option) if name.startswith("liblinux")}
+    assert options == {"liblinux_kernel", "liblinux_output", "liblinux_pcap", "liblinux_seed"}
+    assert any(line.startswith("liblinux_seeds(") for line in request.config.getini("markers"))
 
 
 def test_packetdrill() -> None:
@@ -246,3 +295,52 @@ def test_network() -> None:
     assert {"error", "mtu", "traffic"} <= public(network.Device)
     assert {"forward", "routes"} <= public(network.Internet)
     assert {"kernel", "kernels", "selector", "link", "host", "router", "switch"} <= public(network.Network)
+
+
+def test_faults_and_exploring() -> None:
+    assert set(faults.__all__) == {
+        "Call",
+        "ClockRate",
+        "ClockStep",
+        "Draw",
+        "Drop",
+        "Fault",
+        "Heal",
+        "Intercept",
+        "Kill",
+        "LinkDown",
+        "LinkSet",
+        "LinkUp",
+        "Partition",
+        "Pause",
+        "Restart",
+        "Resume",
+        "Schedule",
+    }
+    assert set(explore.__all__) == {"Failure", "Plan", "Report", "Untestable", "explore"}
+    assert issubclass(explore.Untestable, liblinux.LiblinuxError)
+    assert {"at", "heal", "partition", "play"} <= public(network.Network)
+    hosts = {"alive", "kill", "pause", "program", "restart", "resume", "skew_clock", "step_clock"}
+    assert hosts <= public(network.Host)
+    assert {"drop", "intercept"} <= public(network.Link)
+
+
+def test_observing() -> None:
+    assert set(observing.__all__) == {
+        "Capture",
+        "Event",
+        "Flow",
+        "LinkEntry",
+        "Node",
+        "Recorder",
+        "Recording",
+        "Series",
+        "Topology",
+        "read_capture",
+        "write_report",
+    }
+    assert public(observing.Recorder) == {"close", "event", "packets", "recording", "time"}
+    assert {"add", "duration", "from_json", "kinds", "names", "to_csv", "to_json", "to_parquet"} <= public(
+        observing.Recording
+    )
+    assert {"record", "report"} <= public(network.Network)

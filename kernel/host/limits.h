@@ -81,6 +81,14 @@
 /* Kernels with one virtual clock. */
 #define GROUP_KERNELS 64
 
+/* ---- samples --------------------------------------------------------- */
+
+/* What one receive of an answer may bring: Linux makes messages of 32 KiB at most. */
+#define SAMPLE_ANSWER_BYTES (32 * KIB)
+#define SAMPLE_FIRST_BYTES (256 * KIB)
+/* Virtual time after which a call that waits is not sampled any more. */
+#define SAMPLE_PATIENCE_NS (4 * 3600 * 1000000000ULL)
+
 /* ---- batches --------------------------------------------------------- */
 
 /* What is taken of a directory at once. */

@@ -51,6 +51,8 @@ class Actor:
         self.syscall = syscaller(native, numbers)
         self.sysctl = Sysctl(self.os)
         self._socket: SocketModule | None = None
+        # That one and earlier ones, which somebody may still have; see _put_back_sockets().
+        self._sockets: weakref.WeakSet[SocketModule] = weakref.WeakSet()
         self._select: SelectModule | None = None
         self._writers: weakref.WeakSet[IO[Any]] = weakref.WeakSet()
         self._mappings: weakref.WeakSet[MemoryMapping] = weakref.WeakSet()
@@ -77,6 +79,7 @@ class Actor:
             from liblinux._sockets.module import SocketModule  # noqa: PLC0415 - most programs are about files
 
             self._socket = SocketModule(self.os)
+            self._sockets.add(self._socket)
             self._raise_loopback(self._socket)
         return self._socket
 
@@ -234,12 +237,19 @@ class Actor:
     def _lose_files(self, since: int) -> None:
         """The process is again what it was when so many files had been opened."""
         self.os._lose_files(since)
-        if self._socket is not None:
-            self._socket._lose(since)
+        for module in list(self._sockets):
+            module._lose(since)
         for file in list(self._writers):
             raw: Any = getattr(file, "buffer", file)
             if getattr(raw, "raw", raw).lost:
                 self._writers.discard(file)
+
+    def _put_back_sockets(self, then: SocketModule | None) -> None:
+        """The loopback device is as when this was the module; it is set up when sockets are used again."""
+        for module in list(self._sockets):
+            if module is not then:
+                module._lose_loopback()
+        self._socket = then
 
     def _all_views(self) -> set[int]:
         """The mappings that are in use, by identity."""

@@ -146,6 +146,15 @@ class KernelLog:
         self.take()
         return list(self._records)
 
+    def keep(self) -> list[Record]:
+        """What :meth:`put_back` takes."""
+        return self.records()
+
+    def put_back(self, records: list[Record]) -> None:
+        """The kernel was put back to when it had said no more than this."""
+        self.take()
+        self._records = list(records)
+
     def _forward(self, raw: bytes) -> None:
         logger = self._logger = self._logger or _make_logger()
         # Only those are parsed: a boot has more than a hundred records.

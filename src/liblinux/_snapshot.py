@@ -37,6 +37,7 @@ class Snapshot:
         self._disks: tuple[Disk, ...] = kernel.disks
         self._processes: frozenset[Process] = frozenset(kernel._processes)
         self._actors = [(actor, actor.os._files, actor._all_views()) for actor in (kernel, *kernel._processes)]
+        self._sockets = [(actor, actor._socket) for actor in (kernel, *kernel._processes)]
 
     def __repr__(self) -> str:
         return f"<liblinux.Snapshot of {self.memory} bytes>"
@@ -76,6 +77,8 @@ def restore(kernel: Kernel, snapshot: Snapshot) -> None:
     kernel._processes.intersection_update(snapshot._processes)
     for actor, files, _ in snapshot._actors:
         actor._lose_files(files)
+    for actor, module in snapshot._sockets:
+        actor._put_back_sockets(module)
 
 
 def fork(kernel: Kernel) -> int:

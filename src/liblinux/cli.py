@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "cp": ("Copy files into images, out of them, and between them.", "liblinux.commands.cp:cp_command"),
     "diff": ("Show what two images or trees differ in.", "liblinux.commands.diff:diff_command"),
+    "explore": ("Run a test under many seeds and faults, until it fails.", "liblinux.commands.explore:explore_command"),
     "extract": ("Extract an image that need not be trusted.", "liblinux.commands.extract:extract_command"),
     "cpio": ("Write a tree of an image as a cpio archive.", "liblinux.commands.cpio:cpio_command"),
     "uncpio": ("Unpack a cpio archive into an image.", "liblinux.commands.uncpio:uncpio_command"),
@@ -48,10 +49,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fsck": ("Check or repair a file system of an image.", "liblinux.commands.fsck:fsck_command"),
     "hexdump": ("Show bytes of a file, or where in the image they lie.", "liblinux.commands.hexdump:hexdump_command"),
     "ls": ("List directories of an image.", "liblinux.commands.ls:ls_command"),
+    "report": ("Make a report of a packet capture, for a browser.", "liblinux.commands.report:report_command"),
     "resize": ("Make a file system of an image larger or smaller.", "liblinux.commands.resize:resize_command"),
     "snapshot": ("Snapshots and subvolumes of Btrfs.", "liblinux.commands.snapshot:snapshot_command"),
     "trim": ("Give room that a file system does not use back.", "liblinux.commands.trim:trim_command"),
     "shell": ("Run commands in an image, from a terminal or a script.", "liblinux.commands.shell:shell_command"),
+    "simulate": ("Run network experiments that are files.", "liblinux.commands.simulate:simulate_command"),
     "stat": ("Show all metadata of files of an image.", "liblinux.commands.stat:stat_command"),
     "tree": ("Draw a tree of an image.", "liblinux.commands.tree:tree_command"),
     "chmod": ("Change modes of files of an image.", "liblinux.commands.chmod:chmod_command"),
@@ -158,6 +161,7 @@ def cli() -> None:
       eval "$(liblinux completion)"    completion in this bash
       liblinux imagefuzz disk.img      damage an image 1,000 times, see what the kernel does
       liblinux packetdrill FILE.pkt    network tests on virtual time
+      liblinux report run.pcapng       what is in a capture, as a page for a browser
       liblinux COMMAND --help          more about one command
     """
 

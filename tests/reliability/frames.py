@@ -1,29 +1,34 @@
 """Garbage frames: random and mutated ones, into every kind of interface; no kernel and no process may die of them.
 
-    python tests/reliability/frames.py [--count 1000000] [--seed 1] [--kernel 6.1] [--internet]
+    python tests/reliability/frames.py [--count 1000000] [--seed 1] [--kernel 6.1] [--each] [--internet]
 
 One host has the interfaces, on a virtual clock, and each gets its share: what arrives
 on a TAP device in the host itself, what a packet socket sends out of the interface,
-and (with a real clock) what the other end of each device of this machine sends. The
-same seed gives the same frames. At the end the host must still answer.
+what a capture holds that is played again, and (with a real clock) what the other end of
+each device of this machine sends. The same seed gives the same frames. At the end the
+host must still answer. With --each every interface gets `count` frames, without it all
+together.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
+import itertools
 import os
 import random
 import socket
 import struct
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from liblinux import Host, Network
-from liblinux.network import Device, FrameSocket, Functions, Internet
+from liblinux.network import Device, FrameSocket, Functions, Internet, Replay
 
 __all__ = ["KINDS", "bombard_devices", "bombard_interfaces"]
 
@@ -182,9 +187,12 @@ def _make(host: Host, kind: str) -> None:
 
 
 def bombard_interfaces(
-    seed: int, count: int, *, kinds: tuple[str, ...] = tuple(KINDS), version: str | None = None
+    seed: int, count: int, *, kinds: tuple[str, ...] = tuple(KINDS), version: str | None = None, each: bool = False
 ) -> Counter[str]:
-    """Send `count` frames into interfaces of all kinds; how many each took, and "refused"."""
+    """Send `count` frames into interfaces of all kinds; how many each took, and "refused".
+
+    With `each` all are sent so many; else half of them arrive at the TAP device, for that is the longer way.
+    """
     taken: Counter[str] = Counter()
     frames = Frames(seed, right_frames())
     with Network(clock="virtual", seed=seed, version=version) as net, contextlib.ExitStack() as stack:
@@ -196,9 +204,8 @@ def bombard_interfaces(
             _make(host, kind)
             targets[kind] = _sender(host, kind, stack)
         names = list(targets)
-        for number in range(count):
-            # Most arrive: that is the longer way.
-            name = names[number // 2 % len(names)] if number % 2 else "tap"
+        for number in range(count * len(names) if each else count):
+            name = names[number % len(names)] if each else names[number // 2 % len(names)] if number % 2 else "tap"
             try:
                 targets[name](frames.make())
                 taken[name] += 1
@@ -235,8 +242,8 @@ def _sender(host: Host, name: str, stack: contextlib.ExitStack) -> Callable[[byt
     return sock.send
 
 
-def bombard_devices(seed: int, count: int, *, version: str | None = None) -> Counter[str]:
-    """Send `count` frames in from outside, by devices of this machine; how many arrived at each."""
+def bombard_devices(seed: int, count: int, *, version: str | None = None, each: bool = False) -> Counter[str]:
+    """Send `count` frames in from outside, by devices of this machine (to `each`); how many arrived at each."""
     frames = Frames(seed, right_frames())
     taken: Counter[str] = Counter()
     with Network(version=version) as net, contextlib.ExitStack() as stack:
@@ -246,7 +253,7 @@ def bombard_devices(seed: int, count: int, *, version: str | None = None) -> Cou
             net.link(host, device)
             ways[name] = (device, send)
         net.up()
-        for number in range(count):
+        for number in range(count * len(ways) if each else count):
             name = list(ways)[number % len(ways)]
             # A datagram of nothing would be the end of a socket of packets.
             ways[name][1](frames.make() or b"\0")
@@ -269,7 +276,7 @@ def _arrived(ways: dict[str, tuple[Device, Callable[[bytes], object]]], wait: fl
     return sum(one.frames_in + one.dropped_in for one in traffic)
 
 
-def bombard_internet(seed: int, count: int, *, version: str | None = None) -> Counter[str]:
+def bombard_internet(seed: int, count: int, *, version: str | None = None, each: bool = False) -> Counter[str]:
     """Send `count` frames to libslirp; how many it got. Only where they can reach nobody: RuntimeError elsewhere."""
     routes = Path("/proc/net/route").read_text(encoding="ascii").splitlines()[1:]
     if routes:
@@ -281,9 +288,11 @@ def bombard_internet(seed: int, count: int, *, version: str | None = None) -> Co
         net.link(host, device, addresses=(["10.66.0.1/24", "fd66::1/64"], None))
         net.up()
         send = _sender(host, "eth0", stack)
-        for _ in range(count):
+        for number in range(count):
             with contextlib.suppress(OSError):
                 send(frames.make())
+            if not number % 1000 and device.error is not None:
+                break
         # libslirp may die of it, in its process; this one is well, and knows.
         time.sleep(1)
         alive = device.error is None and host.ping(device.gateway, count=5, timeout=5).received > 0
@@ -299,6 +308,13 @@ def _devices(stack: contextlib.ExitStack) -> Iterator[tuple[str, Device, Callabl
         # What the hosts send in their distress is not read, and must not matter.
         send = ours.send if kind != socket.SOCK_STREAM else _stream(ours)
         yield name, FrameSocket(theirs), send
+    ours, theirs = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    stack.enter_context(ours)
+    for sock in (ours, theirs):
+        sock.bind(("127.0.0.1", 0))
+    ours.connect(theirs.getsockname())
+    theirs.connect(ours.getsockname())
+    yield "udp", FrameSocket(theirs), _slowly(ours)
     device = Functions(lambda frame: None)
     yield "functions", device, device.send
 
@@ -307,16 +323,51 @@ def _stream(sock: socket.socket) -> Callable[[bytes], object]:
     return lambda frame: sock.sendall(len(frame).to_bytes(4, "big") + frame)
 
 
+def _slowly(sock: socket.socket) -> Callable[[bytes], object]:
+    """Datagrams of UDP are dropped where the queue is full, and are to arrive here: now and then, wait."""
+    number = itertools.count(1)
+
+    def send(frame: bytes) -> None:
+        if not next(number) % 50:
+            time.sleep(0.002)
+        sock.send(frame)
+
+    return send
+
+
+def bombard_replay(seed: int, count: int, *, version: str | None = None, each: bool = False) -> Counter[str]:
+    """Play a capture of `count` frames again, one every 10 microseconds of virtual time; how many arrived."""
+    frames = Frames(seed, right_frames())
+    with tempfile.TemporaryDirectory() as directory:
+        capture = Path(directory) / "garbage.pcap"
+        with capture.open("wb") as file:
+            file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1 << 18, 1))
+            for number in range(count):
+                frame = frames.make()
+                seconds, microseconds = divmod(number * 10, 10**6)
+                file.write(struct.pack("<IIII", seconds, microseconds, len(frame), len(frame)) + frame)
+        with Network(clock="virtual", seed=seed, version=version) as net:
+            host, device = net.host("a"), Replay(capture)
+            net.link(host, device)
+            net.up()
+            net.run(asyncio.sleep(count / 100_000 + 2))
+            assert net.kernel.dead is None
+            assert host.ping("127.0.0.1").received == 1
+            assert device.done, "all were played"
+            return Counter({"replay": device.sent - device.refused, "refused": device.refused})
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kernel")
+    parser.add_argument("--each", action="store_true", help="so many frames into every interface")
     parser.add_argument("--internet", action="store_true", help="only the way to the Internet, which must not be there")
     options = parser.parse_args()
-    for bombard in (bombard_internet,) if options.internet else (bombard_interfaces, bombard_devices):
-        taken = bombard(options.seed, options.count, version=options.kernel)
+    for bombard in (bombard_internet,) if options.internet else (bombard_interfaces, bombard_devices, bombard_replay):
+        taken = bombard(options.seed, options.count, version=options.kernel, each=options.each)
         sys.stdout.write(f"{bombard.__name__}: {taken.total()} frames: {dict(taken)}\n")
 
 

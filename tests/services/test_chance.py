@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import secrets
@@ -76,6 +77,50 @@ def _system_random(net: Network) -> bytes:
     return bytes(buffer)
 
 
+def _new_mac(net: Network) -> Any:
+    """The address that the kernel gives to a device that was made without one."""
+    ip = net.hosts["a"].ip
+    ip.link("add", ifname="d0", kind="dummy")
+    return ip.link("get", ifname="d0")[0].get_attr("IFLA_ADDRESS")
+
+
+def _hash_order(net: Network) -> list[str]:
+    """Which connections are first in a table whose hash has a secret: the same ports each time, in another order."""
+    a, b = net.hosts["a"], net.hosts["b"]
+    ports = range(5000, 5020)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(b.socket.create_server(("", 80)))
+        for port in ports:
+            stack.enter_context(a.socket.create_connection((b.address, 80), source_address=("", port)))
+        with a.open("/proc/net/tcp") as file:
+            found = [int(line.split()[1].split(":")[1], 16) for line in file.read().splitlines()[1:]]
+        assert sorted(found) == list(ports)
+        return [str(port) for port in found]
+
+
+def _timers(net: Network) -> list[float]:
+    """When the kernel's own timers fire: packets that it sends after a delay of its choice (reports of IPv6 groups)."""
+    a, b = net.hosts["a"], net.hosts["b"]
+    with (
+        b.socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x86DD)) as sniffer,
+        a.socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as member,
+    ):
+        group = socket.inet_pton(socket.AF_INET6, "ff02::1234")
+        member.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group + struct.pack("=I", 2))
+        sniffer.settimeout(20)
+        times = []
+        for _ in range(3):
+            sniffer.recv(200)
+            times.append(net.kernel.now() / 1e9)
+    return times
+
+
+def _link(net: Network) -> Any:
+    """What a cable loses, delays and lets overtake."""
+    net.links[0].set(loss=0.2, jitter="5ms", delay="10ms", duplicate=0.1, reorder=0.1)
+    return net.ping("a", "b", count=30)
+
+
 def _race() -> list[int]:
     """Who comes first of those that may go on at the same time."""
     order: list[int] = []
@@ -98,6 +143,10 @@ QUESTIONS: dict[str, Callable[[Network], Any]] = {
     "getrandom of the kernel": _system_random,
     "ports": _in_host(_ports),
     "port and initial sequence numbers": _connection,
+    "address of a new device": _new_mac,
+    "secrets of hashes": _hash_order,
+    "delays of timers": _timers,
+    "losses and delays of links": _link,
     "random": _in_host(lambda: (random.random(), taken_randrange(10**9), random.Random().random())),
     "random.SystemRandom": _in_host(lambda: random.SystemRandom().random()),
     "os.urandom": _in_host(lambda: os.urandom(8)),
@@ -112,6 +161,41 @@ def test_it_is_the_seed_s(name: str) -> None:
     first, again, other = (ask(seed, QUESTIONS[name]) for seed in (1, 1, 2))
     assert first == again
     assert first != other
+
+
+def _kernel_clocks(net: Network) -> list[bytes | int]:
+    """All clocks of Linux, and jiffies, which times(2) returns; before and after a while."""
+    a = net.hosts["a"]
+    seen: list[bytes | int] = []
+    for _ in range(2):
+        for clock in (*range(8), 11):
+            found = bytearray(16)
+            a.syscall("clock_gettime", clock, found)
+            seen.append(bytes(found))
+        seen += [a.syscall("times", bytearray(32)), net.kernel.now()]
+        net.ping("a", "b", count=3)
+    return seen
+
+
+def _timer(net: Network) -> list[int]:
+    """When an interval timer fires."""
+    a = net.hosts["a"]
+    fd = a.syscall("timerfd_create", time.CLOCK_MONOTONIC, 0)
+    a.syscall("timerfd_settime", fd, 0, struct.pack("=4q", 0, 12_345_678, 0, 1_234_567), None)
+    seen = []
+    for _ in range(10):
+        a.os.read(fd, 8)
+        seen.append(net.kernel.now())
+    a.os.close(fd)
+    return seen
+
+
+@pytest.mark.parametrize("question", [_kernel_clocks, _timer, _macs])
+def test_it_is_the_same_again(question: Callable[[Network], Any]) -> None:
+    """Clocks, jiffies and timers have nothing to do with chance, nor with the machine's clock."""
+    first = ask(1, question)
+    time.sleep(0.1)
+    assert ask(1, question) == first
 
 
 def test_addresses_of_interfaces_are_always_the_same() -> None:

@@ -193,6 +193,24 @@ def test_process_that_ends_takes_its_sockets_along(kernel: liblinux.Kernel) -> N
         sock.listen()
 
 
+@pytest.mark.parametrize("held", [False, True])
+def test_the_loopback_is_there_after_a_restore(held: bool) -> None:
+    """And it is set up when sockets are used, so that a kernel that was put back is what it was."""
+    with liblinux.Kernel(clock="virtual", seed=1) as kernel:
+        state = kernel.snapshot()
+        before, seen = kernel.now(), []
+        module = kernel.socket
+        for _ in range(3):
+            if not held:
+                module = kernel.socket
+            with module.create_server(("127.0.0.1", 80)):
+                module.create_connection(("127.0.0.1", 80)).close()
+            seen.append(kernel.now())
+            kernel.restore(state)
+            assert kernel.now() == before
+        assert held or len(set(seen)) == 1
+
+
 def test_sockets_and_snapshots() -> None:
     with liblinux.Kernel() as kernel:
         kept, other = kernel.socket.socketpair()

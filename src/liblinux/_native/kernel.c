@@ -449,19 +449,29 @@ static PyObject *native_kernel_captured(PyObject *self, PyObject *unused)
 	return result;
 }
 
+bool native_now(struct native_kernel *kernel, u64 *now)
+{
+	struct native_crossing crossing;
+
+	if (!native_check_open(kernel))
+		return false;
+	if (kernel->side == &host_direct) {
+		/* A look at memory: giving up the GIL would be most of it. */
+		*now = host_kernel_now(kernel->host);
+		return true;
+	}
+	native_enter(kernel, &crossing);
+	*now = kernel->side->now(kernel->host);
+	native_leave(kernel, &crossing);
+	return native_check_code(kernel, 0);
+}
+
 static PyObject *native_kernel_now(PyObject *self, PyObject *unused)
 {
-	struct native_kernel *kernel = (struct native_kernel *)self;
-	struct native_crossing crossing;
 	u64 now;
 
 	(void)unused;
-	if (!native_check_open(kernel))
-		return NULL;
-	native_enter(kernel, &crossing);
-	now = kernel->side->now(kernel->host);
-	native_leave(kernel, &crossing);
-	if (!native_check_code(kernel, 0))
+	if (!native_now((struct native_kernel *)self, &now))
 		return NULL;
 	return PyLong_FromUnsignedLongLong(now);
 }
@@ -661,6 +671,10 @@ static PyMethodDef native_kernel_methods[] = {
 	  "free(address, /)\n--\n\nGive it back." },
 	{ "captured", native_kernel_captured, METH_NOARGS,
 	  "captured()\n--\n\nTake captured frames: blocks of pcapng, and how many are lost." },
+	{ "sample", native_kernel_sample, METH_VARARGS,
+	  "sample(first, step, most, questions, /)\n--\n\nSend messages to netlink sockets at equal steps of virtual time." },
+	{ "samples", native_kernel_samples, METH_O,
+	  "samples(stop, /)\n--\n\nTake the answers, how many samples were missed, where the last one begins." },
 	{ "log", native_kernel_log, METH_NOARGS,
 	  "log()\n--\n\nTake what the kernel has logged." },
 	{ "now", native_kernel_now, METH_NOARGS,

@@ -299,7 +299,10 @@ static int native_execute(PyObject *module)
 	    !native_add_type(module, &native_snapshot_spec,
 			     &state->snapshot_type) ||
 	    !native_add_type(module, &native_socket_spec, &state->socket_type) ||
-	    !native_add_type(module, &native_pump_spec, &state->pump_type))
+	    !native_add_type(module, &native_pump_spec, &state->pump_type) ||
+	    !native_add_type(module, &native_poller_spec,
+			     &state->poller_type) ||
+	    !native_add_type(module, &native_clock_spec, &state->clock_type))
 		return -1;
 	return PyModule_AddIntConstant(module, "BOUNDARY_VERSION",
 				       LL_BOUNDARY_VERSION);
@@ -317,6 +320,8 @@ static int native_visit(PyObject *module, visitproc visit, void *arg)
 	Py_VISIT(state->snapshot_type);
 	Py_VISIT(state->socket_type);
 	Py_VISIT(state->pump_type);
+	Py_VISIT(state->poller_type);
+	Py_VISIT(state->clock_type);
 	return 0;
 }
 
@@ -332,6 +337,8 @@ static int native_clear(PyObject *module)
 	Py_CLEAR(state->snapshot_type);
 	Py_CLEAR(state->socket_type);
 	Py_CLEAR(state->pump_type);
+	Py_CLEAR(state->poller_type);
+	Py_CLEAR(state->clock_type);
 	return 0;
 }
 

@@ -30,7 +30,8 @@
  * report.c   exceptions of a kernel that died  listing.c    what walk.c found
  * snapshot.c a kernel at an instant             copy.c       trees to other places
  * socket.c   Socket: its quick calls            message.c    sendmsg and recvmsg
- * pump.c     Pump: frames in and out
+ * pump.c     Pump: frames in and out            poller.c     Poller: an epoll and a timer
+ * clock.c    Clock: as a program reads it         sample.c     a kernel, again and again
  */
 #ifndef LIBLINUX_NATIVE_H
 #define LIBLINUX_NATIVE_H
@@ -52,6 +53,8 @@ struct native_module {
 	PyTypeObject *snapshot_type;
 	PyTypeObject *socket_type;
 	PyTypeObject *pump_type;
+	PyTypeObject *poller_type;
+	PyTypeObject *clock_type;
 };
 
 struct native_kernel {
@@ -94,6 +97,8 @@ extern PyType_Spec native_listing_spec;
 extern PyType_Spec native_snapshot_spec;
 extern PyType_Spec native_socket_spec;
 extern PyType_Spec native_pump_spec;
+extern PyType_Spec native_poller_spec;
+extern PyType_Spec native_clock_spec;
 
 /* The state of the module that `self`, of one of our types, belongs to. */
 struct native_module *native_module_of(PyObject *self);
@@ -234,6 +239,9 @@ bool native_keywords(const char *function, const char *const *names,
 
 /* ---- kernel.c, process.c, disk.c, view.c, snapshot.c ------------------ */
 
+/* The monotonic clock; false with KernelClosed. */
+bool native_now(struct native_kernel *kernel, u64 *now);
+
 PyObject *native_kernel_snapshot(PyObject *self, PyObject *unused);
 PyObject *native_kernel_restore(PyObject *self, PyObject *argument);
 
@@ -296,14 +304,22 @@ enum native_nr {
 	NATIVE_NR_recvmsg = 47,
 	NATIVE_NR_getsockopt = 55,
 	NATIVE_NR_getdents64 = 217,
+	NATIVE_NR_clock_gettime = 228,
 	NATIVE_NR_exit_group = 231,
+	NATIVE_NR_epoll_wait = 232,
 	NATIVE_NR_openat = 257,
 	NATIVE_NR_ppoll = 271,
+	NATIVE_NR_timerfd_settime = 286,
 	NATIVE_NR_accept4 = 288,
 	NATIVE_NR_statx = 332,
 	NATIVE_NR_openat2 = 437,
 };
 
 #define NATIVE_AT_FDCWD (-100)
+
+/* ---- sample.c: methods of Kernel --------------------------------------- */
+
+PyObject *native_kernel_sample(PyObject *self, PyObject *args);
+PyObject *native_kernel_samples(PyObject *self, PyObject *stop);
 
 #endif /* LIBLINUX_NATIVE_H */

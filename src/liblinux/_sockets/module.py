@@ -90,7 +90,7 @@ class SocketModule(NameFunctions, InterfaceFunctions):
         self._native = system._native
         self._default_timeout: float | None = None
         self._sockets: weakref.WeakSet[Socket] = weakref.WeakSet()
-        self._opened = self._os._files
+        self._loopback_lost = False
         self.hosts: MutableMapping[str, str | Sequence[str]] = {}
         self.nameservers: list[str | tuple[str, int]] = []
         self.socket: type[Socket] = type("socket", (Socket,), {"_module": self, "__module__": __name__})
@@ -264,14 +264,19 @@ class SocketModule(NameFunctions, InterfaceFunctions):
         self._os._files += 1
         sock._number = self._os._files
         self._sockets.add(sock)
+        if self._loopback_lost:
+            self._loopback_lost = False
+            self._raise_loopback()
 
     def _lose(self, since: int) -> None:
         """The kernel was put back to when so many files had been opened."""
         for sock in list(self._sockets):
             if sock._number > since:
                 sock._lose()
-        if self._opened > since:
-            self._raise_loopback()
+
+    def _lose_loopback(self) -> None:
+        """The kernel was put back to before this was made; who still has it wants the device all the same."""
+        self._loopback_lost = True
 
     def _close_all(self) -> None:
         """The process ends, and its sockets with it."""

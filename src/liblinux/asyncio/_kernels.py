@@ -90,6 +90,16 @@ class KernelsSelector(KernelSelector):
         del self._fd_to_key[key.fd]
         return other.unregister(fileobj)
 
+    def mute(self, fd: int) -> None:
+        """Do not wait for a file that stays registered."""
+        other = self._others.get(fd // DESCRIPTORS)
+        super().mute(fd) if other is None else other.mute(fd)
+
+    def hear(self, fd: int) -> None:
+        """Wait for it again, if it is registered still."""
+        other = self._others.get(fd // DESCRIPTORS)
+        super().hear(fd) if other is None else other.hear(fd)
+
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """What is ready; see :class:`KernelSelector`."""
         # What was ready before rings no bell again.

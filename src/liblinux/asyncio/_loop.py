@@ -52,38 +52,58 @@ class EventLoop(asyncio.SelectorEventLoop):
         _add_reader: Callable[..., object]
         _check_closed: Callable[[], None]
         _ready: Any
+        _task_factory: Any
+        _selector: KernelSelector
 
     def __init__(self, kernel: Kernel, turns: Turns | None = None, selector: KernelSelector | None = None) -> None:
         self._kernel = kernel
         self._now = kernel._native.now
         self._turns = turns
-        self._reading = self._read if turns is None else turns.clock.monotonic
+        self._skews: Any = () if turns is None else turns.clock.skews
         selector = selector or KernelSelector(kernel)
         if turns is not None:
             selector.take_turns(turns, self._who)
         super().__init__(selector)
         self._clock_resolution = 1e-9
+        if turns is not None:
+            # A call less: it is read several times in every round. As long as all clocks are right.
+            self.time = turns.clock.monotonic  # type: ignore[method-assign]
+            turns.clock.skews.watch(self)
 
     def time(self) -> float:
-        """The kernel's monotonic clock, in seconds."""
-        return self._reading()
-
-    def _read(self) -> float:
+        """The kernel's monotonic clock, in seconds; that of the acting host, if it goes wrong."""
+        if self._skews and (skew := self._skews.here()) is not None:
+            shown: float = skew.monotonic(self._now()) / _SECOND_NS
+            return shown
         return self._now() / _SECOND_NS
+
+    def clock_went_wrong(self) -> None:
+        """From now on the acting host's clock is looked for: time() again."""
+        self.__dict__.pop("time", None)
 
     def create_task(  # type: ignore[override]  # typeshed has the coroutine's type in it
         self, coro: Any, *, name: str | None = None, context: Context | None = None, **options: Any
     ) -> asyncio.Task[Any]:
         """As of asyncio; its tasks are a :class:`Task`, unless a factory has been set."""
-        if self.get_task_factory() is not None:
+        if self._task_factory is not None:
             return super().create_task(coro, name=name, context=context, **options)
         self._check_closed()
         return Task(coro, loop=self, name=name, context=context, **options)
 
-    def call_later(  # type: ignore[override]  # typeshed ties the arguments to the callback
+    def call_at(  # type: ignore[override]  # typeshed ties the arguments to the callback
+        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """As of asyncio, by the clock of the acting host."""
+        if self._skews and (skew := self._skews.here()) is not None:
+            when = skew.true(int(when * _SECOND_NS)) / _SECOND_NS
+        return super().call_at(when, callback, *args, context=context)
+
+    def call_later(  # type: ignore[override]  # as above
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """As of asyncio."""
+        if self._skews:
+            return self.call_at(self.time() + delay, callback, *args, context=context)
         # Not by way of time(): who sets a timer does not poll the clock.
         return self.call_at(self._now() / _SECOND_NS + delay, callback, *args, context=context)
 

@@ -10,6 +10,7 @@ Source: draft-ietf-opsawg-pcapng, sections 4.1 and 4.2.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 
@@ -17,7 +18,7 @@ from liblinux._typing import TYPE_CHECKING
 from liblinux.network._rtnetlink import capture_cable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
     from typing import Self
 
@@ -49,8 +50,16 @@ class Capture:
     """
 
     def __init__(
-        self, captures: Captures, path: str | os.PathLike[str], interfaces: list[Interface], *, both: bool
+        self,
+        captures: Captures,
+        path: str | os.PathLike[str],
+        interfaces: list[Interface],
+        *,
+        both: bool,
+        survives: bool = False,
     ) -> None:
+        # Snapshots may be taken and put back meanwhile: then its times may go back.
+        self.survives = survives
         self.path = os.fspath(path)
         self.packets = 0
         self._captures = captures
@@ -59,9 +68,7 @@ class Capture:
         self._file.write(_section())
         self._numbers: dict[int, int] = {}
         self._both = both
-        for number, interface in enumerate(interfaces):
-            self._file.write(_describe(interface))
-            self._numbers[captures.number(interface)] = number
+        self._describe(interfaces)
 
     def __enter__(self) -> Self:
         return self
@@ -73,17 +80,36 @@ class Capture:
 
     def flush(self) -> None:
         """Write what has passed so far; OSError when the file cannot be written."""
-        self._captures.collect()
-        self._file.flush()
+        with self._blamed():
+            self._captures.collect()
+            self._file.flush()
 
     def close(self) -> None:
         """Write the rest and close the file. Twice does nothing."""
         if not self.closed:
-            try:
-                self._captures.end(self)
-            finally:
-                self.closed = True
-                self._file.close()
+            with self._blamed():
+                try:
+                    self._captures.end(self)
+                finally:
+                    self.closed = True
+                    self._file.close()
+
+    @contextlib.contextmanager
+    def _blamed(self) -> Iterator[None]:
+        """Errors of writing say which file it is."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno is not None and error.filename is None:
+                said = f"the capture cannot be written, and is not complete: {error.strerror}"
+                raise OSError(error.errno, said, self.path) from error
+            raise
+
+    def _describe(self, interfaces: Iterable[Interface]) -> None:
+        """Frames of these come into the file too; a description may stand anywhere before them."""
+        for interface in interfaces:
+            self._file.write(_describe(interface))
+            self._numbers[self._captures.number(interface)] = len(self._numbers)
 
     def _take(self, number: int, block: memoryview) -> None:
         mine = self._numbers.get(number)
@@ -94,37 +120,95 @@ class Capture:
             self.packets += 1
 
 
+class Silence:
+    """Stands for a capture where there is none.
+
+    The kernel is told as much as for one, in as many messages, so that a run is the
+    same with a capture and without, to the nanosecond.
+    """
+
+    survives = True
+    path = ""
+    packets = 0
+
+    def __init__(self, captures: Captures) -> None:
+        self._captures = captures
+
+    def close(self) -> None:
+        """End it. Twice does nothing."""
+        self._captures.end(self)
+
+    def _describe(self, interfaces: Iterable[Interface]) -> None:
+        for interface in interfaces:
+            self._captures.number(interface)
+
+    def _take(self, number: int, block: memoryview) -> None:
+        """Of another capture."""
+
+
 class Captures:
     """All captures of a network: interfaces are numbered once, and frames come for all of them at once."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
         self._interfaces: dict[Interface, int] = {}
-        self._open: list[tuple[Capture, dict[Interface, bool]]] = []
+        # Whose it is, None of all, and for each interface whether also what arrives is wanted.
+        self._open: list[tuple[Capture | Silence, Host | None, dict[Interface, bool]]] = []
         self.lost = 0
 
     def number(self, interface: Interface) -> int:
         """The number by which the kernel calls an interface to the host."""
         return self._interfaces.setdefault(interface, len(self._interfaces))
 
-    def start(self, path: str | os.PathLike[str], host: Host | None) -> Capture:
+    def start(self, path: str | os.PathLike[str], host: Host | None, *, survives: bool = False) -> Capture:
         """Capture what all hosts send, or what one sends and receives."""
-        network = self._network
-        hosts = [host] if host else list(network.hosts.values())
-        wanted = {interface: host is not None for one in hosts for interface in one._node.interfaces}
+        wanted = self._interfaces_of(host)
         if not wanted:
             raise ValueError(f"{host.name if host else 'the network'} has no link yet that could be captured")
         self.collect()
-        capture = Capture(self, path, list(wanted), both=host is not None)
-        self._open.append((capture, wanted))
-        self._listen()
+        capture = Capture(self, path, wanted, both=host is not None, survives=survives)
+        self._begin(capture, wanted, host)
         return capture
 
-    def paths(self) -> list[str]:
-        """The files of captures that are open."""
-        return [capture.path for capture, _ in self._open]
+    def keep_silent(self) -> Silence:
+        """Do what :meth:`start` does, and capture nothing."""
+        wanted = self._interfaces_of(None)
+        silence = Silence(self)
+        silence._describe(wanted)
+        self._begin(silence, wanted, None)
+        return silence
 
-    def end(self, capture: Capture) -> None:
+    def _begin(self, capture: Capture | Silence, wanted: list[Interface], host: Host | None) -> None:
+        self._open.append((capture, host, dict.fromkeys(wanted, host is not None)))
+        self._listen()
+
+    def resume(self) -> None:
+        """The kernel was put back, perhaps to when it was not captured."""
+        if self._open:
+            self._listen()
+
+    def extend(self) -> None:
+        """Links were added: those of captures of all hosts, or of their host, are captured from now on."""
+        grown = False
+        for capture, host, wanted in self._open:
+            if fresh := [interface for interface in self._interfaces_of(host) if interface not in wanted]:
+                if not grown:
+                    self.collect()  # in the order of the file
+                grown = True
+                capture._describe(fresh)
+                wanted.update(dict.fromkeys(fresh, host is not None))
+        if grown:
+            self._listen()
+
+    def _interfaces_of(self, host: Host | None) -> list[Interface]:
+        hosts = [host] if host else list(self._network.hosts.values())
+        return [interface for one in hosts for interface in one._node.interfaces]
+
+    def paths(self) -> list[str]:
+        """The files of captures that are open and do not survive snapshots."""
+        return [capture.path for capture, _, _ in self._open if not capture.survives]
+
+    def end(self, capture: Capture | Silence) -> None:
         """Collect the last of it, and listen no more than the others need."""
         self.collect()
         self._open = [one for one in self._open if one[0] is not capture]
@@ -133,7 +217,7 @@ class Captures:
 
     def end_all(self) -> None:
         """Close all captures."""
-        for capture, _ in list(self._open):
+        for capture, _, _ in list(self._open):
             capture.close()
 
     def collect(self) -> None:
@@ -146,7 +230,7 @@ class Captures:
             blocks.sort(key=_time)
         for block in blocks:
             number = int.from_bytes(block[_NUMBER_OFFSET : _NUMBER_OFFSET + 4], "little")
-            for capture, _ in self._open:
+            for capture, _, _ in self._open:
                 capture._take(number, block)
 
     def _captured(self, kernel: Kernel) -> Iterator[memoryview]:
@@ -162,7 +246,11 @@ class Captures:
         network = self._network
         messages: dict[str, list[bytes]] = {}
         for interface, number in self._interfaces.items():
-            sides = [wanted[interface] for _, wanted in self._open if interface in wanted]
+            sides = [
+                wanted[interface]
+                for capture, _, wanted in self._open
+                if interface in wanted and isinstance(capture, Capture)
+            ]
             # 0 is silence, so numbers are told one higher.
             arriving, sent = (number + 1) * any(sides), (number + 1) * bool(sides)
             messages.setdefault(interface.node.name, []).append(capture_cable(interface.index, arriving, sent))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 
@@ -44,6 +45,8 @@ class Functions(Device):
 
         ValueError before the network is up.
         """
+        if not frame:  # to a socket of packets it would be the end
+            raise OSError(errno.EINVAL, "a frame of no bytes; one of Ethernet has 14 at least")
         if self._inside is not None:
             process, tap = self._inside
             process.os.write(tap, frame)
@@ -113,7 +116,8 @@ class Replay(Functions):
     At the times of the capture, counted from when the link comes up (with a virtual
     clock: from the beginning of :meth:`Network.run`), `speed` times as fast; 0 is all
     at once. What the host sends is counted, and lost. `sent` is how many frames have
-    been; `done` whether all. Files are read by scapy (the extra `packets`).
+    been, `refused` how many of them were too short to be frames; `done` whether all.
+    Files are read by scapy (the extra `packets`).
     """
 
     def __init__(self, path: str | os.PathLike[str], *, speed: float = 1.0) -> None:
@@ -123,6 +127,7 @@ class Replay(Functions):
         self._speed = speed
         self._frames = list(_read(self.name))
         self.sent = 0
+        self.refused = 0
         self._task: Any = None
 
     @property
@@ -153,8 +158,16 @@ class Replay(Functions):
         for after, frame in self._waits():
             if self._stop.wait(max(0.0, start + after - time.monotonic())):
                 return
+            self._deliver(frame)
+
+    def _deliver(self, frame: bytes) -> None:
+        try:
             self.send(frame)
-            self.sent += 1
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            self.refused += 1
+        self.sent += 1
 
     def close(self) -> None:
         """End; see :class:`Device`."""
@@ -175,8 +188,7 @@ class Replay(Functions):
             start = loop.time()
             for after, frame in self._waits():
                 await asyncio.sleep(start + after - loop.time())
-                self.send(frame)
-                self.sent += 1
+                self._deliver(frame)
 
         return play()
 

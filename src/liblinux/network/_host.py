@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from liblinux.network._network import Network
     from liblinux.network._ping import Ping
     from liblinux.network._topology import Interface, Node
+    from liblinux.network.faults._life import How
 
 __all__ = ["Host"]
 
@@ -169,6 +170,74 @@ class Host:
         SystemExit where it waits when the network is closed.
         """
         return self.network._start_thread(target, arguments, named, self)
+
+    # ---- faults --------------------------------------------------------------
+
+    def program(self, function: Callable[..., Any], /, *arguments: Any) -> None:
+        """Start a program of this host: a coroutine function as a task, any other as a thread.
+
+        It starts now, or with the next run, and again whenever the host is
+        restarted (:meth:`restart`), as what a machine does when it boots.
+        """
+        self.network._faults.life(self).add(function, arguments)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it was not killed, or is back."""
+        return not self.network._faults.life(self).dead
+
+    def kill(self, how: How = "power") -> None:
+        """End all that runs as this host: its tasks are cancelled, its threads get SystemExit.
+
+        "power": the machine is off; nothing leaves it from now on and nothing is
+        heard, its connections are forgotten, and peers are not told. "reset": they
+        get a reset for each connection. "process": as kill -9 does, the kernel
+        closes all sockets. Files, addresses and routes stay. A host that is dead
+        stays so. ValueError for another `how`.
+        """
+        from liblinux.network.faults._life import HOWS  # noqa: PLC0415 - imports asyncio
+
+        if how not in HOWS:
+            raise ValueError(f"a host is killed by one of {', '.join(HOWS)}, not {how!r}")
+        self.network._faults.life(self).kill(how)
+
+    def restart(self) -> None:
+        """Bring it back, with the programs of :meth:`program`; one that lives is killed before."""
+        self.network._faults.life(self).restart()
+
+    def pause(self, *, silent: bool = False) -> None:
+        """Let its tasks and threads stand still, as by SIGSTOP or a long garbage collection, until :meth:`resume`.
+
+        Its kernel goes on: it takes and acknowledges data, and opens connections.
+        With `silent` it hears and says nothing either, as a virtual machine that is
+        paused. At the end of a run hosts are resumed.
+        """
+        self.network._faults.life(self).pause(silent=silent)
+
+    def resume(self) -> None:
+        """Let it go on; timers that have ended meanwhile are due."""
+        self.network._faults.life(self).resume()
+
+    def step_clock(self, seconds: float) -> None:
+        """Set its date so much later, or earlier: of time.time() in its tasks and threads; monotonic clocks go on."""
+        skews = self.network._running().turns.clock.skews
+        from liblinux.running._skew import HostClock  # noqa: PLC0415 - as above
+
+        skews[self] = skews.get(self, HostClock()).stepped(round(seconds * 1e9))
+
+    def skew_clock(self, rate: float) -> None:
+        """Let its clocks go `rate` times as fast from now on (1.0 is right), and its timers, which are of Python.
+
+        `time`, asyncio.sleep(), loop.time() in its tasks and threads. Timers that run
+        already keep their end. Timeouts inside of the kernel go by the true clock.
+        ValueError for a rate that is not above 0.
+        """
+        if not 0 < rate < float("inf"):
+            raise ValueError(f"a clock cannot go {rate} times as fast: it goes forward")
+        from liblinux.running._skew import HostClock  # noqa: PLC0415 - as above
+
+        skews = self.network._running().turns.clock.skews
+        skews[self] = skews.get(self, HostClock()).at_rate(self.network.kernel.now(), rate)
 
     # ---- coming up -----------------------------------------------------------
 

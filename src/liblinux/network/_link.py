@@ -7,10 +7,13 @@ from liblinux.network import _units
 from liblinux.network._rtnetlink import Line, change_cable, new_address, put_up
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from liblinux.network._beyond import Beyond
     from liblinux.network._host import Host
     from liblinux.network._network import Network
     from liblinux.network._topology import Interface
+    from liblinux.network.faults._intercept import Dropping, Intercept
 
 __all__ = ["Link", "parse_lines"]
 
@@ -106,10 +109,12 @@ class Link:
             for (host, end), line in zip(self._hosts_and_ends, lines, strict=True):
                 self.network._send(host, [change_cable(end.index, line)])
         self._lines = lines
+        self._note(", ".join(f"{name} {value}" for name, value in parameters.items()))
 
     def down(self) -> None:
         """Pull the cable out: both ends lose their carrier, and routes over it are gone, as with a real one."""
         self._put(up=False)
+        self._note("down")
 
     def up(self) -> None:
         """Put the cable in again; addresses and routes are set anew, for the kernel drops those of a lost device."""
@@ -118,6 +123,38 @@ class Link:
             self.network._send(host, [new_address(end.index, address) for address in end.addresses()])
         for host in (self.a, self.b):
             self.network._set_routes(host)
+        self._note("up")
+
+    def _note(self, text: str) -> None:
+        """Tell who records the network what was done."""
+        if self.network._recorder is not None:
+            self.network._recorder.event(f"{self.a.name} - {self.b.name}: {text}")
+
+    def drop(self, program: str | Iterable[tuple[int, int, int, int]], *, toward: Host | str | None = None) -> Dropping:
+        """Drop the frames that a program of classic BPF matches, where they arrive; returns what ends it (`close`).
+
+        The program sees Ethernet frames, as instructions or as text; what
+        `tcpdump -ddd -y EN10MB EXPRESSION` prints is right. `toward` for one
+        direction only: to that host. ValueError for what is no such program.
+        """
+        from liblinux.network.faults._filters import parse  # noqa: PLC0415 - for those who do
+        from liblinux.network.faults._intercept import Dropping, ends_toward  # noqa: PLC0415 - as above
+
+        return Dropping(self.network._faults, ends_toward(self, toward), parse(program))
+
+    def intercept(
+        self, function: Callable[[bytes], bytes | Iterable[bytes] | None], *, toward: Host | str | None = None
+    ) -> Intercept:
+        """Let each frame that arrives go through a function, during runs; returns what ends it (`close`).
+
+        It gets an Ethernet frame and returns it, or another one, or several, or
+        None to drop it. No virtual time passes. Between runs frames wait. `toward`
+        for one direction only: to that host. What the function raises, the run
+        raises.
+        """
+        from liblinux.network.faults._intercept import Intercept, ends_toward  # noqa: PLC0415 - for those who do
+
+        return Intercept(self.network._faults, ends_toward(self, toward), function)
 
     def _put(self, *, up: bool) -> None:
         self.network.up()

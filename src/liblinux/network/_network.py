@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import struct
 from ipaddress import IPv4Network, IPv6Network
 from typing import TypeVar
 
@@ -34,7 +35,12 @@ if TYPE_CHECKING:
     from liblinux.network._outside import Outside
     from liblinux.network._ping import Ping
     from liblinux.network._state import NetworkSnapshot
+    from liblinux.network.faults._draw import Draw
+    from liblinux.network.faults._faulting import Faulting
+    from liblinux.network.faults._schedule import Schedule
+    from liblinux.observing import Recorder
     from liblinux.running import Run
+    from liblinux.testing._pool import Lender
 
 __all__ = ["Network"]
 
@@ -50,18 +56,24 @@ _NAME_BYTES = 64
 _INTERFACE_BYTES = 15
 _KERNEL_BYTES = 64 << 20
 _HOST_BYTES = 1 << 20
+_RLIMIT_NOFILE, _OPEN_FILES = 7, 1 << 20
 _WITHOUT_IPV6 = "ipv6.disable=1"
 _SETTINGS: dict[str, str | int] = {
     # The queue of a link is what waits at it, in the order of arrival.
     "net.core.default_qdisc": "pfifo",
     # All hosts start with what is set here.
     "net.core.devconf_inherit_init_net": 1,
+    # The table of neighbours is one for all hosts, and none of them shall be forgotten for another.
+    "net.ipv4.neigh.default.gc_thresh2": 1 << 20,
+    "net.ipv4.neigh.default.gc_thresh3": 1 << 20,
 }
 _SETTINGS_6: dict[str, str | int] = {
     # Addresses are ours to give, and so they are a host's at once: looking for duplicates takes seconds, during
     # which routers do not forward.
     "net.ipv6.conf.all.accept_dad": 0,
     "net.ipv6.conf.default.accept_dad": 0,
+    "net.ipv6.neigh.default.gc_thresh2": 1 << 20,
+    "net.ipv6.neigh.default.gc_thresh3": 1 << 20,
 }
 _FORWARDING = {4: "/proc/sys/net/ipv4/ip_forward", 6: "/proc/sys/net/ipv6/conf/all/forwarding"}
 
@@ -119,6 +131,8 @@ class Network:
         self._is_up = False
         self._closed = False
         self._captures: Captures | None = None
+        self._recorder: Recorder | None = None  # that looks at it now
+        self._recorded: Recorder | None = None  # that did so last
         self._attached = 0  # hosts whose sockets take turns
         # Where links lead to devices: beside the hosts, but not among them.
         self._outsides: list[Outside] = []
@@ -126,6 +140,11 @@ class Network:
         self._other_kernels: dict[str, Kernel] = {}
         self._bells: list[Bell] = []
         self._internet = internet
+        # Who keeps booted kernels for many networks, one after the other; in tests, see liblinux.testing.
+        self._lender: Lender | None = None
+        # Called when the network has come up, each time.
+        self._when_up: list[Callable[[], object]] = []
+        self._faulting: Faulting | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -306,7 +325,8 @@ class Network:
         """The kernel that all hosts are in that name none of their own."""
         self._check_open()
         if self._kernel is None:
-            self._kernel = self._boot_kernel(**self._options)
+            lender = self._lender
+            self._kernel = lender.lend(self) if lender is not None else self._boot_kernel(**self._options)
         return self._kernel
 
     @property
@@ -315,11 +335,19 @@ class Network:
         return [*([self._kernel] if self._kernel else []), *self._other_kernels.values()]
 
     def _boot_kernel(self, **options: Any) -> Kernel:
-        memory = self._memory or _KERNEL_BYTES + _HOST_BYTES * len(self._hosts)
-        kernel = Kernel(memory, command_line=self._command_line, **options)
-        for name, value in (*_SETTINGS.items(), *(_SETTINGS_6.items() if self._subnets.base6 else ())):
+        settings, arguments = self._wants()
+        kernel = Kernel(**arguments, **options)
+        # All hosts share one table of files, and each has some in it.
+        kernel.syscall("prlimit64", 0, _RLIMIT_NOFILE, struct.pack("=QQ", _OPEN_FILES, _OPEN_FILES), None)
+        for name, value in settings.items():
             kernel.sysctl[name] = value
         return kernel
+
+    def _wants(self) -> tuple[dict[str, str | int], dict[str, Any]]:
+        """The settings of its kernels, and the arguments that they all have."""
+        memory = self._memory or _KERNEL_BYTES + _HOST_BYTES * len(self._hosts)
+        settings = {**_SETTINGS, **(_SETTINGS_6 if self._subnets.base6 else {})}
+        return settings, {"memory": memory, "command_line": self._command_line}
 
     def _kernel_of(self, version: str | None) -> Kernel:
         """The kernel that a host has named, or the network's."""
@@ -365,8 +393,15 @@ class Network:
         for crossing in self._crossings:
             crossing.connect()
         self._is_up = True
+        self._tell_up()
         for outside in self._outsides:
             outside.greet()
+
+    def _tell_up(self) -> None:
+        if self._captures is not None:
+            self._captures.extend()
+        for act in self._when_up:
+            act()
 
     @property
     def _beyond(self) -> list[Beyond]:
@@ -462,17 +497,42 @@ class Network:
         """Write what passes the cables into a pcapng file; returns a :class:`Capture`, which ends it.
 
         What every host sends, so that each frame is there once, also one that is
-        lost on its way; of one host, all that it sends and receives. The same
+        lost on its way, and on links that are added later; of one host, all that it
+        sends and receives. The same
         seed gives the same file under the virtual clock. OSError when the file
         cannot be written. What has not been written yet is when the network is
         closed.
         """
+        return self._capturing().start(path, self._find(host) if host is not None else None)
+
+    def _capturing(self) -> Captures:
         from liblinux.network._capture import Captures  # noqa: PLC0415 - for those who do
 
         self.up()
         if self._captures is None:
             self._captures = Captures(self)
-        return self._captures.start(path, self._find(host) if host is not None else None)
+        return self._captures
+
+    def record(self, interval: float = 0.1, **options: Any) -> Recorder:
+        """Look at the network every `interval` seconds of virtual time; returns a :class:`liblinux.observing.Recorder`.
+
+        `options` are its own: `hosts`, `links`, `log_level`, `capture`. `with` or
+        close() ends it; what has come of it is its `recording`, and :meth:`report`.
+        """
+        from liblinux.observing import Recorder  # noqa: PLC0415 - for those who do
+
+        return Recorder(self, interval, **options)
+
+    def report(self, path: str | os.PathLike[str], *, title: str | None = None) -> None:
+        """Write what was recorded last into one HTML file, to be opened in a browser.
+
+        RuntimeError when nothing was recorded; else as of :func:`liblinux.observing.write_report`.
+        """
+        from liblinux.observing import write_report  # noqa: PLC0415 - for those who do
+
+        if self._recorded is None:
+            raise RuntimeError("nothing was recorded that a report could be of; run it in 'with net.record():'")
+        write_report(path, self._recorded.recording, title=title)
 
     @property
     def kernel_is_alive(self) -> bool:
@@ -481,7 +541,11 @@ class Network:
 
     def _address(self, target: Host | str, near: Host) -> str:
         if isinstance(target, str) and target not in self._hosts:
-            return str(ipaddress.ip_address(target))
+            try:
+                return str(ipaddress.ip_address(target))
+            except ValueError:
+                there = ", ".join(self._hosts) or "none"
+                raise ValueError(f"{target!r} is neither an address nor a host; the hosts are {there}") from None
         addresses = self.resolve(self._find(target).name, near)
         if not addresses:
             raise ValueError(f"{target!r} has no address: it has no link")
@@ -503,7 +567,13 @@ class Network:
         if self._outsides and self.kernel.clock == "virtual":
             main = self._serve(main)
         with running.entered():
-            return run(self.kernel, main, host._context() if host else None, running.turns, self.selector())
+            return run(
+                self.kernel,
+                self._faults.around(main),
+                host._context() if host else None,
+                running.turns,
+                self.selector(),
+            )
 
     def _running(self) -> Run:
         self.up()
@@ -520,7 +590,8 @@ class Network:
     def _run_blocking(self, function: Callable[..., _T], arguments: Any, named: Any, host: Host) -> _T:
         from liblinux.running._patches import translate  # noqa: PLC0415 - imports asyncio
 
-        with self._running().entered():
+        running = self._running()
+        with running.entered(), self._faults.beside(running.turns):
             result: _T = host._context().run(translate(function), *arguments, **named)
             return result
 
@@ -557,6 +628,59 @@ class Network:
         for outside in self._outsides:
             outside.device.serve(asyncio.get_running_loop())
         return await main
+
+    # ---- faults ----------------------------------------------------------------
+
+    @property
+    def _faults(self) -> Faulting:
+        if self._faulting is None:
+            from liblinux.network.faults._faulting import Faulting  # noqa: PLC0415 - imports asyncio
+
+            self._faulting = Faulting(self)
+        return self._faulting
+
+    def at(self, seconds: float, action: Callable[[], object]) -> None:
+        """Do something at an instant of the network's clock, which is that of the event loop (`loop.time()`).
+
+        `action` is a function without arguments: `net.at(3, net.heal)`; what it
+        raises, the run raises. It is called during a run (:meth:`run`,
+        :meth:`Host.run_blocking`), and what was due before one at its beginning.
+        Raises ValueError for an instant in the past.
+        """
+        self._check_open()
+        self._faults.at(seconds, action)
+
+    def play(self, faults: Schedule | Draw, *, hosts: Iterable[Host | str] | None = None) -> Schedule:
+        """Let a schedule of faults happen, each at its time; returns it as it was bound to this network.
+
+        A :class:`liblinux.network.faults.Draw` is drawn for this network first, of
+        `hosts` if they are given, else of all that are no routers and no switches.
+        Raises KeyError or ValueError for hosts and links that there are not, and for
+        times in the past, before anything happens.
+        """
+        self._check_open()
+        bound = faults.bind(self, None if hosts is None else [self._find(host) for host in hosts])
+        for fault in bound.faults:
+            self._faults.at(fault.at, fault.prepare(self))
+        self._faults.played.append(bound)
+        return bound
+
+    def partition(self, *hosts: Host | str | Iterable[Host | str]) -> None:
+        """Let hosts hear nothing of each other any more: `net.partition("a", "b")` parts these two from all others.
+
+        Or groups, none of which hears another: `net.partition(["a", "b"], ["c"])`.
+        Frames are dropped where they arrive, and nobody is told. Routers and
+        switches belong to no group, unless they are named: then they forward
+        nothing of the others. It takes the place of an earlier partition.
+        ValueError for a host in two groups, KeyError for one that there is not.
+        """
+        self.up()
+        self._faults.partition.set(self._faults.groups(hosts))
+
+    def heal(self) -> None:
+        """End the partition."""
+        self.up()
+        self._faults.partition.set([])
 
     # ---- back to an earlier instant --------------------------------------------
 
@@ -599,6 +723,8 @@ class Network:
                 self._run.close()
             for outside in self._outsides:
                 outside.disconnect()
+            if self._recorder is not None:
+                self._recorder.close()
             if self._captures is not None:
                 self._captures.end_all()
             if self.kernel_is_alive:
@@ -609,6 +735,8 @@ class Network:
             kernels = self.kernels
             self._kernel = None
             self._other_kernels = {}
+            if self._lender is not None and len(kernels) == 1 and not self._outsides:
+                self._lender.take_back(kernels.pop())
             _close_all(kernels)
 
     def _check_open(self) -> None:

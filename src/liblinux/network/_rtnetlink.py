@@ -29,6 +29,7 @@ __all__ = [
     "new_address",
     "new_bridge",
     "new_cable",
+    "new_discipline",
     "pack_route",
     "put_up",
     "redirect",
@@ -48,7 +49,7 @@ _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_VIA = 1, 4, 5, 18
 _RT_TABLE_MAIN, _RTPROT_STATIC, _RT_SCOPE_UNIVERSE, _RTN_UNICAST = 254, 4, 0, 1
 _IFF_UP = 1
 # linux/pkt_sched.h, linux/pkt_cls.h, linux/tc_act/tc_mirred.h
-_TC_H_INGRESS, _INGRESS_HANDLE = 0xFFFFFFF1, 0xFFFF0000
+_TC_H_ROOT, _TC_H_INGRESS, _INGRESS_HANDLE = 0xFFFFFFFF, 0xFFFFFFF1, 0xFFFF0000
 _TCA_KIND, _TCA_OPTIONS, _TCA_MATCHALL_ACT = 1, 2, 2
 _TCA_ACT_KIND, _TCA_ACT_OPTIONS, _TCA_MIRRED_PARMS = 1, 2, 2
 _TC_ACT_STOLEN, _TCA_EGRESS_REDIR = 4, 1
@@ -163,6 +164,14 @@ def set_mtu(index: int, mtu: int) -> bytes:
     return _message(_RTM_NEWLINK, 0, _LINK.pack(0, 0, index, 0, 0), _u32(_IFLA_MTU, mtu))
 
 
+def new_discipline(index: int, kind: str, options: bytes) -> bytes:
+    """Another queueing discipline at the root of an interface; `options` are the content of TCA_OPTIONS."""
+    parts = (_attribute(_TCA_OPTIONS, options),) if options else ()
+    head = _TRAFFIC.pack(0, index, 0, _TC_H_ROOT, 0)
+    flags = _NLM_F_CREATE | _NLM_F_REPLACE
+    return _message(_RTM_NEWQDISC, flags, head, _attribute(_TCA_KIND, kind.encode() + b"\0"), *parts)
+
+
 def redirect(index: int, target: int) -> list[bytes]:
     """Send all that arrives at one interface out of another, as it is. Source: tc-mirred(8)."""
     flags = _NLM_F_CREATE | _NLM_F_EXCL
@@ -216,7 +225,6 @@ class Batch:
     def __init__(self, process: Process) -> None:
         self._process = process
         self._socket = process.syscall("socket", socket.AF_NETLINK, socket.SOCK_RAW, 0)
-        self._answer = bytearray(_ANSWER_BYTES)
 
     def close(self) -> None:
         """Close the socket."""
@@ -248,16 +256,18 @@ class Batch:
             raise OSError(errors[0], f"the network could not be set up: {os.strerror(errors[0])}")
 
     def _errors(self) -> Iterable[int]:
+        # Not kept: a network has a batch for each of its hosts.
+        answer = bytearray(_ANSWER_BYTES)
         while True:
             try:
                 length = self._process.syscall(
-                    "recvfrom", self._socket, self._answer, len(self._answer), socket.MSG_DONTWAIT, None, None
+                    "recvfrom", self._socket, answer, len(answer), socket.MSG_DONTWAIT, None, None
                 )
             except BlockingIOError:
                 return
             start = 0
             while start + _HEADER.size <= length:
-                size, kind, _, _, _ = _HEADER.unpack_from(self._answer, start)
+                size, kind, _, _, _ = _HEADER.unpack_from(answer, start)
                 if kind == _NLMSG_ERROR:
-                    yield -struct.unpack_from("=i", self._answer, start + _HEADER.size)[0]
+                    yield -struct.unpack_from("=i", answer, start + _HEADER.size)[0]
                 start += max(size + -size % 4, _HEADER.size)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from liblinux.network._link import Link
     from liblinux.network._network import Network
 
-__all__ = ["NetworkSnapshot", "restore", "take"]
+__all__ = ["NetworkSnapshot", "restore", "settle", "take"]
 
 
 class NetworkSnapshot:
@@ -22,8 +22,10 @@ class NetworkSnapshot:
     def __init__(self, network: Network, kernel: Snapshot, run: tuple[Any, ...]) -> None:
         self._kernel = kernel
         self._run = run
+        self._faults = network._faults.state()
         self._hosts: tuple[Host, ...] = tuple(network._hosts.values())
         self._links: tuple[Link, ...] = tuple(network.links)
+        self._lines = [link._lines for link in self._links]
         self._netlinks = {host: (host._ip, tuple(host._netlinks)) for host in self._hosts}
 
     def __repr__(self) -> str:
@@ -39,12 +41,20 @@ def take(network: Network) -> NetworkSnapshot:
     """See :meth:`Network.snapshot`."""
     if network._other_kernels or network._outsides:
         raise RuntimeError("a snapshot holds hosts of one kernel, without links to anything outside of it")
+    state = settle(network)
+    _check_captures(network, "taken")
+    taken = NetworkSnapshot(network, network.kernel.snapshot(), state)
+    _resume_captures(network)  # as after each restore
+    return taken
+
+
+def settle(network: Network) -> tuple[Any, ...]:
+    """Do all that is done in a network before it is kept: afterwards it is as one that is put back."""
     run = network._running()
     state = run.state()
     # What is done when sockets are first used would be done in the first run after it, and in no other.
     _ = [network.kernel.socket, *(host.socket for host in network._hosts.values())]
-    _check_captures(network, "taken")
-    return NetworkSnapshot(network, network.kernel.snapshot(), state)
+    return state
 
 
 def restore(network: Network, snapshot: NetworkSnapshot) -> None:
@@ -56,13 +66,26 @@ def restore(network: Network, snapshot: NetworkSnapshot) -> None:
     run = network._running()
     run.check_restorable()
     _check_captures(network, "put back")
+    if network._captures is not None:
+        network._captures.collect()
     for host, (ip, netlinks) in snapshot._netlinks.items():
         host._close_netlinks(keep=netlinks)
         host._ip = ip
+    network._faults.restore(snapshot._faults)
     network.kernel.restore(snapshot._kernel)
     run.restore(snapshot._run)
+    for link, lines in zip(snapshot._links, snapshot._lines, strict=True):
+        link._lines = lines
+    _resume_captures(network)
+
+
+def _resume_captures(network: Network) -> None:
+    if network._captures is not None:
+        network._captures.resume()
 
 
 def _check_captures(network: Network, done: str) -> None:
+    if network._recorder is not None:
+        raise RuntimeError(f"a snapshot cannot be {done} while the network is recorded; close the recorder first")
     if network._captures is not None and (paths := network._captures.paths()):
         raise RuntimeError(f"a snapshot cannot be {done} during a capture ({', '.join(paths)}); close it first")

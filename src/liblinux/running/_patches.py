@@ -108,7 +108,9 @@ def _sleep(seconds: float, /) -> None:
     if seconds == 0:
         strand.turns.pause()
     else:
-        strand.turns.sleep(int(seconds * _SECOND_NS))
+        skews = strand.turns.clock.skews
+        skew = skews.here() if skews else None
+        strand.turns.sleep(int(seconds * _SECOND_NS / (skew.rate if skew is not None else 1.0)))
 
 
 _wrap_socket = ssl.SSLContext.wrap_socket

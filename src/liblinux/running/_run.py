@@ -85,7 +85,8 @@ class Run:
         if system._waiter is None:
             system._waiter = Waiter(system)
             for sock in list(actor._socket._sockets) if actor._socket is not None else []:
-                sock._take_turns()
+                if sock.fileno() >= 0:
+                    sock._take_turns()
 
     def close(self) -> None:
         """End all threads."""
@@ -97,12 +98,15 @@ class Run:
         """What is kept in a snapshot of the network; RuntimeError while something runs."""
         self._check_still("taken")
         self.turns.open()  # so that what it waits with is in the kernel's snapshot too
-        return self.turns.chance.state()
+        return self.turns.chance.state(), dict(self.turns.clock.skews)
 
     def restore(self, state: tuple[Any, ...]) -> None:
         """Be again as then; the kernel is already."""
-        self.turns.chance.restore(state)
+        self.turns.chance.restore(state[0])
         self.turns.clock.restart()
+        self.turns.clock.skews.clear()
+        for host, clock in state[1].items():
+            self.turns.clock.skews[host] = clock
 
     def check_restorable(self) -> None:
         """RuntimeError while something runs."""

@@ -23,10 +23,11 @@ import selectors
 import struct
 from collections import deque
 from contextvars import Context, copy_context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from liblinux import _native
 from liblinux._errors import Deadlock, LiblinuxError
+from liblinux.asyncio._current import acting
 from liblinux.asyncio._kernels import DESCRIPTORS
 
 if TYPE_CHECKING:
@@ -34,11 +35,14 @@ if TYPE_CHECKING:
     from random import Random
 
     from liblinux._kernel import Kernel
+    from liblinux.asyncio._current import Acting
     from liblinux.asyncio._selector import KernelSelector
     from liblinux.running._chance import Chance
     from liblinux.running._clocks import Clock
 
 __all__ = ["Strand", "Turns", "Wait", "strand_here"]
+
+_T = TypeVar("_T")
 
 _ADD, _DELETE, _MODIFY = 1, 2, 3  # of epoll_ctl(2)
 _EVENT = struct.Struct("<IQ")
@@ -93,6 +97,7 @@ class Strand:
         self.finished = False
         self.joining: list[Wait] = []
         self.ident = 0
+        self.host: Acting | None = None
 
     def __repr__(self) -> str:
         return f"<liblinux thread {self.name}>"
@@ -126,6 +131,7 @@ class Turns:
         self.strands: list[Strand] = []  # without the main one
         self.main: Strand | None = None
         self.current: Strand | None = None
+        self._paused: dict[Acting, list[Strand]] = {}  # threads that could go on if their host was not paused
 
     @property
     def alone(self) -> bool:
@@ -166,6 +172,7 @@ class Turns:
         """Start a thread by `start(function, *rest, **options)`, which gets its turn like any other."""
         strand = Strand(self, name)
         around = context or copy_context()
+        strand.host = around.get(acting)
 
         def run(*arguments: Any, **named: Any) -> None:
             self._live(strand, lambda: around.run(function, *arguments, **named))
@@ -337,6 +344,8 @@ class Turns:
         """Who runs next, when somebody can."""
         while True:
             self._take_woken()
+            if self._paused:
+                self._hold_back()
             if self._ready:
                 ready = self._ready
                 return ready.pop(self._draw(len(ready)) if len(ready) > 1 else 0)
@@ -346,6 +355,30 @@ class Turns:
                 if me is self.main or self.main is None:
                     raise
                 self.fail(self.main, failure)
+
+    def hold(self, host: Acting) -> None:
+        """Threads of a host get no turn until :meth:`release`."""
+        self._paused.setdefault(host, [])
+
+    def release(self, host: Acting) -> None:
+        """They go on."""
+        for strand in self._paused.pop(host, ()):
+            if strand not in self._ready:
+                self._ready.append(strand)
+
+    def _hold_back(self) -> None:
+        for strand in [one for one in self._ready if one.host in self._paused]:
+            self._ready.remove(strand)
+            held = self._paused[strand.host]  # type: ignore[index]  # it is in there
+            if strand not in held:
+                held.append(strand)
+            # What is ready for it is no reason to wake up any more.
+            for fd, _ in strand.wait.files if strand.wait is not None else ():
+                with contextlib.suppress(OSError):
+                    self._syscall("epoll_ctl", self._epoll, _DELETE, fd, _EVENT.pack(0, fd))
+
+    def _is_held(self, strand: Strand) -> bool:
+        return bool(self._paused) and strand.host is not None and strand in self._paused.get(strand.host, ())
 
     def _take_woken(self) -> None:
         while self._then:
@@ -363,13 +396,16 @@ class Turns:
         if self._far is not None and self._far.get_map() and self._look_far():
             block = False
         if block:
-            soonest = min((wait.deadline for wait in self._timed if wait.deadline is not None), default=0)
+            soonest = min(
+                (wait.deadline for wait in self._timed if wait.deadline is not None and not self._is_held(wait.strand)),
+                default=0,
+            )
             # A timer of 0 is none, and an instant that has passed is one.
             self._syscall(
                 "timerfd_settime", self._timer, _ABSOLUTE, _TIMER.pack(0, 0, *divmod(soonest, _SECOND_NS)), None
             )
         patience = -1 if block else 0
-        count = self.inside(self._syscall, "epoll_wait", self._epoll, self._events, _EVENTS, patience)
+        count = self.inside(self._syscall, "epoll_wait", self._epoll, self._events, _EVENTS, patience) or 0
         for events, fd in list(_EVENT.iter_unpack(memoryview(self._events)[: count * _EVENT.size])):
             if fd == self._kick:
                 with contextlib.suppress(BlockingIOError):
@@ -381,18 +417,19 @@ class Turns:
                     self._wake(wait)
         now = self.now()
         for wait in self._timed:
-            if wait.deadline is not None and wait.deadline <= now and wait.strand not in self._ready:
+            due = wait.deadline is not None and wait.deadline <= now
+            if due and wait.strand not in self._ready and not self._is_held(wait.strand):
                 self._ready.append(wait.strand)
 
-    def inside(self, call: Callable[..., int], *arguments: Any) -> int:
-        """A call that waits in the kernel; 0 when :meth:`interrupt` ends it. A Deadlock says which programs wait."""
+    def inside(self, call: Callable[..., _T], *arguments: Any) -> _T | None:
+        """A call that waits in the kernel; None when :meth:`interrupt` ends it. A Deadlock says which programs wait."""
         self._inside = True
         try:
             return call(*arguments)
         except _Interrupted:
             if self.main is not None and self.main.wait is not None:
                 self._ready.append(self.main)
-            return 0
+            return None
         except Deadlock as deadlock:
             from liblinux.running._stuck import describe  # noqa: PLC0415 - for the unlucky
 

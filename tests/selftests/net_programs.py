@@ -1,0 +1,139 @@
+"""The selftests of tools/testing/selftests/net as programs: copied out of the source, compiled, run on a kernel.
+
+Nothing in them is changed. C programs are compiled with the headers of their own kernel.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import os
+import re
+import shutil
+import subprocess
+import time
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unmodified.server import Server
+
+import liblinux
+from liblinux.builder.cache import Cache
+from liblinux.builder.source import find, unpack
+
+_SELFTESTS = Path("tools/testing/selftests")
+_SKIPPED = 4  # KSFT_SKIP
+_GOOD = re.compile(r"\[ *OK *\]|^ok \d|^PASS\b|TEST.*\bPASS\b", re.MULTILINE)
+_BAD = re.compile(r"\[ *FAIL *\]|^not ok \d|^FAIL\b|TEST.*\bFAIL\b", re.MULTILINE)
+# As where tunnels have devices from the beginning (gre0, sit0, ...), which the library's first namespace lacks.
+_OWN_NETWORK = ["unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh"]
+_DIRECTORIES = ("/run/netns", "/var", "/etc/netns")
+LIST = Path(__file__).with_name("net.toml")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a test: its exit status, and the checks in its output that passed and failed."""
+
+    name: str
+    status: int
+    passed: int
+    failed: int
+    seconds: float
+    output: str
+
+    @property
+    def verdict(self) -> str:
+        """One word or two, for a table."""
+        if self.status == 0:
+            return f"pass ({self.passed})" if self.passed > 1 else "pass"
+        if self.status == _SKIPPED and not self.failed:
+            return "skips itself"
+        why = "too slow" if self.status < 0 else f"exit {self.status}"
+        return f"{why}: {self.passed} passed, {self.failed} failed"
+
+
+@functools.cache
+def listed() -> dict[str, Any]:
+    """The list of tests."""
+    return tomllib.loads(LIST.read_text(encoding="utf-8"))
+
+
+def reason(name: str) -> str | None:
+    """Why a test is not run; None for one that nobody has thought of."""
+    groups = listed()["beyond"]
+    return next((str(g["reason"]) for g in groups if any(fnmatch.fnmatch(name, one) for one in g["names"])), None)
+
+
+@functools.cache
+def source(version: str) -> Path:
+    """The kernel's source, unpacked."""
+    cache = Cache.default()
+    trees = sorted(cache.sources.glob(f"{version}.*/linux"))
+    if trees:
+        return trees[-1]
+    with cache.locked():
+        return Path(unpack(find(version, None, cache), cache).path)
+
+
+def all_tests(version: str) -> list[str]:
+    """Every script and C program of the directory and of those below, by the name of what is run."""
+    net = source(version) / _SELFTESTS / "net"
+    found = {*net.glob("*"), *net.glob("*/*")}
+    names = {str(path.relative_to(net)) for path in found if path.suffix in (".sh", ".c", ".py", "") and path.is_file()}
+    other = {"Makefile", "config", "settings", ".gitignore"}
+    return sorted({name.removesuffix(".c") for name in names if Path(name).name not in other})
+
+
+def prepare(version: str, directory: Path) -> Path:
+    """Copy the tests and make the kernel's headers; returns the directory of the tests."""
+    tree, objects = source(version), directory / "objects"
+    net = directory / "selftests/net"
+    if not net.exists():
+        shutil.copytree(tree / _SELFTESTS / "net", net, symlinks=True)
+        for name in ("kselftest", "kselftest.h", "kselftest_harness.h"):
+            copy = shutil.copytree if (tree / _SELFTESTS / name).is_dir() else shutil.copy
+            copy(tree / _SELFTESTS / name, net.parent / name)
+        for path in net.rglob("*.sh"):
+            path.chmod(0o755)
+        command = ["make", "-s", "-C", str(tree), f"O={objects}", "ARCH=x86", "headers"]
+        subprocess.run(command, check=True, capture_output=True)
+    return net
+
+
+def compile_program(net: Path, name: str) -> None:
+    """Compile a C program of the tests, and those that a script needs (named in it)."""
+    wanted = {name} if not name.endswith(".sh") else _called_by(net, name)
+    headers = net.parent.parent / "objects/usr/include"
+    for program in sorted(wanted):
+        if not (net / f"{program}.c").exists() or (net / program).exists():
+            continue
+        command = ["gcc", "-O1", "-w", "-D_GNU_SOURCE=", "-isystem", str(headers), "-I..", "-I."]
+        subprocess.run([*command, "-o", program, f"{program}.c", "-lpthread"], cwd=net, check=True, capture_output=True)
+
+
+def _called_by(net: Path, script: str) -> set[str]:
+    text = (net / script).read_text(encoding="utf-8", errors="replace")
+    return {path.stem for path in net.glob("*.c") if re.search(rf"\b{re.escape(path.stem)}\b", text)}
+
+
+def run(version: str, net: Path, name: str, *, timeout: float) -> Outcome:
+    """Run a test on a new kernel of the version.
+
+    Arguments: `net` is what prepare() returned, `name` the test's path in there; `timeout` in seconds.
+    """
+    compile_program(net, name)
+    command = ["bash", f"./{Path(name).name}"] if name.endswith(".sh") else [f"./{Path(name).name}"]
+    environment = {"PATH": f"{net}:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(net), "LC_ALL": "C"}
+    environment |= {key: value for key, value in os.environ.items() if key == "TMPDIR"}
+    start = time.monotonic()
+    with liblinux.Kernel(memory="256M", version=version, background=True) as kernel:
+        kernel.sysctl["net.core.fb_tunnels_only_for_init_net"] = 0
+        for directory in _DIRECTORIES:
+            kernel.os.makedirs(directory, exist_ok=True)
+        done = Server(kernel).run([*_OWN_NETWORK, *command], cwd=(net / name).parent, env=environment, timeout=timeout)
+    output = done.stdout.decode(errors="replace")
+    seconds = time.monotonic() - start
+    return Outcome(name, done.returncode, len(_GOOD.findall(output)), len(_BAD.findall(output)), seconds, output)

@@ -1,0 +1,80 @@
+"""Descriptors: in every program a socket of this machine stands for a file of the kernel.
+
+It is one end of a socket pair; the other end is kept here. So dup2, fork, exec, close and exit do with it what
+they do with every descriptor, and when the last one is closed the end that is kept here is told: the file of
+the kernel is closed then. That is seen before the next call of any program is answered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import socket
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from liblinux import _native
+from unmodified.filter import FIRST_FD
+
+_ADD_FD = 0x40182103
+_AT_THIS_NUMBER = 1
+_O_CLOEXEC = os.O_CLOEXEC
+
+
+@dataclass
+class File:
+    """A file of the kernel: its descriptor there, which never waits, and whether programs want to wait."""
+
+    fd: int
+    waits: bool
+    kept: socket.socket
+    name: str
+
+
+class Files:
+    """All files of the kernel that programs have open."""
+
+    def __init__(self, process: _native.Process, numbers: Mapping[str, int]) -> None:
+        self._process, self._close = process, numbers["close"]
+        low = process.call(numbers["epoll_create1"], 0)
+        for number in range(low + 1, FIRST_FD):  # nobody opens them: the kernel's numbers begin where ours do
+            process.call(numbers["dup2"], low, number)
+        self._by_name: dict[str, File] = {}
+        self._by_kept: dict[int, File] = {}
+        self._ends = select.epoll()
+
+    def find(self, pid: int, fd: int) -> File | None:
+        """The kernel's file behind a descriptor of a program; None when it is this machine's, or closed."""
+        try:
+            return self._by_name.get(os.readlink(f"/proc/{pid}/fd/{fd}"))
+        except OSError:
+            return None
+
+    def install(self, listener: int, notification: int, fd: int, *, waits: bool, cloexec: bool) -> int:
+        """Give a program a descriptor for the kernel's `fd`; returns its number there."""
+        kept, given = socket.socketpair()
+        file = File(fd, waits, kept, os.readlink(f"/proc/self/fd/{given.fileno()}"))
+        self._by_name[file.name] = self._by_kept[kept.fileno()] = file
+        # The same number as in the kernel, for netlink's messages have descriptors in them (of namespaces).
+        request = struct.pack("<QIIII", notification, _AT_THIS_NUMBER, given.fileno(), fd, cloexec * _O_CLOEXEC)
+        try:
+            fcntl.ioctl(listener, _ADD_FD, request)
+        finally:
+            given.close()
+            self._ends.register(kept.fileno(), 0)
+        return fd
+
+    def sweep(self) -> None:
+        """Close what no program has any more."""
+        for number, _ in self._ends.poll(0):
+            file = self._by_kept.pop(number, None)
+            if file is None:  # another thread was quicker
+                continue
+            del self._by_name[file.name]
+            with contextlib.suppress(FileNotFoundError):
+                self._ends.unregister(number)
+            self._process.call(self._close, file.fd)
+            file.kept.close()

@@ -1,0 +1,32 @@
+"""Which paths of programs are the library's, and what they are called there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+_OF_THE_KERNEL = re.compile(
+    rb"/(proc/(sys|net)|sys/(class/net|devices/virtual/net|fs/bpf|kernel/debug|bus/netdevsim|module)|(var/)?run/netns"
+    rb"|dev/net/tun)(/|$)|/proc/config\.gz$|/sys$"
+)
+_OF_A_PROCESS = re.compile(rb"/proc/(self|thread-self|\d+)/(ns|net)(/.*)?$")
+
+
+def inside(path: bytes, number: Callable[[int], int]) -> bytes | None:
+    """The path in the kernel, or None for one of this machine.
+
+    Arguments: `number` gives the kernel's process for a number of a process of this machine.
+    """
+    if not path.startswith(b"/"):
+        return None
+    path = re.sub(rb"/+", b"/", path)
+    process = _OF_A_PROCESS.match(path)
+    if process:
+        who = process[1]
+        here = b"thread-self" if who in (b"self", b"thread-self") else str(number(int(who))).encode()
+        return b"/proc/" + here + b"/" + process[2] + (process[3] or b"")
+    if not _OF_THE_KERNEL.match(path):
+        return None
+    if path.startswith(b"/proc/net"):
+        return b"/proc/thread-self" + path[5:]
+    return path.removeprefix(b"/var") if path.startswith(b"/var/") else path

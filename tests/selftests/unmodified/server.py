@@ -1,0 +1,267 @@
+"""Answers the system calls of programs: threads that take a call, make it in the kernel and send the result.
+
+    with Server(kernel) as server:
+        result = server.run(["bash", "rtnetlink.sh"], cwd=..., timeout=300)
+
+There is always one thread more than calls under way, for a call may wait. Each process of a program has a
+process of the kernel, made as the child of its parent's when it first calls; all of them share the kernel's
+table of descriptors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import liblinux
+from liblinux import _native
+from unmodified import calls
+from unmodified.files import Files
+from unmodified.filter import NUMBERS
+
+_RECEIVE, _SEND, _VALID = 0xC0502100, 0xC0182101, 0x40082102
+_NOTIFICATION = struct.Struct("<QIIiIQ6Q")
+_ANSWER = struct.Struct("<QqiI")
+_CONTINUE = 1
+_SPARE_THREADS = 2  # for calls that come in bursts
+_CLONE_FILES = 0x400
+_NAMES = {number: name for name, number in NUMBERS.items()}
+_WALL = 0x40000000
+_PRLIMIT_NOFILE = 7
+_MOST_FILES = 65536
+
+
+@dataclass
+class Caller:
+    """A thread of a program, and who it is in the kernel."""
+
+    pid: int
+    process: _native.Process
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    identity: int = 0
+
+
+class Server:
+    """Programs on one kernel; made with the kernel, ended with it."""
+
+    def __init__(self, kernel: liblinux.Kernel) -> None:
+        self.kernel = kernel
+        self.numbers = kernel.syscalls
+        self.init = kernel._process
+        self.init.call(
+            self.numbers["prlimit64"], 0, _PRLIMIT_NOFILE, struct.pack("<QQ", _MOST_FILES, _MOST_FILES), None
+        )
+        self.files = Files(self.init, self.numbers)
+        self.trace: list[str] | None = None
+        self._processes: dict[int, tuple[_native.Process, int]] = {}
+        self._pidfds: dict[int, int] = {}
+        self._ends = select.epoll()
+        self._callers: dict[int, Caller] = {}
+        self._lock = threading.Lock()
+        self._receiving = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._idle = 0
+        self._listener = -1
+
+    # ---- programs -----------------------------------------------------------
+
+    def run(
+        self, program: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 600
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a program to its end; returns its exit status and what it wrote.
+
+        Arguments: `timeout` in seconds; after it all of its processes are ended, and the status is that of a kill.
+        """
+        ours, theirs = socket.socketpair()
+        own = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc", "--net"]
+        launch = [sys.executable, str(Path(__file__).with_name("launch.py")), str(theirs.fileno()), *program]
+        with subprocess.Popen(
+            [*own, *launch], cwd=cwd, env=env, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        ) as running:  # fmt: skip
+            theirs.close()
+            _, listeners, _, _ = socket.recv_fds(ours, 64, 1)
+            ours.close()
+            if not listeners:
+                said = running.communicate()[0].decode(errors="replace")
+                raise OSError(
+                    errno.EPERM,
+                    "programs cannot be run here: they need namespaces of users (unshare --user) and a seccomp "
+                    f"filter with notifications (Linux 5.14); what was said: {said}",
+                )
+            self._listener = listeners[0]
+            self._more_threads()
+            try:
+                output, _ = running.communicate(timeout=timeout)
+            except subprocess.TimeoutExpired:
+                os.killpg(running.pid, signal.SIGKILL)
+                output, _ = running.communicate()
+        for thread in self._threads:  # a list that may grow meanwhile
+            thread.join()
+        self.sweep()
+        os.close(self._listener)
+        return subprocess.CompletedProcess(program, running.returncode, output)
+
+    # ---- threads ------------------------------------------------------------
+
+    def _more_threads(self) -> None:
+        with self._lock:
+            self._idle += 1
+            thread = threading.Thread(target=self._serve, args=(self._listener,), daemon=True)
+            self._threads.append(thread)
+        thread.start()
+
+    def _serve(self, listener: int) -> None:
+        while (request := self._receive(listener)) is not None:
+            with self._lock:
+                self._idle -= 1
+                few = self._idle == 0
+            if few:
+                self._more_threads()
+            self._answer(listener, request)
+            with self._lock:
+                if self._idle > _SPARE_THREADS:
+                    return
+                self._idle += 1
+
+    def _receive(self, listener: int) -> bytearray | None:
+        """The next call; None when all programs have ended. One thread at a time: the others would wait for ever."""
+        poll = select.poll()
+        poll.register(listener, select.POLLIN)
+        while True:
+            with self._receiving:
+                ((_, events),) = poll.poll()
+                if events & (select.POLLHUP | select.POLLNVAL | select.POLLERR):
+                    return None
+                request = bytearray(_NOTIFICATION.size)
+                try:
+                    fcntl.ioctl(listener, _RECEIVE, request)
+                except OSError as error:
+                    if error.errno not in (errno.EINTR, errno.ENOENT):  # the program was ended meanwhile
+                        raise
+                    continue
+                return request
+
+    def _answer(self, listener: int, request: bytearray) -> None:
+        notification, pid, _, number, _, _, *arguments = _NOTIFICATION.unpack(request)
+        value = flags = 0
+        call = calls.Call(self, listener, notification, pid, _NAMES[number], arguments)
+        try:
+            value = call.make()
+        except calls.Gone:
+            return
+        except calls.Passed:
+            flags = _CONTINUE
+        except OSError as error:
+            value = -(error.errno or errno.EIO)
+        if self.trace is not None:
+            self.trace.append(f"{pid} {call.name}({', '.join(map(hex, arguments))}) = {'host' if flags else value}")
+        answer = _ANSWER.pack(notification, max(value, 0), min(value, 0), flags)
+        with contextlib.suppress(FileNotFoundError):  # a signal came: the call is over
+            fcntl.ioctl(listener, _SEND, answer)
+
+    @staticmethod
+    def valid(listener: int, notification: int) -> bool:
+        """Whether the program still waits for the answer."""
+        try:
+            fcntl.ioctl(listener, _VALID, struct.pack("<Q", notification))
+        except FileNotFoundError:
+            return False
+        return True
+
+    # ---- who calls ----------------------------------------------------------
+
+    def caller(self, pid: int) -> Caller:
+        """The kernel's side of a thread of a program."""
+        with self._lock:
+            caller = self._callers.get(pid)
+            if caller is None:
+                caller = self._callers[pid] = Caller(pid, self._process(pid))
+            return caller
+
+    def number(self, inner: int) -> int:
+        """The number in the kernel of a process, which programs know by `inner`; 0 for one that never called."""
+        with self._lock:
+            return next((process.pid for process, known in self._processes.values() if known == inner), 0)
+
+    def call(self, pid: int, name: str, *arguments: int | bytes | bytearray | None) -> int:
+        """A call by a thread of a program; returns its result, -errno when it failed."""
+        caller = self.caller(pid)
+        with caller.lock:
+            before = _native.become_thread(caller.identity)
+            try:
+                return caller.process.call(self.numbers[name], *arguments)
+            finally:
+                caller.identity = _native.become_thread(before)
+
+    def _process(self, pid: int) -> _native.Process:
+        group, parent, inner = _relations(pid)
+        if group not in self._processes:
+            process = self._spawn(self._ancestor(parent))
+            self._processes[group] = process, inner
+            self._watch(group)
+        return self._processes[group][0]
+
+    def _watch(self, group: int) -> None:
+        """Its end is to be seen before the next call: numbers of processes are used again."""
+        with contextlib.suppress(ProcessLookupError):
+            pidfd = os.pidfd_open(group)
+            self._pidfds[pidfd] = group
+            self._ends.register(pidfd, select.EPOLLIN)
+
+    def sweep(self) -> None:
+        """Close the files and end the processes that no program has any more."""
+        self.files.sweep()
+        for pidfd, _ in self._ends.poll(0):
+            with self._lock:
+                group = self._pidfds.pop(pidfd, None)
+                if group is None:  # another thread was quicker
+                    continue
+                self._ends.unregister(pidfd)
+                os.close(pidfd)
+                self._end(group)
+
+    def _end(self, group: int) -> None:
+        process, _ = self._processes.pop(group)
+        for pid in [pid for pid, caller in self._callers.items() if caller.process is process]:
+            del self._callers[pid]
+        number = process.pid
+        process.exit()
+        self.kernel.os.call("wait4", number, None, _WALL, None)
+
+    def _ancestor(self, pid: int) -> Caller | None:
+        while pid > 1 and pid not in self._callers:
+            pid = _relations(pid)[1]
+        return self._callers.get(pid)
+
+    def _spawn(self, parent: Caller | None) -> _native.Process:
+        if parent is None:
+            return self.init.spawn(namespaces=_CLONE_FILES)
+        with parent.lock:
+            before = _native.become_thread(parent.identity)
+            try:
+                return parent.process.spawn(namespaces=_CLONE_FILES)
+            finally:
+                parent.identity = _native.become_thread(before)
+
+
+def _relations(pid: int) -> tuple[int, int, int]:
+    """The process of a thread, the process that made it, and what it is called inside; zeros when it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text("ascii", errors="replace").splitlines()
+    except OSError:
+        return 0, 0, 0
+    values = dict(line.split(":\t", 1) for line in lines[:20] if ":\t" in line)
+    return int(values["Tgid"]), int(values["PPid"]), int(values["NStgid"].split()[-1])
