@@ -136,7 +136,11 @@ def run(version: str, net: Path, name: str, *, timeout: float) -> Outcome:
     """
     compile_program(version, net, name)
     command = ["bash", f"./{Path(name).name}"] if name.endswith(".sh") else [f"./{Path(name).name}"]
-    environment = {"PATH": f"{net}:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(net), "LC_ALL": "C"}
+    environment = {
+        "PATH": f"{Path(__file__).parent}/bin:{net}:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": str(net),
+        "LC_ALL": "C",
+    }
     environment |= {key: value for key, value in os.environ.items() if key == "TMPDIR"}
     if name in listed()["with_tunnels"]:
         command = [*_OWN_NETWORK, *command]
