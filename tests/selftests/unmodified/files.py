@@ -8,6 +8,7 @@ the kernel is closed then. That is seen before the next call of any program is a
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import select
@@ -54,17 +55,22 @@ class Files:
             return None
 
     def install(self, listener: int, notification: int, fd: int, *, waits: bool, cloexec: bool) -> int:
-        """Give a program a descriptor for the kernel's `fd`; returns its number there."""
+        """Give a program a descriptor for the kernel's `fd`; returns its number there, or -errno."""
         kept, given = socket.socketpair()
         file = File(fd, waits, kept, os.readlink(f"/proc/self/fd/{given.fileno()}"))
         self._by_name[file.name] = self._by_kept[kept.fileno()] = file
+        self._ends.register(kept.fileno(), 0)
         # The same number as in the kernel, for netlink's messages have descriptors in them (of namespaces).
         request = struct.pack("<QIIII", notification, _AT_THIS_NUMBER, given.fileno(), fd, cloexec * _O_CLOEXEC)
         try:
             fcntl.ioctl(listener, _ADD_FD, request)
+        except OSError as error:
+            # Above the program's limit. When this end is closed, nobody has it: the next sweep closes the rest.
+            if error.errno == errno.EBADF:
+                return -errno.EMFILE
+            raise
         finally:
             given.close()
-            self._ends.register(kept.fileno(), 0)
         return fd
 
     def sweep(self) -> None:
