@@ -121,6 +121,7 @@ def test_tests_of_pytest(tmp_path: Path) -> None:
         (f"{SUBJECTS}::nothing", {}, "has no 'nothing'; it has from_37"),
         (f"{SUBJECTS}::wants_a_lot", {}, "pytest does not run"),
         (f"{SUBJECTS}::passes", {"kinds": ("kill",)}, "plays no faults"),
+        (f"{SUBJECTS}::cut_off_twice", {"kernel": "5.9"}, "no kernel image of version 5.9"),
         (
             f"{SUBJECTS}::cut_off_twice",
             {"schedule": Schedule(Kill(at=1, host="x")).as_json()},
