@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
-from measure import OURS, Row, Skipped, at_most, medians
+from guestfs import guestfish
+from measure import OURS, Row, at_most, medians
 from programs import loop_mount, program, python, timed
 from subjects import Bench
 
 CAT_MS = 80.0
 # As the installed command: `python -m` would find its module first.
 _LIBLINUX = "from liblinux._command import main; main()"
-# It starts a virtual machine, which takes some ten seconds.
-_GUESTFISH_ROUNDS = 2
 
 
 def measure(bench: Bench) -> list[Row]:
@@ -21,23 +19,9 @@ def measure(bench: Bench) -> list[Row]:
     return [_cat(bench), _ls(bench)]
 
 
-def _guestfish(image: Path, *command: str) -> Callable[[], float]:
-    """`guestfish` with one command, where it is installed and its appliance starts; not in every round."""
-    done: list[float] = []
-
-    def play() -> float:
-        if len(done) <= _GUESTFISH_ROUNDS:
-            try:
-                name = program("guestfish")
-            except Skipped:
-                raise Skipped("guestfish is not installed (apt-get install libguestfs-tools)") from None
-            try:
-                done.append(timed([name, "--ro", "-a", image, "-m", "/dev/sda", *command]) * 1e3)
-            except RuntimeError as error:
-                raise Skipped(f"it did not start here: {error}") from None
-        return done[-1]
-
-    return play
+def milliseconds(player: Callable[[], float]) -> Callable[[], float]:
+    """A player of seconds, in milliseconds."""
+    return lambda: player() * 1e3
 
 
 def _cat(bench: Bench) -> Row:
@@ -45,7 +29,7 @@ def _cat(bench: Bench) -> Row:
     players = {
         OURS: lambda: timed(python("-c", _LIBLINUX, "cat", f"{image}:/small")) * 1e3,
         "debugfs": lambda: timed([program("debugfs"), "-R", "cat /small", image]) * 1e3,
-        "guestfish": _guestfish(image, "cat", "/small"),
+        "guestfish": milliseconds(guestfish(image, "cat", "/small")),
         "liblinux --version": lambda: timed(python("-c", _LIBLINUX, "--version")) * 1e3,
     }
     figures, skipped = medians(players, bench.rounds * 2)
@@ -72,7 +56,7 @@ def _ls(bench: Bench) -> Row:
         "find": lambda: timed(python("-c", _LIBLINUX, "find", f"{image}:/tree", "--size", "+1k")) * 1e3,
         "7z l": lambda: timed([program("7z"), "l", image]) * 1e3,
         "loop mount, ls -lR": loop,
-        "guestfish": _guestfish(image, "ll", "/tree/directory-000"),
+        "guestfish": milliseconds(guestfish(image, "ll", "/tree/directory-000")),
     }
     figures, skipped = medians(players, bench.rounds)
     figures = {"liblinux find": figures.pop("find"), **figures} if "find" in figures else figures

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from archives import ratio
+from guestfs import guestfs
 from measure import OURS, Row, medians, within
 from programs import program, timed
 from subjects import Bench
@@ -44,8 +45,7 @@ def _rows(bench: Bench, tree: Path, title: str) -> Iterator[Row]:
             title_of_other: _fresh(image, command),
         }
         if name == "ext4":
-            guestfs: list[str | Path] = ["virt-make-fs", "--type=ext4", f"--size={_IMAGE_SIZE}", tree, image]
-            players["virt-make-fs"] = _fresh(image, guestfs)
+            players["virt-make-fs"] = guestfs(["virt-make-fs", "--type=ext4", f"--size={_IMAGE_SIZE}", tree, image])
         figures, skipped = medians(players, bench.rounds)
         image.unlink(missing_ok=True)
         yield Row(

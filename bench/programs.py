@@ -15,7 +15,7 @@ from pathlib import Path
 
 from measure import Skipped
 
-__all__ = ["child_environment", "compiled", "fuse_mount", "loop_mount", "module", "program", "run", "timed"]
+__all__ = ["child_environment", "compiled", "fuse_mount", "loop_mount", "module", "program", "run", "timed", "unmount"]
 
 # Where Debian keeps the programs of root.
 _PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
@@ -103,12 +103,13 @@ def fuse_mount(image: Path, target: Path, *, readonly: bool = True) -> Iterator[
         yield target
     finally:
         if os.path.ismount(target):
-            run([*_unmount_command(), target])
+            unmount(target)
         process.wait()
 
 
-def _unmount_command() -> list[str]:
-    return [program("umount")] if os.geteuid() == 0 else [program("fusermount"), "-u"]
+def unmount(target: Path) -> None:
+    """Take a FUSE mount away."""
+    run([*([program("umount")] if os.geteuid() == 0 else [program("fusermount"), "-u"]), target])
 
 
 @functools.cache

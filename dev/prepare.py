@@ -3,6 +3,7 @@
     python3 dev/prepare.py                    build tools, then .venv with liblinux in it
     python3 dev/prepare.py --test-programs    the mkfs and fsck programs of the tests
     python3 dev/prepare.py --bench-programs   what liblinux is compared with
+    python3 dev/prepare.py --bench-guestfs    libguestfs as well, which is large
 
 Only the standard library: it runs before anything is installed. As root on
 Debian it installs what is missing, else it says with which command to do so.
@@ -98,6 +99,7 @@ TEST_PROGRAMS = {
     "setpriv": "util-linux",
     "7z": "p7zip-full",
     "strace": "strace",
+    "chromium": "chromium",
     "zsh": "zsh",
     "fish": "fish",
 }
@@ -117,11 +119,18 @@ BENCH_PROGRAMS = {
     "fio": "fio",
     "fuse2fs": "fuse2fs",
     "fusermount": "fuse3",
+    "g++": "g++",
     "mcopy": "mtools",
     "mke2fs": "e2fsprogs",
     "mkfs.fat": "dosfstools",
     "mount": "mount",
 }
+# ns-3 is a library, and a program of bench/ is linked with it.
+BENCH_LIBRARIES = {"libns3-core.so": "libns3-dev"}
+
+
+# libguestfs, and a kernel for its virtual machine, which it finds in /boot: 300 MB, and not for every bench.
+GUESTFS_PACKAGES = ("libguestfs-tools", "linux-image-cloud-amd64")
 
 
 def find_program(name: str) -> str | None:
@@ -185,9 +194,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--test-programs", action="store_true", help="install the programs that tests need")
     parser.add_argument("--bench-programs", action="store_true", help="install what liblinux is compared with")
+    parser.add_argument("--bench-guestfs", action="store_true", help="install libguestfs and a kernel for it")
     options = parser.parse_args()
+    if options.bench_guestfs:
+        install(() if find_program("guestfish") else GUESTFS_PACKAGES)
+        return
     if options.bench_programs:
-        install(package for program, package in BENCH_PROGRAMS.items() if find_program(program) is None)
+        install(
+            [
+                *(package for program, package in BENCH_PROGRAMS.items() if find_program(program) is None),
+                *(package for library, package in BENCH_LIBRARIES.items() if not has_library(library)),
+            ]
+        )
         make_environment("dev,bench")
         return
     if options.test_programs:

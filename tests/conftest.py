@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +38,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell starts what runs in the background so that it ignores Ctrl-C, which is tested here.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "in_process(why): about something that isolated kernels do not have")
     if config.getoption("--isolated"):
         initialise = liblinux.Kernel.__init__
@@ -106,8 +111,15 @@ class Images:
         return path
 
 
+@pytest.fixture(scope="session")
+def loaded() -> None:
+    """What changes the standard library for runs is loaded, once: pytester forgets what was imported since it began."""
+    for name in ("asyncio._run", "running._run", "testing._pool"):
+        importlib.import_module(f"liblinux.{name}")
+
+
 @pytest.fixture
-def sessions(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+def sessions(loaded: None, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """Sessions of pytest inside of tests: with our plugin and xdist, for those of some other packages are slow."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     # Also the warnings are those of a session of its own, not errors as in this one.

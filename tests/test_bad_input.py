@@ -206,7 +206,7 @@ def fill(kernel: liblinux.Kernel, path: str) -> None:
             file.write(bytes(MIB))
 
 
-@pytest.mark.parametrize("memory", ["20M", "64M"])
+@pytest.mark.parametrize("memory", ["16M", "64M"])
 @pytest.mark.parametrize("options", ["", "size=1g"])
 def test_kernel_out_of_memory(memory: str, options: str) -> None:
     """What does not fit is an error of the call, even where more was promised than there is; the kernel goes on."""

@@ -43,6 +43,29 @@ def clock(kernel: liblinux.Kernel, number: int) -> int:
     return int(seconds) * SECOND + int(nanoseconds)
 
 
+# What happens in an hour in which nothing does: what network namespaces look after each second (of 6.1 also every two
+# seconds), and a little more.
+IDLE_EXITS_IN_AN_HOUR = 6_000
+
+
+def test_an_idle_hour_is_little_work() -> None:
+    with liblinux.Kernel(clock="virtual", seed=1) as kernel:
+        sleep(kernel, 60 * SECOND)  # what the boot has left to do
+        before = kernel.statistics()["idle_exits"]
+        sleep(kernel, HOUR)
+        assert kernel.statistics()["idle_exits"] - before < IDLE_EXITS_IN_AN_HOUR
+
+
+def test_a_wait_leaves_the_kernel_once() -> None:
+    with liblinux.Kernel(clock="virtual", seed=1) as kernel:
+        sleep(kernel, 60 * SECOND)
+        before = kernel.statistics()["idle_exits"]
+        for _ in range(100):
+            sleep(kernel, 5_000_000)
+        # Half a second: of the kernel's own business little falls into it.
+        assert 100 <= kernel.statistics()["idle_exits"] - before < 110
+
+
 @pytest.fixture
 def virtual() -> Iterator[liblinux.Kernel]:
     with liblinux.Kernel(clock="virtual", seed=1, realtime=BIRTHDAY) as kernel:

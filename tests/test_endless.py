@@ -142,7 +142,7 @@ def test_abort_of_a_kernel_that_does_nothing_and_back(kernel: liblinux.Kernel) -
 def test_abort_in_the_midst_of_calls() -> None:
     """At any point of entering and leaving."""
     for _ in range(30):
-        with liblinux.Kernel(memory="20M") as kernel:
+        with liblinux.Kernel(memory="16M") as kernel:
             soon_ = threading.Timer(0.005, kernel.abort)
             soon_.start()
             with pytest.raises(liblinux.KernelPanic, match="aborted"):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from test_guides_building import run_guide
 
 TEST = "test_orders.py::test_every_order_is_booked_once"
 
 
+@pytest.mark.timeout(300)  # sixty tests under other seeds, and nine starts of Python
 def test_a_service_with_pytest(tmp_path: Path) -> None:
     output = run_guide("test-a-service-with-pytest.md", tmp_path)
     ((failed, passed),) = re.findall(r"^(\d+) failed, (\d+) passed", output, re.MULTILINE)

@@ -12,7 +12,17 @@ import fsspec
 import pytest
 
 import liblinux
-from liblinux import archives, crash, explore, network, packetdrill, pytest_plugin, testing
+from liblinux import (
+    archives,
+    crash,
+    experiments,
+    explore,
+    network,
+    observing,
+    packetdrill,
+    pytest_plugin,
+    testing,
+)
 from liblinux._actor import Actor
 from liblinux._os import _PURE, Os
 from liblinux.network import faults
@@ -73,6 +83,25 @@ def test_module() -> None:
     for name in liblinux.__all__:
         assert getattr(liblinux, name).__module__.startswith("liblinux."), name
     assert set(liblinux.__all__) <= set(dir(liblinux))
+
+
+def test_experiments() -> None:
+    assert set(experiments.__all__) == {
+        "ExperimentError",
+        "Loaded",
+        "Moment",
+        "Outcome",
+        "Problem",
+        "draw",
+        "load",
+        "loads",
+        "rows",
+        "run",
+        "schema",
+        "write_results",
+        "write_samples",
+    }
+    assert issubclass(experiments.ExperimentError, liblinux.LiblinuxError)
 
 
 def test_unknown_name_of_the_module() -> None:
@@ -294,3 +323,24 @@ def test_faults_and_exploring() -> None:
     hosts = {"alive", "kill", "pause", "program", "restart", "resume", "skew_clock", "step_clock"}
     assert hosts <= public(network.Host)
     assert {"drop", "intercept"} <= public(network.Link)
+
+
+def test_observing() -> None:
+    assert set(observing.__all__) == {
+        "Capture",
+        "Event",
+        "Flow",
+        "LinkEntry",
+        "Node",
+        "Recorder",
+        "Recording",
+        "Series",
+        "Topology",
+        "read_capture",
+        "write_report",
+    }
+    assert public(observing.Recorder) == {"close", "event", "packets", "recording", "time"}
+    assert {"add", "duration", "from_json", "kinds", "names", "to_csv", "to_json", "to_parquet"} <= public(
+        observing.Recording
+    )
+    assert {"record", "report"} <= public(network.Network)

@@ -246,7 +246,7 @@ def test_ctrl_c_while_another_thread_is_inside(kernel: liblinux.Kernel, interrup
 def test_the_first_other_thread_of_a_kernel(blocked: bool) -> None:
     """A kernel is its first thread's own until another comes: in the middle of calls, or of one that waits."""
     for _ in range(20):
-        with liblinux.Kernel(memory="20M") as kernel:
+        with liblinux.Kernel(memory="16M") as kernel:
             reader, writer = kernel.os.pipe()
             answers: list[int] = []
 

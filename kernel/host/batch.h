@@ -79,7 +79,7 @@ void host_list(struct host_process *process, const char *path, int fd,
 struct host_walk_entry {
 	u64 path_at; /* in `paths`, zero-terminated */
 	u64 path_bytes;
-	char status[HOST_STATX_KEPT_BYTES];
+	char status[HOST_STATX_KEPT_BYTES] __attribute__((aligned(8)));
 	u64 parent; /* its directory's index, while the walk goes on */
 	u64 volume; /* what differs between two mounts of one device */
 };
@@ -103,6 +103,7 @@ struct host_walk {
 	bool (*stop)(void *argument); /* or NULL */
 	void *stop_argument;
 	/* While it runs. */
+	u32 questions; /* occasions to ask `stop` */
 	struct host_process *process;
 	char *dents;
 	size_t *entered; /* a hash table of indices + 1, 0 is free */

@@ -222,6 +222,29 @@ int host_group_wire(struct host_process *from, int from_fd, bool news,
 		    struct host_process *to, int to_fd);
 
 /*
+ * The same questions to netlink sockets (of init's table of files) at equal
+ * steps of virtual time, from `first` on, in nanoseconds; see sample.c. It ends
+ * when `most` bytes of answers are not enough. -EBUSY: there is one already;
+ * -EINVAL: the clock is real, or shared with other kernels.
+ */
+struct host_question {
+	int fd;
+	u32 bytes;
+	const char *message;
+};
+int host_sampler_start(struct host_kernel *kernel, u64 first, u64 step,
+		       u64 most, const struct host_question *questions,
+		       u32 count);
+/*
+ * The answers since the last time, memory for the caller to free(), and their
+ * bytes: each is u64 time, u32 number of the question, u32 bytes, and these,
+ * padded to eight. *missed counts samples that did not come about; *last is
+ * where the last one begins.
+ */
+u64 host_sampler_take(struct host_kernel *kernel, bool stop, void **answers,
+		      u64 *missed, u64 *last);
+
+/*
  * Pumps: threads that carry frames from one descriptor to another; see pump.c.
  * An end with a process is a descriptor of that process, without blocking, and
  * `stop_fd` an eventfd of it; an end without is the host's. Both stay open

@@ -80,6 +80,7 @@ struct host_wait {
 	u64 dozing_until;
 	/* Of a call that goes on after it was interrupted; see host_look(). */
 	u64 patient_since, patient_requests;
+	u64 sampled_since; /* of the virtual clock; see sample.c */
 	struct host_wait *next, **link;
 };
 
@@ -133,6 +134,7 @@ struct host_kernel {
 	struct host_wait *sleeper; /* the runner, while it sleeps; under `lock` */
 	struct ll_cpu *cpu;
 	struct host_group *group; /* shares its virtual clock; or NULL */
+	struct host_sampler *sampler; /* or NULL; see sample.c */
 	void (*enter)(struct ll_cpu *cpu);
 	struct host_statistics statistics; /* `done` is not kept */
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "group.h"
+#include "sample.h"
 #include "own.h"
 
 struct host_slot {
@@ -131,6 +132,7 @@ static struct host_kernel *host_kernel_new(void)
 static void host_kernel_free(struct host_kernel *kernel)
 {
 	host_unregister(kernel);
+	host_sampler_exit(kernel);
 	host_process_exit(kernel);
 	host_disk_exit(kernel);
 	host_inject_exit(kernel);

@@ -81,9 +81,20 @@
 /* Kernels with one virtual clock. */
 #define GROUP_KERNELS 64
 
+/* ---- samples --------------------------------------------------------- */
+
+/* What one receive of an answer may bring: Linux makes messages of 32 KiB at most. */
+#define SAMPLE_ANSWER_BYTES (32 * KIB)
+#define SAMPLE_FIRST_BYTES (256 * KIB)
+/* Virtual time after which a call that waits is not sampled any more. */
+#define SAMPLE_PATIENCE_NS (4 * 3600 * 1000000000ULL)
+
 /* ---- batches --------------------------------------------------------- */
 
 /* What is taken of a directory at once. */
 #define DENTS_BYTES (64 * KIB)
+/* From here on an array of an answer has room for much more. */
+#define ARRAY_LARGE_BYTES (256 * KIB)
+#define ARRAY_ROOM_BYTES (32 * MIB)
 
 #endif /* LIBLINUX_LIMITS_H */

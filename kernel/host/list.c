@@ -8,22 +8,55 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "batch.h"
 #include "limits.h"
 
+static bool host_array_set(struct host_array *array, char *data, size_t room)
+{
+	if (!data)
+		return false;
+	array->data = data;
+	array->room = room;
+	return true;
+}
+
+/*
+ * An array that has become large will be larger: address space costs nothing,
+ * and it is filled from end to end, when a fault for each page would take longer
+ * than large pages do. They come only where there are no small ones yet.
+ */
+static bool host_array_enlarge(struct host_array *array, size_t room)
+{
+	char *old = array->data, *data = malloc(room);
+	u64 start = (u64)data & ~(PAGE_BYTES - 1);
+
+	if (!host_array_set(array, data, room))
+		return false;
+	madvise((void *)start, room & ~(PAGE_BYTES - 1), MADV_HUGEPAGE);
+	if (array->bytes)
+		memcpy(data, old, array->bytes);
+	free(old);
+	return true;
+}
+
+static bool host_array_grow(struct host_array *array, size_t bytes)
+{
+	size_t used = array->bytes + bytes;
+	size_t room = used + used / 2 + PAGE_BYTES;
+
+	if (array->room < ARRAY_LARGE_BYTES && room >= ARRAY_LARGE_BYTES)
+		return host_array_enlarge(array, room + ARRAY_ROOM_BYTES);
+	return host_array_set(array, realloc(array->data, room), room);
+}
+
 void *host_array_add(struct host_array *array, size_t bytes)
 {
-	if (array->room - array->bytes < bytes) {
-		size_t room = array->room + array->room / 2 + bytes + 4096;
-		char *data = realloc(array->data, room);
-
-		if (!data)
-			return NULL;
-		array->data = data;
-		array->room = room;
-	}
+	if (array->room - array->bytes < bytes &&
+	    !host_array_grow(array, bytes))
+		return NULL;
 	array->bytes += bytes;
 	return array->data + array->bytes - bytes;
 }

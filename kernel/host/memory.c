@@ -143,8 +143,9 @@ void host_memory_trim(struct host_kernel *kernel)
  */
 void host_memory_enlarge(struct host_kernel *kernel)
 {
-	u64 start = (kernel->arena + LARGE_PAGES_BYTES + WINDOW_ALIGN_BYTES) &
-		    ~(WINDOW_ALIGN_BYTES - 1);
+	/* Where host_advise() ended. */
+	u64 start = (kernel->arena & ~(WINDOW_ALIGN_BYTES - 1)) +
+		    LARGE_PAGES_BYTES;
 	u64 end = kernel->memory + kernel->memory_bytes;
 
 	if (end > start + LARGE_PAGES_DISK_BYTES)

@@ -25,6 +25,7 @@
 #include "group.h"
 #include "own.h"
 #include "runner.h"
+#include "sample.h"
 
 /* ---- entering and leaving -------------------------------------------- */
 
@@ -187,6 +188,7 @@ static const char *host_given_up(struct host_kernel *kernel,
 static bool host_run(struct host_kernel *kernel, struct host_wait *wait)
 {
 	struct ll_cpu *cpu = kernel->cpu;
+	enum host_sample sample;
 	struct ll_call *run;
 	const char *text;
 
@@ -203,6 +205,17 @@ static bool host_run(struct host_kernel *kernel, struct host_wait *wait)
 			run = host_look(kernel, wait);
 			break;
 		case LL_EXIT_IDLE:
+			if (unlikely(kernel->sampler)) {
+				sample = host_sample(kernel, wait);
+				if (sample == SAMPLE_TAKEN)
+					break;
+				if (sample == SAMPLE_DIED)
+					continue;
+				if (sample == SAMPLE_OVER) {
+					host_leave(kernel);
+					return true;
+				}
+			}
 			run = host_idle(kernel, wait);
 			if (wait->taken)
 				return false;
@@ -256,6 +269,29 @@ bool host_run_until_idle(struct host_kernel *kernel, struct host_wait *wait)
 		default:
 			host_die(kernel);
 			return false;
+		}
+	}
+}
+
+enum ll_exit host_run_aside(struct host_kernel *kernel, struct host_wait *wait)
+{
+	struct ll_cpu *cpu = kernel->cpu;
+	struct ll_call *run = &wait->call;
+
+	for (;;) {
+		cpu->runner = &wait->call;
+		cpu->run = run;
+		host_enter(kernel);
+		run = NULL;
+		switch (cpu->reason) {
+		case LL_EXIT_HOST:
+			host_serve(kernel);
+			break;
+		case LL_EXIT_LOOK:
+			run = host_look(kernel, wait);
+			break;
+		default:
+			return cpu->reason;
 		}
 	}
 }
@@ -421,6 +457,7 @@ void host_fill(struct host_wait *wait, struct host_task *task, s64 nr,
 	wait->task = task;
 	wait->next_poll = 0;
 	wait->patient_since = 0;
+	wait->sampled_since = 0;
 	wait->interrupted = wait->sent = wait->deadlock = wait->dead = false;
 	wait->dozing = wait->taken = false;
 }

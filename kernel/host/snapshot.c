@@ -23,6 +23,7 @@
 #include <unistd.h>
 #include "disk.h"
 #include "own.h"
+#include "sample.h"
 #include "saved.h"
 
 struct host_saved_disk {
@@ -49,7 +50,8 @@ static int host_seize(struct host_kernel *kernel, bool dead)
 	bool quiet;
 
 	/* The others of a group, and what is under way on its wires, would not go back. */
-	if (host_in_callback(kernel) || kernel->group)
+	if (host_in_callback(kernel) || kernel->group ||
+	    host_sampler_is_active(kernel))
 		return -EBUSY;
 	if (!__atomic_load_n(&kernel->dead, __ATOMIC_ACQUIRE)) {
 		host_own_revoke(kernel);
@@ -304,6 +306,7 @@ int host_kernel_restore(struct host_kernel *kernel,
 	if (!error)
 		error = host_processes_restore(kernel, snapshot->processes);
 	if (!error) {
+		host_sampler_restored(kernel);
 		host_revive(kernel);
 		return 0;
 	}

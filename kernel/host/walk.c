@@ -30,6 +30,7 @@
 
 #define WALK_PATH_BYTES 4096 /* PATH_MAX, with its zero */
 #define WALK_TOP SIZE_MAX /* the parent of what is in the top */
+#define WALK_QUESTIONS 16 /* some microseconds, between two of `stop` */
 
 /*
  * The system call's result; when the kernel has none, walking must stop.
@@ -49,9 +50,12 @@ static s64 host_walk_call(struct host_walk *walk, s64 nr, u64 first, u64 second,
 
 static bool host_walk_goes_on(struct host_walk *walk)
 {
-	return !walk->out_of_memory && walk->code >= 0 &&
-	       host_result_is_plain(&walk->result) &&
-	       !(walk->stop && walk->stop(walk->stop_argument));
+	if (walk->out_of_memory || walk->code < 0 ||
+	    !host_result_is_plain(&walk->result))
+		return false;
+	if (!walk->stop || ++walk->questions % WALK_QUESTIONS)
+		return true;
+	return !walk->stop(walk->stop_argument);
 }
 
 /* Closing must not hide the result of the call that walking stops for. */
@@ -109,15 +113,16 @@ static struct host_walk_entry *host_walk_at(struct host_walk *walk,
 	return (struct host_walk_entry *)walk->entries.data + index;
 }
 
-/* Of the entry itself, which may move; of the top for its index. */
-static struct host_statx host_walk_status(struct host_walk *walk, size_t index)
+/*
+ * Of an entry, or of the top for its index: what is kept of it, and where it is
+ * until the next entry is added.
+ */
+static const struct host_statx *host_walk_status(struct host_walk *walk,
+						 size_t index)
 {
-	struct host_statx status = walk->top;
-
-	if (index != WALK_TOP)
-		memcpy(&status, host_walk_at(walk, index)->status,
-		       HOST_STATX_KEPT_BYTES);
-	return status;
+	if (index == WALK_TOP)
+		return &walk->top;
+	return (const void *)host_walk_at(walk, index)->status;
 }
 
 static size_t host_walk_volume(struct host_walk *walk, size_t index)
@@ -127,11 +132,12 @@ static size_t host_walk_volume(struct host_walk *walk, size_t index)
 
 static bool host_walk_same(struct host_walk *walk, size_t one, size_t other)
 {
-	struct host_statx first = host_walk_status(walk, one);
-	struct host_statx second = host_walk_status(walk, other);
+	const struct host_statx *first = host_walk_status(walk, one);
+	const struct host_statx *second = host_walk_status(walk, other);
 
-	return first.ino == second.ino && first.dev_major == second.dev_major &&
-	       first.dev_minor == second.dev_minor &&
+	return first->ino == second->ino &&
+	       first->dev_major == second->dev_major &&
+	       first->dev_minor == second->dev_minor &&
 	       host_walk_volume(walk, one) == host_walk_volume(walk, other);
 }
 
@@ -150,7 +156,7 @@ static bool host_walk_is_below_itself(struct host_walk *walk, size_t index)
 /* The place of a directory in the table: of itself, or a free one. */
 static size_t *host_walk_slot(struct host_walk *walk, size_t index)
 {
-	u64 hash = host_walk_status(walk, index).ino * 0x9e3779b97f4a7c15;
+	u64 hash = host_walk_status(walk, index)->ino * 0x9e3779b97f4a7c15;
 	size_t at = hash >> 20;
 
 	for (;; at++) {
@@ -189,7 +195,7 @@ static bool host_walk_is_new(struct host_walk *walk, size_t index)
 
 	if (host_walk_is_below_itself(walk, index))
 		return false;
-	if (!host_walk_status(walk, index).dev_major)
+	if (!host_walk_status(walk, index)->dev_major)
 		return true;
 	if (!host_walk_grow_table(walk))
 		return false;
@@ -318,12 +324,13 @@ static void host_walk_below(struct host_walk *walk, int top, size_t index)
 {
 	struct host_walk_entry *entry = host_walk_at(walk, index);
 	size_t path_at = entry->path_at, path_bytes = entry->path_bytes;
-	struct host_statx status = host_walk_status(walk, index);
+	const struct host_statx *status = host_walk_status(walk, index);
 	int fd;
 
-	if (!S_ISDIR(status.mode))
+	if (!S_ISDIR(status->mode))
 		return;
-	if (!walk->follow_mounts && (status.attributes & HOST_STATX_MOUNT_ROOT))
+	if (!walk->follow_mounts &&
+	    (status->attributes & HOST_STATX_MOUNT_ROOT))
 		return;
 	if (!host_walk_is_new(walk, index)) {
 		host_walk_error(walk, path_at, path_bytes, ELOOP);

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Kernel"]
 
 SEED_BYTES = 64
-MINIMUM_MEMORY_BYTES = 20 << 20
+MINIMUM_MEMORY_BYTES = 16 << 20
 
 # Devices that drivers make at boot, whether anybody wants them or not: they cost a
 # quarter of the boot and two megabytes. All can be made later. The command line of
@@ -529,7 +529,7 @@ def parse_memory(memory: int | str) -> int:
             raise ValueError(f"memory {memory!r} is not a size; write it as '64M' or '1G'")
         memory = int(digits) << shift
     if memory < MINIMUM_MEMORY_BYTES:
-        raise ValueError(f"memory of {memory} bytes is too little to boot; take 20M or more")
+        raise ValueError(f"memory of {memory} bytes is too little to boot; take 16M or more")
     return memory
 
 

@@ -49,10 +49,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fsck": ("Check or repair a file system of an image.", "liblinux.commands.fsck:fsck_command"),
     "hexdump": ("Show bytes of a file, or where in the image they lie.", "liblinux.commands.hexdump:hexdump_command"),
     "ls": ("List directories of an image.", "liblinux.commands.ls:ls_command"),
+    "report": ("Make a report of a packet capture, for a browser.", "liblinux.commands.report:report_command"),
     "resize": ("Make a file system of an image larger or smaller.", "liblinux.commands.resize:resize_command"),
     "snapshot": ("Snapshots and subvolumes of Btrfs.", "liblinux.commands.snapshot:snapshot_command"),
     "trim": ("Give room that a file system does not use back.", "liblinux.commands.trim:trim_command"),
     "shell": ("Run commands in an image, from a terminal or a script.", "liblinux.commands.shell:shell_command"),
+    "simulate": ("Run network experiments that are files.", "liblinux.commands.simulate:simulate_command"),
     "stat": ("Show all metadata of files of an image.", "liblinux.commands.stat:stat_command"),
     "tree": ("Draw a tree of an image.", "liblinux.commands.tree:tree_command"),
     "chmod": ("Change modes of files of an image.", "liblinux.commands.chmod:chmod_command"),
@@ -159,6 +161,7 @@ def cli() -> None:
       eval "$(liblinux completion)"    completion in this bash
       liblinux imagefuzz disk.img      damage an image 1,000 times, see what the kernel does
       liblinux packetdrill FILE.pkt    network tests on virtual time
+      liblinux report run.pcapng       what is in a capture, as a page for a browser
       liblinux COMMAND --help          more about one command
     """
 

@@ -125,6 +125,35 @@ def test_no_disk(options: list[str], said: str, images: Images, command: Command
     assert result.stderr.startswith(f"liblinux: {path}: ") and said in result.stderr
 
 
+def test_a_target_whose_slash_is_missing(images: Images, command: Command) -> None:
+    path = images.ext4()
+    result = command("ls", f"{path}:hello.txt")
+    assert result.exit_code == 1
+    assert result.stderr.endswith(f"a path in an image begins with a slash: {path}:/hello.txt\n")
+
+
+def test_what_cannot_be_mounted_is_called_by_its_name(images: Images, command: Command) -> None:
+    path = images.ext4()
+    result = command("ls", "--partition", "3", path)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"liblinux: [Errno 6] the disk has no partition table: '{path}'\n"
+        "  leave out --partition to mount the whole disk\n"
+    )
+
+
+def test_a_host_without_room_for_an_archive(images: Images, command: Command) -> None:
+    path = images.ext4(size=8 * MIB)
+    said = "liblinux: /dev/full: No space left on device: contents take "
+    left = r"[\d,]+ bytes, at least [\d,]+ of them are left to be written\n"
+    result = command("tar", "--file", "/dev/full", path)
+    assert result.exit_code == 1
+    assert re.fullmatch(re.escape(said) + left, result.stderr)
+    result = command("cpio", "--gzip", "--file", "/dev/full", path)
+    assert result.exit_code == 1
+    assert re.fullmatch(re.escape(said) + r"[\d,]+ bytes\n", result.stderr)
+
+
 def test_what_would_wait_for_ever(images: Images, command: Command) -> None:
     path = images.ext4()
     with ImageRoot(path, writable=True) as image:

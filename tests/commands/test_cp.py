@@ -144,6 +144,7 @@ def test_bad_usage(images: Images, tmp_path: Path, command: Command) -> None:
         ((tmp_path / "nothing", f"{image}:/"), 1, "nothing: No such file"),
         ((f"{image}:/hello.txt", tmp_path, "--to-partition", "1"), 2, "from one image to another"),
         (("-r", f"{image}:/", f"{image}:/sub/copy"), 1, "into itself"),
+        ((__file__, image), 2, f"write {image}:/ for what is in it"),
     ):
         result = command("cp", *arguments)
         assert result.exit_code == code, result.stderr

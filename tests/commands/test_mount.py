@@ -48,6 +48,33 @@ def test_reading(images: Images) -> None:
     assert image.read_bytes() == before
 
 
+@pytest.mark.parametrize("type", ["ext4", "squashfs"])
+def test_reading_in_odd_pieces(images: Images, type: str) -> None:
+    """With O_DIRECT in the image's kernel and, where a file system has none, without; and as the host wants it."""
+    source = images.directory / "source"
+    source.mkdir()
+    content = os.urandom(3 * MIB + 123)
+    (source / "odd").write_bytes(content)
+    (source / "small").write_bytes(content[:5])
+    (source / "empty").touch()
+    image = images.directory / f"{type}.img"
+    if type == "squashfs":
+        run("mksquashfs", source, image, "-quiet", "-no-progress")
+    else:
+        run("mke2fs", "-q", "-t", "ext4", "-d", source, image, "16M")
+    with mounted(image) as top:
+        assert (top / "odd").read_bytes() == content
+        assert (top / "small").read_bytes() == content[:5]
+        assert (top / "empty").read_bytes() == b""
+        # The host passes these on as they are, past its cache.
+        descriptor = os.open(top / "odd", os.O_RDONLY | os.O_DIRECT)
+        try:
+            for offset, length in ((77, 1000), (0, 4096), (4096, 5000), (len(content) - 100, 4096), (MIB, 2 * MIB)):
+                assert os.pread(descriptor, length, offset) == content[offset : offset + length]
+        finally:
+            os.close(descriptor)
+
+
 def test_what_is_shown_is_what_the_kernel_has(images: Images) -> None:
     content = images.directory / "content"
     content.mkdir()

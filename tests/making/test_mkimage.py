@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from conftest import ENVIRONMENT, Command, Images, e2fsck, run
+from conftest import ENVIRONMENT, MIB, Command, Images, e2fsck, run
+from fuse_mounts import mounted, why_not
 from liblinux import LiblinuxError, make_image
 from liblinux._image_root import ImageRoot
 from liblinux.making import _programs
@@ -213,6 +214,20 @@ def test_warnings_and_strict(tree: Path, tmp_path: Path, command: Command) -> No
     result = command("mkimage", tree, image, "--fs", "vfat", "--strict")
     assert result.exit_code == 1
     assert image.read_bytes() == before
+
+
+@pytest.mark.skipif(bool(why_not()), reason=f"no file system of the host can be made small here: {why_not()}")
+def test_a_host_without_room(images: Images, tmp_path: Path, command: Command) -> None:
+    """The kernel in the image knows of it as an I/O error; the user is told what is the matter."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "large").write_bytes(os.urandom(12 * MIB))
+    with mounted(images.ext4(size=8 * MIB), "--rw") as small:
+        before = os.listdir(small)
+        result = command("mkimage", tree, small / "disk.img", "--no-partition-table")
+        assert result.exit_code == 1
+        assert "no space left on the host: the image needs at least " in result.stderr
+        assert os.listdir(small) == before
 
 
 def test_a_name_that_cannot_be_held(tree: Path, tmp_path: Path, command: Command) -> None:

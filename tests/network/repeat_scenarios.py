@@ -62,7 +62,7 @@ def kernels(net: Network, directory: Path) -> list[object]:
     for number, version in enumerate(others):
         net.link(router, net.host(f"host{number}", kernel=version), delay="2ms", jitter="1ms", loss="1%", rate="50Mbit")
     with net.capture(directory / "all.pcapng"):
-        seen = [net.ping("first", f"host{number}", count=5) for number in range(len(others))]
+        seen: list[object] = [net.ping("first", f"host{number}", count=5) for number in range(len(others))]
         for number in range(len(others)):
             seen += _exchange(net, "first", f"host{number}", 2)
             seen += _exchange(net, f"host{number}", f"host{number - 1}" if number else "first", 2)

@@ -211,6 +211,26 @@ def test_subnets_must_not_overlap() -> None:
             net.up()
 
 
+def test_an_address_belongs_to_one_interface() -> None:
+    with Network() as net:
+        net.link(net.host("a"), net.host("b"), addresses=("10.9.0.1/24", "10.9.0.1/24"))
+        with pytest.raises(ValueError, match=r"10\.9\.0\.1 is given to a and to b"):
+            net.up()
+
+
+def test_who_is_pinged_must_be_somebody(pair: Network) -> None:
+    with pytest.raises(ValueError, match="'c' is neither an address nor a host; the hosts are a, b"):
+        pair.ping("a", "c")
+
+
+def test_a_full_disk_names_the_capture(pair: Network) -> None:
+    capture = pair.capture("/dev/full")
+    pair.ping("a", "b", count=3)
+    with pytest.raises(OSError, match="not complete: No space left on device: '/dev/full'") as caught:
+        capture.close()
+    assert caught.value.errno == errno.ENOSPC
+
+
 def test_a_closed_network_says_so() -> None:
     net = Network()
     net.close()

@@ -1,6 +1,6 @@
 """The selftests of tools/testing/selftests/net as programs: copied out of the source, compiled, run on a kernel.
 
-Nothing in them is changed. C programs are compiled with the headers of their own kernel.
+Nothing in them is changed. C programs are compiled with the machine's headers, or with those of their own kernel.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ _SELFTESTS = Path("tools/testing/selftests")
 _SKIPPED = 4  # KSFT_SKIP
 _GOOD = re.compile(r"\[ *OK *\]|^ok \d|^PASS\b|TEST.*\bPASS\b", re.MULTILINE)
 _BAD = re.compile(r"\[ *FAIL *\]|^not ok \d|^FAIL\b|TEST.*\bFAIL\b", re.MULTILINE)
-# As where tunnels have devices from the beginning (gre0, sit0, ...), which the library's first namespace lacks.
 _OWN_NETWORK = ["unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh"]
 _DIRECTORIES = ("/run/netns", "/var", "/etc/netns")
 LIST = Path(__file__).with_name("net.toml")
@@ -88,8 +87,8 @@ def all_tests(version: str) -> list[str]:
 
 
 def prepare(version: str, directory: Path) -> Path:
-    """Copy the tests and make the kernel's headers; returns the directory of the tests."""
-    tree, objects = source(version), directory / "objects"
+    """Copy the tests; returns the directory that they are in."""
+    tree = source(version)
     net = directory / "selftests/net"
     if not net.exists():
         shutil.copytree(tree / _SELFTESTS / "net", net, symlinks=True)
@@ -98,20 +97,31 @@ def prepare(version: str, directory: Path) -> Path:
             copy(tree / _SELFTESTS / name, net.parent / name)
         for path in net.rglob("*.sh"):
             path.chmod(0o755)
-        command = ["make", "-s", "-C", str(tree), f"O={objects}", "ARCH=x86", "headers"]
-        subprocess.run(command, check=True, capture_output=True)
     return net
 
 
-def compile_program(net: Path, name: str) -> None:
-    """Compile a C program of the tests, and those that a script needs (named in it)."""
+def compile_program(version: str, net: Path, name: str) -> None:
+    """Compile a C program of the tests, and those that a script needs (named in it).
+
+    With the machine's headers where these are enough; those of the kernel's source take a while to make.
+    CalledProcessError when a program cannot be compiled.
+    """
     wanted = {name} if not name.endswith(".sh") else _called_by(net, name)
-    headers = net.parent.parent / "objects/usr/include"
     for program in sorted(wanted):
         if not (net / f"{program}.c").exists() or (net / program).exists():
             continue
-        command = ["gcc", "-O1", "-w", "-D_GNU_SOURCE=", "-isystem", str(headers), "-I..", "-I."]
-        subprocess.run([*command, "-o", program, f"{program}.c", "-lpthread"], cwd=net, check=True, capture_output=True)
+        command = ["gcc", "-O1", "-w", "-D_GNU_SOURCE=", "-I..", "-I.", "-o", program, f"{program}.c", "-lpthread"]
+        if subprocess.run(command, cwd=net, check=False, capture_output=True).returncode:
+            command[1:1] = ["-isystem", str(_headers(version, net))]
+            subprocess.run(command, cwd=net, check=True, capture_output=True)
+
+
+def _headers(version: str, net: Path) -> Path:
+    objects = net.parent.parent / "objects"
+    if not (objects / "usr/include/linux").exists():
+        command = ["make", "-s", "-C", str(source(version)), f"O={objects}", "ARCH=x86", "headers"]
+        subprocess.run(command, check=True, capture_output=True)
+    return objects / "usr/include"
 
 
 def _called_by(net: Path, script: str) -> set[str]:
@@ -124,16 +134,23 @@ def run(version: str, net: Path, name: str, *, timeout: float) -> Outcome:
 
     Arguments: `net` is what prepare() returned, `name` the test's path in there; `timeout` in seconds.
     """
-    compile_program(net, name)
+    compile_program(version, net, name)
     command = ["bash", f"./{Path(name).name}"] if name.endswith(".sh") else [f"./{Path(name).name}"]
-    environment = {"PATH": f"{net}:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(net), "LC_ALL": "C"}
+    environment = {
+        "PATH": f"{Path(__file__).parent}/bin:{net}:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": str(net),
+        "LC_ALL": "C",
+    }
     environment |= {key: value for key, value in os.environ.items() if key == "TMPDIR"}
+    if name in listed()["with_tunnels"]:
+        command = [*_OWN_NETWORK, *command]
     start = time.monotonic()
     with liblinux.Kernel(memory="256M", version=version, background=True) as kernel:
+        kernel.socket.if_nameindex()  # sets the loopback device up
         kernel.sysctl["net.core.fb_tunnels_only_for_init_net"] = 0
         for directory in _DIRECTORIES:
             kernel.os.makedirs(directory, exist_ok=True)
-        done = Server(kernel).run([*_OWN_NETWORK, *command], cwd=(net / name).parent, env=environment, timeout=timeout)
+        done = Server(kernel).run(command, cwd=(net / name).parent, env=environment, timeout=timeout)
     output = done.stdout.decode(errors="replace")
     seconds = time.monotonic() - start
     return Outcome(name, done.returncode, len(_GOOD.findall(output)), len(_BAD.findall(output)), seconds, output)

@@ -98,7 +98,7 @@ def _hash_order(net: Network) -> list[str]:
         return [str(port) for port in found]
 
 
-def _timers(net: Network) -> list[float | None]:
+def _timers(net: Network) -> list[float]:
     """When the kernel's own timers fire: packets that it sends after a delay of its choice (reports of IPv6 groups)."""
     a, b = net.hosts["a"], net.hosts["b"]
     with (

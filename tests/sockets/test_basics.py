@@ -44,6 +44,48 @@ def test_tcp(kernel: liblinux.Kernel, family: int) -> None:
         assert client.family is family and client.type is socket.SOCK_STREAM
 
 
+@pytest.mark.parametrize("room", [16 * 1024, 256 * 1024, 256 * 1024 + 1])
+def test_little_received_into_much_room(kernel: liblinux.Kernel, room: int) -> None:
+    client, server = pair(kernel)
+    with client, server:
+        server.settimeout(0.01)
+        with pytest.raises(TimeoutError):
+            server.recv(room)
+        kept = []
+        for number in range(3):
+            client.sendall(b"%d" % number * 9)
+            kept.append(server.recv(room))
+        # Each is its own: what comes later does not write into what came before.
+        assert kept == [b"000000000", b"111111111", b"222222222"]
+        client.sendall(bytes(range(256)) * 1024)
+        received = bytearray()
+        while len(received) < 256 * 1024:
+            received += server.recv(room)
+        assert received == bytes(range(256)) * 1024
+        client.shutdown(socket.SHUT_WR)
+        assert server.recv(room) == b""
+
+
+def test_two_threads_receive_into_much_room(kernel: liblinux.Kernel) -> None:
+    pairs = [pair(kernel), pair(kernel)]
+    received: list[bytes] = [b"", b""]
+
+    def wait(at: int) -> None:
+        received[at] = pairs[at][1].recv(1 << 17)
+
+    threads = [threading.Thread(target=wait, args=(at,)) for at in range(2)]
+    for thread in threads:
+        thread.start()
+    for at in (1, 0):
+        pairs[at][0].sendall(b"to %d" % at)
+    for thread in threads:
+        thread.join()
+    for ends in pairs:
+        for sock in ends:
+            sock.close()
+    assert received == [b"to 0", b"to 1"]
+
+
 def test_udp(kernel: liblinux.Kernel) -> None:
     with (
         kernel.socket.socket(type=socket.SOCK_DGRAM) as one,
@@ -58,6 +100,8 @@ def test_udp(kernel: liblinux.Kernel) -> None:
         assert other.recvfrom_into(buffer) == (4, one.getsockname())
         other.sendto(b"cut", one.getsockname())
         assert one.recv(1, socket.MSG_TRUNC) == b"c"
+        other.sendto(bytes(20_000), one.getsockname())
+        assert one.recv(1 << 14, socket.MSG_TRUNC) == bytes(1 << 14)
 
 
 def test_timeouts(kernel: liblinux.Kernel) -> None:

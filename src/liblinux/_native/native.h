@@ -31,7 +31,7 @@
  * snapshot.c a kernel at an instant             copy.c       trees to other places
  * socket.c   Socket: its quick calls            message.c    sendmsg and recvmsg
  * pump.c     Pump: frames in and out            poller.c     Poller: an epoll and a timer
- * clock.c    Clock: as a program reads it
+ * clock.c    Clock: as a program reads it         sample.c     a kernel, again and again
  */
 #ifndef LIBLINUX_NATIVE_H
 #define LIBLINUX_NATIVE_H
@@ -316,5 +316,10 @@ enum native_nr {
 };
 
 #define NATIVE_AT_FDCWD (-100)
+
+/* ---- sample.c: methods of Kernel --------------------------------------- */
+
+PyObject *native_kernel_sample(PyObject *self, PyObject *args);
+PyObject *native_kernel_samples(PyObject *self, PyObject *stop);
 
 #endif /* LIBLINUX_NATIVE_H */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 _PIPE_BYTES = 1 << 20
+_SECTOR_BYTES = 512  # that st_blocks counts
 _SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ; the module fcntl has no name for it before Python 3.10, and is not needed else
 
 
@@ -75,8 +77,24 @@ def write_archive(
         image_options.open(target.image) as image,
         progress_bar("writing") as progress,
     ):
-        losses = pack(image.os, target.path, stream, compression=compression, progress=progress, **options)
+        try:
+            losses = pack(image.os, target.path, stream, compression=compression, progress=progress, **options)
+        except OSError as error:
+            raise _explained(error, image.os, target.path, stream, file, plain=compression is None) from None
     warn_of(losses)
+
+
+def _explained(error: OSError, system: Any, path: str, file: IO[bytes], name: str | None, *, plain: bool) -> OSError:
+    """The error; where the archive `name` found no room on the host, one that says how much is missing."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT) or error.filename is not None or name is None:
+        return error
+    entries = system.scantree(path)
+    contents = sum(entry.stat(follow_symlinks=False).st_blocks for entry in entries) * _SECTOR_BYTES
+    reason = f"{os.strerror(error.errno)}: contents take {contents:,} bytes"
+    if plain:
+        left = contents - os.fstat(file.fileno()).st_size
+        reason += f", at least {max(left, _SECTOR_BYTES):,} of them are left to be written"
+    return OSError(error.errno, reason, name)
 
 
 def read_archive(

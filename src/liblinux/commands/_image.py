@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
 
 import click
 
-from liblinux._errors import LiblinuxError
+from liblinux._errors import LiblinuxError, MountError
 from liblinux._image_format import FORMATS
 from liblinux._image_root import ImageRoot
 from liblinux._typing import TYPE_CHECKING, Value
@@ -50,6 +51,15 @@ class ImageOptions(Value):
         try:
             with unpacking(image) as progress:
                 return ImageRoot(image, writable=writable, **self.arguments(overlay, progress))
+        except MountError as error:
+            error.filename = image  # "/dev/lda" is the kernel's name for it, and nobody else's
+            error.advice = error.advice.replace("partition=", "--partition")
+            raise
+        except FileNotFoundError as error:
+            file, colon, path = image.rpartition(":")
+            if colon and os.path.isfile(file):
+                error.strerror = f"{os.strerror(errno.ENOENT)}; a path in an image begins with a slash: {file}:/{path}"
+            raise
         except ValueError as error:
             if isinstance(error, LiblinuxError):
                 raise

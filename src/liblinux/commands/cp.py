@@ -104,6 +104,7 @@ def cp_command(
         "existing": "skip" if no_clobber else "replace",
         "follow_mounts": not one_file_system,
     }
+    _check_image(sources, dest)
     with ExitStack() as stack:
         between = any(_image(source) not in (None, _image(dest)) for source in sources) and _image(dest) is not None
         to_options = _options_of_dest(image_options, to, between=between)
@@ -136,6 +137,12 @@ class _Images:
             options = self._to_options if writable else self._options
             self._open[target.image] = self._stack.enter_context(options.open(target.image, writable=writable))
         return _Named(self._open[target.image].os, target.path, target.image)
+
+
+def _check_image(sources: tuple[str, ...], dest: str) -> None:
+    """Wrong usage where no image is named: who forgets ":/" would have an image replaced by the file."""
+    if all(_image(text) is None for text in (*sources, dest)):
+        raise click.UsageError(f"neither SOURCE nor DEST is in an image: write {dest}:/ for what is in it")
 
 
 def _image(text: str) -> str | None:

@@ -16,8 +16,9 @@ The protocol is spoken here and not by libfuse. Its high-level interface, which 
 what the bindings offer that are kept up (mfusepy), knows files by their paths: two
 hard links are two files to the host then, with two caches that contradict each
 other, a directory's entries are asked for one by one, and an open file that is
-removed has to be renamed. The low-level interface has structures that differ from
-one release of libfuse to the next. What the kernel speaks is documented, has a
-version and never changes, and needs no more than `struct`; and there is no C
-between a request and the system call that it becomes.
+removed has to be renamed. pyfuse3, which binds the low-level interface, has no
+handlers for ioctl, fallocate, lseek, copy_file_range, O_TMPFILE and statx, and its
+turns cost more than ours (docs/ARCHITECTURE.md, "Decisions"). What the kernel speaks
+is documented, has a version and never changes, and needs no more than `struct`; and
+there is no C between a request and the system call that it becomes.
 """

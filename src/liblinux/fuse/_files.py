@@ -8,6 +8,7 @@ one request for a small file instead of three.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 
 from liblinux._typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ __all__ = ["READ_BYTES", "Files"]
 # The most that Linux asks for at once: 256 pages.
 READ_BYTES = 1 << 20
 _KEPT_FILES = 64
+# What O_DIRECT wants offsets and lengths to be multiples of: no disk has larger sectors.
+_DIRECT_ALIGNMENT = 4096
 _CREATION = os.O_CREAT | os.O_EXCL | os.O_NOCTTY
 # Of the host's flags these are the host's alone: appending is done by it, and O_DIRECT needs other memory.
 _NOT_PASSED_ON = os.O_APPEND | os.O_DIRECT | os.O_NOATIME
@@ -47,7 +50,9 @@ class Files:
         self._os = served.os
         self._native = served.native
         self._buffer = memoryview(bytearray(READ_BYTES))
+        self._direct_buffer = _touched(served.image.process.mmap(None, READ_BYTES, shared=False))
         self._kept: dict[int, int] = {}
+        self._without_direct: set[int] = set()  # of the kept ones
 
     def handlers(self) -> dict[int, Handler]:
         """By opcode."""
@@ -131,10 +136,23 @@ class Files:
         kept = self._kept
         descriptor = kept.pop(number, None)
         if descriptor is None:
-            descriptor = self._open(self._nodes[number], os.O_RDONLY)
             if len(kept) == _KEPT_FILES:
-                self._native.close(kept.pop(next(iter(kept))))
+                oldest = kept.pop(next(iter(kept)))
+                self._without_direct.discard(oldest)
+                self._native.close(oldest)
+            descriptor = self._open_to_keep(self._nodes.path(self._nodes[number]))
         kept[number] = descriptor  # at the end again: used last
+        return descriptor
+
+    def _open_to_keep(self, path: bytes) -> int:
+        try:
+            return self._native.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECT)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+        # Not on this file system, or not of a file like this one, which may be compressed.
+        descriptor = self._native.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        self._without_direct.add(descriptor)
         return descriptor
 
     # ---- contents --------------------------------------------------------
@@ -143,15 +161,28 @@ class Files:
         """Bytes of a file."""
         handle, offset, size = fuse.READ_IN.unpack_from(body)
         descriptor = self._descriptor(number, handle)
-        buffer = self._buffer[:size]
+        direct = self._is_direct(handle, descriptor, offset | size)
+        buffer = (self._direct_buffer if direct else self._buffer)[:size]
         got = self._native.preadinto(descriptor, buffer, offset)
         while 0 < got < size:
             # A short read is the end of the file to the host.
+            if direct and got % _DIRECT_ALIGNMENT:
+                break
             more = self._native.preadinto(descriptor, buffer[got:], offset + got)
             if not more:
                 break
             got += more
         return buffer[:got]
+
+    def _is_direct(self, handle: int, descriptor: int, place: int) -> bool:
+        """Whether a read is by O_DIRECT; a file of which odd pieces are wanted goes without from then on."""
+        if handle or descriptor in self._without_direct:
+            return False
+        if place % _DIRECT_ALIGNMENT == 0:
+            return True
+        self._os.call("fcntl", descriptor, fcntl.F_SETFL, 0)
+        self._without_direct.add(descriptor)
+        return False
 
     def write(self, number: int, body: memoryview, caller: tuple[int, int]) -> Answer:
         """Change bytes of a file."""
@@ -202,3 +233,9 @@ class Files:
         if result < 0:
             raise OSError(-result, os.strerror(-result))
         return fuse.IOCTL_OUT.pack(result, 0, 0, 0) + bytes(memory[:size_out])
+
+
+def _touched(memory: memoryview) -> memoryview:
+    """The same memory with all of its pages there: a system call of the host does not fetch them."""
+    memory[:] = bytes(len(memory))
+    return memory

@@ -126,12 +126,12 @@ class Session:
 
     def _init(self, number: int, body: memoryview, caller: tuple[int, int]) -> Answer:
         """Agree on what both sides can."""
-        major, minor, readahead, flags = fuse.INIT_IN.unpack_from(body)
+        major, minor, _, flags = fuse.INIT_IN.unpack_from(body)
         if major > fuse.MAJOR:
             return fuse.INIT_OUT.pack(fuse.MAJOR, fuse.MINOR, 0, 0, 0, 0, 0, 0, 0)  # it asks again
         if (major, minor) < (fuse.MAJOR, fuse.OLDEST_MINOR):
             raise OSError(errno.EPROTO, os.strerror(errno.EPROTO))
         return fuse.INIT_OUT.pack(
-            fuse.MAJOR, fuse.MINOR, readahead, self._abilities & flags, _BACKGROUND, _BACKGROUND * 3 // 4,
+            fuse.MAJOR, fuse.MINOR, READ_BYTES, self._abilities & flags, _BACKGROUND, _BACKGROUND * 3 // 4,
             READ_BYTES, 1, READ_BYTES // _PAGE_BYTES,
         )  # fmt: skip

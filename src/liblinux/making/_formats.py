@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from liblinux._errors import LiblinuxError
 from liblinux._typing import TYPE_CHECKING, Value
+from liblinux.making._jfs import format_journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +51,7 @@ class Format(Value):
     `estimate` gives the bytes that an amount takes, `minimum` the smallest size;
     `identify` the options for label and UUID; `label_bytes` how long a label may be.
     `fixed`: the tool itself gives the same bytes each time, with SOURCE_DATE_EPOCH.
+    `afterwards` is called with the path and where it begins there, in bytes, when all is in it.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Format(Value):
     partition: tuple[str, str] = _LINUX
     mount_options: str = "noatime"
     fixed: bool = False
+    afterwards: Callable[[str, int], None] | None = None
 
     def command(self, path: str, identity: Identity, options: list[str]) -> list[str]:
         """The command line that makes it. LiblinuxError when it cannot be called so."""
@@ -258,7 +261,6 @@ _ALL = (
         80,
         has_uuid=False,
     ),
-    # The one whose bytes vary: its tool fills the journal with what its memory held before.
     Format(
         "jfs",
         "jfs",
@@ -269,6 +271,7 @@ _ALL = (
         16 * MIB,
         16,
         has_uuid=False,
+        afterwards=format_journal,
     ),
 )
 FORMATS = {format.name: format for format in _ALL}

@@ -48,6 +48,7 @@ _NTFS_OF_6_1 = (
     "or with --mkfs-options '-c 2097152' and a --size of 2 MiB for each of up to 2,000 files"
 )
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_HOST_RESERVE_BYTES = 64 << 10  # a file system with less is full
 _SMALL_BLOCKS_BELOW = 16 << 20
 _NAMESPACE = UUID("6ba30e8a-2c12-4f6c-8a3b-1f0d6f6c6978")  # of identifiers that are made of contents
 
@@ -247,6 +248,8 @@ class _Making:
             partition = 1 if self._wanted.table else 0
             kernel.mount(disk, _MOUNTED.decode(), partition, self._wanted.format.type, options, readonly=False)
             losses = self._fill(kernel, last=last)
+        if self._wanted.format.afterwards is not None:
+            self._wanted.format.afterwards(self._path, PARTITION_START_BYTES if self._wanted.table else 0)
         return losses.all()
 
     def _fill(self, kernel: Kernel, *, last: bool) -> Losses:
@@ -262,12 +265,24 @@ class _Making:
             writer.finish()
             kernel.umount(_MOUNTED.decode())
         except OSError as error:
+            self._check_host(error)
             if error.errno in _FULL and not last:
                 raise _TooSmall from None
             if error.errno in _FULL and wanted.format.type == "ntfs3" and kernel.release.startswith("6.1."):
                 raise OSError(error.errno, _NTFS_OF_6_1, error.filename) from None
             raise room.explained(error, entries) from None
         return losses
+
+    def _check_host(self, error: OSError) -> None:
+        """Raise what is the matter where it is the host that is full: the kernel knows of it as an I/O error."""
+        directory = os.path.dirname(os.path.abspath(self._path))
+        space = os.statvfs(directory)
+        free = space.f_bavail * space.f_frsize
+        if error.errno not in (*_FULL, errno.EIO, errno.EROFS) or free >= _HOST_RESERVE_BYTES:
+            return
+        missing = max(self._amount.bytes - os.stat(self._path).st_blocks * SECTOR_BYTES, _HOST_RESERVE_BYTES)
+        reason = f"no space left on the host: the image needs at least {missing:,} bytes more than the {free:,} free"
+        raise OSError(errno.ENOSPC, reason, directory) from None
 
     def _meter(self) -> Callable[[int], object] | None:
         progress, total, done = self._progress, self._amount.bytes, 0

@@ -24,7 +24,7 @@ _SEARCH = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
 _LIBFAKETIME = ("/usr/lib/{}/faketime/libfaketime.so.1", "/usr/local/lib/faketime/libfaketime.so.1")
 # libuuid mixes the number of the parent process into its random numbers, which libfaketime does not
 # give; as the first process of a namespace a program has the parent 0.
-_MIXES_PARENT_IN = ("btrfs-progs", "nilfs-tools")
+_MIXES_PARENT_IN = ("btrfs-progs", "jfsutils", "nilfs-tools")
 _ALONE = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]
 _MACHINES = ("x86_64-linux-gnu", "")
 

@@ -10,6 +10,7 @@ Source: draft-ietf-opsawg-pcapng, sections 4.1 and 4.2.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 
@@ -79,17 +80,30 @@ class Capture:
 
     def flush(self) -> None:
         """Write what has passed so far; OSError when the file cannot be written."""
-        self._captures.collect()
-        self._file.flush()
+        with self._blamed():
+            self._captures.collect()
+            self._file.flush()
 
     def close(self) -> None:
         """Write the rest and close the file. Twice does nothing."""
         if not self.closed:
-            try:
-                self._captures.end(self)
-            finally:
-                self.closed = True
-                self._file.close()
+            with self._blamed():
+                try:
+                    self._captures.end(self)
+                finally:
+                    self.closed = True
+                    self._file.close()
+
+    @contextlib.contextmanager
+    def _blamed(self) -> Iterator[None]:
+        """Errors of writing say which file it is."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno is not None and error.filename is None:
+                said = f"the capture cannot be written, and is not complete: {error.strerror}"
+                raise OSError(error.errno, said, self.path) from error
+            raise
 
     def _describe(self, interfaces: Iterable[Interface]) -> None:
         """Frames of these come into the file too; a description may stand anywhere before them."""

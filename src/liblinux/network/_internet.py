@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Internet"]
 
-# Large frames: what an ordinary network would have sent in forty is one.
-_MTU = 65520
+# Large frames: what an ordinary network would have sent in twenty is one. Two of them fit into the window of libslirp,
+# which knows no window scaling: with 65,520, where one fills it, either side waits for the other, and a download is
+# slower by 14 % (median of twelve pairs).
+_MTU = 32000
 _BUFFER_BYTES = 4 << 20
 _TEXT_BYTES = 512
 

@@ -109,10 +109,12 @@ class Link:
             for (host, end), line in zip(self._hosts_and_ends, lines, strict=True):
                 self.network._send(host, [change_cable(end.index, line)])
         self._lines = lines
+        self._note(", ".join(f"{name} {value}" for name, value in parameters.items()))
 
     def down(self) -> None:
         """Pull the cable out: both ends lose their carrier, and routes over it are gone, as with a real one."""
         self._put(up=False)
+        self._note("down")
 
     def up(self) -> None:
         """Put the cable in again; addresses and routes are set anew, for the kernel drops those of a lost device."""
@@ -121,6 +123,12 @@ class Link:
             self.network._send(host, [new_address(end.index, address) for address in end.addresses()])
         for host in (self.a, self.b):
             self.network._set_routes(host)
+        self._note("up")
+
+    def _note(self, text: str) -> None:
+        """Tell who records the network what was done."""
+        if self.network._recorder is not None:
+            self.network._recorder.event(f"{self.a.name} - {self.b.name}: {text}")
 
     def drop(self, program: str | Iterable[tuple[int, int, int, int]], *, toward: Host | str | None = None) -> Dropping:
         """Drop the frames that a program of classic BPF matches, where they arrive; returns what ends it (`close`).

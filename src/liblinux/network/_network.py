@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import struct
 from ipaddress import IPv4Network, IPv6Network
 from typing import TypeVar
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from liblinux.network.faults._draw import Draw
     from liblinux.network.faults._faulting import Faulting
     from liblinux.network.faults._schedule import Schedule
+    from liblinux.observing import Recorder
     from liblinux.running import Run
     from liblinux.testing._pool import Lender
 
@@ -54,18 +56,24 @@ _NAME_BYTES = 64
 _INTERFACE_BYTES = 15
 _KERNEL_BYTES = 64 << 20
 _HOST_BYTES = 1 << 20
+_RLIMIT_NOFILE, _OPEN_FILES = 7, 1 << 20
 _WITHOUT_IPV6 = "ipv6.disable=1"
 _SETTINGS: dict[str, str | int] = {
     # The queue of a link is what waits at it, in the order of arrival.
     "net.core.default_qdisc": "pfifo",
     # All hosts start with what is set here.
     "net.core.devconf_inherit_init_net": 1,
+    # The table of neighbours is one for all hosts, and none of them shall be forgotten for another.
+    "net.ipv4.neigh.default.gc_thresh2": 1 << 20,
+    "net.ipv4.neigh.default.gc_thresh3": 1 << 20,
 }
 _SETTINGS_6: dict[str, str | int] = {
     # Addresses are ours to give, and so they are a host's at once: looking for duplicates takes seconds, during
     # which routers do not forward.
     "net.ipv6.conf.all.accept_dad": 0,
     "net.ipv6.conf.default.accept_dad": 0,
+    "net.ipv6.neigh.default.gc_thresh2": 1 << 20,
+    "net.ipv6.neigh.default.gc_thresh3": 1 << 20,
 }
 _FORWARDING = {4: "/proc/sys/net/ipv4/ip_forward", 6: "/proc/sys/net/ipv6/conf/all/forwarding"}
 
@@ -123,6 +131,8 @@ class Network:
         self._is_up = False
         self._closed = False
         self._captures: Captures | None = None
+        self._recorder: Recorder | None = None  # that looks at it now
+        self._recorded: Recorder | None = None  # that did so last
         self._attached = 0  # hosts whose sockets take turns
         # Where links lead to devices: beside the hosts, but not among them.
         self._outsides: list[Outside] = []
@@ -327,6 +337,8 @@ class Network:
     def _boot_kernel(self, **options: Any) -> Kernel:
         settings, arguments = self._wants()
         kernel = Kernel(**arguments, **options)
+        # All hosts share one table of files, and each has some in it.
+        kernel.syscall("prlimit64", 0, _RLIMIT_NOFILE, struct.pack("=QQ", _OPEN_FILES, _OPEN_FILES), None)
         for name, value in settings.items():
             kernel.sysctl[name] = value
         return kernel
@@ -501,6 +513,27 @@ class Network:
             self._captures = Captures(self)
         return self._captures
 
+    def record(self, interval: float = 0.1, **options: Any) -> Recorder:
+        """Look at the network every `interval` seconds of virtual time; returns a :class:`liblinux.observing.Recorder`.
+
+        `options` are its own: `hosts`, `links`, `log_level`, `capture`. `with` or
+        close() ends it; what has come of it is its `recording`, and :meth:`report`.
+        """
+        from liblinux.observing import Recorder  # noqa: PLC0415 - for those who do
+
+        return Recorder(self, interval, **options)
+
+    def report(self, path: str | os.PathLike[str], *, title: str | None = None) -> None:
+        """Write what was recorded last into one HTML file, to be opened in a browser.
+
+        RuntimeError when nothing was recorded; else as of :func:`liblinux.observing.write_report`.
+        """
+        from liblinux.observing import write_report  # noqa: PLC0415 - for those who do
+
+        if self._recorded is None:
+            raise RuntimeError("nothing was recorded that a report could be of; run it in 'with net.record():'")
+        write_report(path, self._recorded.recording, title=title)
+
     @property
     def kernel_is_alive(self) -> bool:
         """Whether the kernel is there and did not die."""
@@ -508,7 +541,11 @@ class Network:
 
     def _address(self, target: Host | str, near: Host) -> str:
         if isinstance(target, str) and target not in self._hosts:
-            return str(ipaddress.ip_address(target))
+            try:
+                return str(ipaddress.ip_address(target))
+            except ValueError:
+                there = ", ".join(self._hosts) or "none"
+                raise ValueError(f"{target!r} is neither an address nor a host; the hosts are {there}") from None
         addresses = self.resolve(self._find(target).name, near)
         if not addresses:
             raise ValueError(f"{target!r} has no address: it has no link")
@@ -686,6 +723,8 @@ class Network:
                 self._run.close()
             for outside in self._outsides:
                 outside.disconnect()
+            if self._recorder is not None:
+                self._recorder.close()
             if self._captures is not None:
                 self._captures.end_all()
             if self.kernel_is_alive:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from liblinux._sockets.sock import Socket
     from liblinux.network._host import Host
 
-__all__ = ["Ping", "ping"]
+__all__ = ["Ping", "echo_reply", "echo_request", "ping"]
 
 _SECOND_NS = 10**9
 _ECHO = {4: (8, 0), 6: (128, 129)}  # request and reply, ICMP and ICMPv6
@@ -78,17 +78,31 @@ def _socket(host: Host, version: int) -> Socket:
 
 def _request(sock: Socket, address: str, version: int, sequence: int, size: int) -> bool:
     """Send one; whether that was refused, as without a route."""
-    kind = _ECHO[version][0]
-    checksum = _checksum(_HEADER.pack(kind, 0, 0, _IDENTIFIER, sequence & 0xFFFF)) if version == 4 else 0
-    # The payload is zeros, which change no checksum; that of ICMPv6 is the kernel's business.
-    packet = _HEADER.pack(kind, 0, checksum, _IDENTIFIER, sequence & 0xFFFF) + bytes(size)
     try:
         # At every time anew: there may be no way now, and one later.
         sock.connect((address, 0))
-        sock.send(packet)
+        sock.send(echo_request(version, _IDENTIFIER, sequence, size))
     except OSError:
         return True
     return False
+
+
+def echo_request(version: int, identifier: int, sequence: int, size: int) -> bytes:
+    """A request for a raw socket, with a payload of `size` zeros."""
+    kind = _ECHO[version][0]
+    checksum = _checksum(_HEADER.pack(kind, 0, 0, identifier, sequence & 0xFFFF)) if version == 4 else 0
+    # Zeros change no checksum; that of ICMPv6 is the kernel's business.
+    return _HEADER.pack(kind, 0, checksum, identifier, sequence & 0xFFFF) + bytes(size)
+
+
+def echo_reply(version: int, packet: bytes, identifier: int) -> int | None:
+    """The sequence number of a reply that a raw socket has received, of 16 bits; None when it is something else."""
+    # The length of the header of IPv4 is in words, in the lower half of its first byte.
+    message = packet[(packet[0] & 15) * 4 :] if version == 4 else packet
+    if len(message) < _HEADER.size:
+        return None
+    kind, _, _, found, number = _HEADER.unpack_from(message)
+    return int(number) if (kind, found) == (_ECHO[version][1], identifier) else None
 
 
 def _answer(
@@ -101,12 +115,8 @@ def _answer(
             packet = sock.recv(65536)
         except (TimeoutError, BlockingIOError):
             return None
-        # The length of the header of IPv4 is in words, in the lower half of its first byte.
-        message = packet[(packet[0] & 15) * 4 :] if version == 4 else packet
-        if len(message) >= _HEADER.size:
-            kind, _, _, identifier, number = _HEADER.unpack_from(message)
-            if (kind, identifier, number) == (_ECHO[version][1], _IDENTIFIER, sequence & 0xFFFF):
-                return (clock() - start) / _SECOND_NS
+        if echo_reply(version, packet, _IDENTIFIER) == sequence & 0xFFFF:
+            return (clock() - start) / _SECOND_NS
     return None
 
 

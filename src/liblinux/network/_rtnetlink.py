@@ -29,6 +29,7 @@ __all__ = [
     "new_address",
     "new_bridge",
     "new_cable",
+    "new_discipline",
     "pack_route",
     "put_up",
     "redirect",
@@ -48,7 +49,7 @@ _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_VIA = 1, 4, 5, 18
 _RT_TABLE_MAIN, _RTPROT_STATIC, _RT_SCOPE_UNIVERSE, _RTN_UNICAST = 254, 4, 0, 1
 _IFF_UP = 1
 # linux/pkt_sched.h, linux/pkt_cls.h, linux/tc_act/tc_mirred.h
-_TC_H_INGRESS, _INGRESS_HANDLE = 0xFFFFFFF1, 0xFFFF0000
+_TC_H_ROOT, _TC_H_INGRESS, _INGRESS_HANDLE = 0xFFFFFFFF, 0xFFFFFFF1, 0xFFFF0000
 _TCA_KIND, _TCA_OPTIONS, _TCA_MATCHALL_ACT = 1, 2, 2
 _TCA_ACT_KIND, _TCA_ACT_OPTIONS, _TCA_MIRRED_PARMS = 1, 2, 2
 _TC_ACT_STOLEN, _TCA_EGRESS_REDIR = 4, 1
@@ -161,6 +162,14 @@ def put_up(index: int, master: int = 0, *, up: bool = True) -> bytes:
 def set_mtu(index: int, mtu: int) -> bytes:
     """Another MTU, in bytes."""
     return _message(_RTM_NEWLINK, 0, _LINK.pack(0, 0, index, 0, 0), _u32(_IFLA_MTU, mtu))
+
+
+def new_discipline(index: int, kind: str, options: bytes) -> bytes:
+    """Another queueing discipline at the root of an interface; `options` are the content of TCA_OPTIONS."""
+    parts = (_attribute(_TCA_OPTIONS, options),) if options else ()
+    head = _TRAFFIC.pack(0, index, 0, _TC_H_ROOT, 0)
+    flags = _NLM_F_CREATE | _NLM_F_REPLACE
+    return _message(_RTM_NEWQDISC, flags, head, _attribute(_TCA_KIND, kind.encode() + b"\0"), *parts)
 
 
 def redirect(index: int, target: int) -> list[bytes]:

@@ -85,5 +85,7 @@ def _resume_captures(network: Network) -> None:
 
 
 def _check_captures(network: Network, done: str) -> None:
+    if network._recorder is not None:
+        raise RuntimeError(f"a snapshot cannot be {done} while the network is recorded; close the recorder first")
     if network._captures is not None and (paths := network._captures.paths()):
         raise RuntimeError(f"a snapshot cannot be {done} during a capture ({', '.join(paths)}); close it first")

@@ -149,8 +149,15 @@ class Subnets:
         return bool(asked) and all(one == version for one in asked)
 
     def _take_asked(self, segment: Segment) -> None:
+        owners: dict[object, Interface] = {}
         for interface in segment.interfaces:
             for address in interface.asked:
+                owner = owners.setdefault(address.ip, interface)
+                if owner is not interface:
+                    raise ValueError(
+                        f"{address.ip} is given to {owner.node.name} and to {interface.node.name}, which hear each "
+                        "other; give one of them another"
+                    )
                 network = address.network
                 known = segment.ipv4 if network.version == 4 else segment.ipv6
                 if known is None:

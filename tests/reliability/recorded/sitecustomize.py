@@ -50,7 +50,7 @@ def _record_kernels() -> None:
             _path(".log").write_text("\n".join([kernel.release, str(kernel.now()), *lines]))
         close(kernel)
 
-    Kernel.close = closed  # type: ignore[method-assign]
+    Kernel.close = closed  # type: ignore[assignment, method-assign]
 
 
 if _DIRECTORY:

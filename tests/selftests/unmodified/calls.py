@@ -28,6 +28,10 @@ _DONTWAIT, _NOSIGNAL, _WAITALL, _PEEK = (
 )  # fmt: skip
 
 
+# Of what is received: the queue of errors is looked at, and never waited for.
+_NEVER_WAITS: Final = socket.MSG_DONTWAIT | socket.MSG_ERRQUEUE
+
+
 class Passed(Exception):
     """The call is this machine's."""
 
@@ -306,7 +310,7 @@ def _recvfrom(call: Call) -> int:
             length[:] = struct.pack("<i", _MOST_ADDRESS_BYTES)
             return call.call("recvfrom", file.fd, data, len(data), flags, raw, length)  # noqa: B023
 
-        result = call.patiently(file, waiting.IN, attempt, waits=not flags & _DONTWAIT)
+        result = call.patiently(file, waiting.IN, attempt, waits=not flags & _NEVER_WAITS)
         if result < 0:
             return done or result
         call.write(call.arguments[1] + done, data[: min(result, len(data))])
@@ -393,7 +397,7 @@ def _receive_message(call: Call, file: File, address: int, flags: int) -> int:
     message = _Message(call, address)
     message.room()
     result = call.patiently(
-        file, waiting.IN, lambda: message.attempt("recvmsg", file.fd, flags), waits=not flags & _DONTWAIT
+        file, waiting.IN, lambda: message.attempt("recvmsg", file.fd, flags), waits=not flags & _NEVER_WAITS
     )
     if result >= 0:
         message.store(result)

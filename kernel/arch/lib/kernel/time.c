@@ -11,6 +11,7 @@
 #include <linux/delay.h>
 #include <linux/hrtimer.h>
 #include <linux/init.h>
+#include <linux/tick.h>
 #include <linux/timekeeping.h>
 #include <asm/lib.h>
 #include <../kernel/time/tick-internal.h>
@@ -142,6 +143,32 @@ static int __init lib_first_tick(void)
 	return 0;
 }
 late_initcall(lib_first_tick);
+
+/* By how much two readings of the same instant may differ. */
+#define LIB_SAME_NS 1000
+
+/* Is the tick what an idle CPU would be woken up by next? */
+static bool lib_tick_is_next(void)
+{
+	struct hrtimer *tick = &tick_get_tick_sched(0)->sched_timer;
+	u64 now = lib_clock_now();
+
+	return hrtimer_active(tick) && lib_deadline > now &&
+	       ktime_to_ns(hrtimer_get_remaining(tick)) <=
+		       (s64)(lib_deadline - now + LIB_SAME_NS);
+}
+
+/*
+ * Called before an idle CPU is stopped. Linux would let the tick go on until
+ * one has come, to see whether idleness lasts: one more exit to the host, and
+ * for nothing, each time when a task has waited. Stopping it would be as
+ * vain where something else comes first.
+ */
+void arch_cpu_idle_enter(void)
+{
+	if (!tick_nohz_tick_stopped() && lib_tick_is_next())
+		tick_nohz_idle_stop_tick();
+}
 
 /* Delays end by the clock; nothing counts loops. */
 void __init calibrate_delay(void)
