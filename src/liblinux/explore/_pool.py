@@ -53,7 +53,8 @@ def run_seeds(
             workers[-1].give(unit)
         while workers:
             for worker in _ready(workers):
-                outcome = worker.take()
+                if (outcome := worker.look()) is None:
+                    continue
                 tried += 1
                 progress(1)
                 if outcome.result == "untestable":

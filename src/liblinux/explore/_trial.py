@@ -18,6 +18,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
+from liblinux._errors import BuildError
 from liblinux.explore._plan import Outcome, Plan, Untestable
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Trials:
                 else:
                     self._call(self._function, seed, given)
                     return Outcome(seed, "passed", schedule=given.played)
-        except Untestable as error:
+        except (Untestable, BuildError) as error:  # no kernel of that version is no fault of the test
             return Outcome(seed, "untestable", type(error).__name__, str(error))
         except Exception as error:  # noqa: BLE001 - that is what is looked for
             kind, message = type(error).__name__, str(error)

@@ -69,20 +69,30 @@ class Worker:
         self._tell((self.waiting, None if plan is None else plan.as_json()))
 
     def take(self) -> Outcome:
-        """The next outcome: waits for it, and is one itself when the process dies or takes too long."""
-        seed = self.waiting.pop(0)
+        """The next outcome; waits for it."""
+        while (outcome := self.look()) is None:
+            pass
+        return outcome
+
+    def look(self) -> Outcome | None:
+        """What comes next: an outcome, also when the process dies or takes too long; None when it is ready to begin."""
+        seed = self.waiting[0]
         if not self.connection.poll(max(self.deadline - time.monotonic(), 0)):
+            self.waiting.pop(0)
             self.end()
             return Outcome(seed, "hang", "hang", f"no end after {self._plan.time_limit:g} s of wall time")
         try:
-            outcome: Outcome = self.connection.recv()
+            outcome: Outcome | None = self.connection.recv()
         except (EOFError, ConnectionError):
             code = self._process.wait()
             self._said.seek(0)
             said = self._said.read()[-_LETTERS_SAID:].decode(errors="replace")
+            self.waiting.pop(0)
             self.end()
             return Outcome(seed, "died", "died", f"the process of the test ended with code {code}", output=said)
         self.deadline = time.monotonic() + self._plan.time_limit
+        if outcome is not None:
+            self.waiting.pop(0)
         return outcome
 
     @property
@@ -112,6 +122,7 @@ def work(pipe: int) -> None:
             trials = Trials(plan)
         except Untestable as error:
             wrong = str(error)
+        connection.send(None)
         while True:
             try:
                 seeds, other = connection.recv()
