@@ -29,7 +29,7 @@ build: .stamps/venv
 	$(foreach kernel,$(KERNELS),$(VENV)/liblinux build --kernel $(kernel) &&) true
 
 test: build .stamps/test-programs
-	$(foreach kernel,$(KERNELS),LIBLINUX_KERNEL=$(kernel) $(VENV)/pytest -n $(JOBS) $(TESTS) &&) true
+	$(foreach kernel,$(KERNELS),LIBLINUX_KERNEL=$(kernel) $(VENV)/pytest -n $(JOBS) --dist worksteal $(TESTS) &&) true
 
 # Kernels with fault injection, and what can only be tested with them.
 test-debug: build .stamps/test-programs
