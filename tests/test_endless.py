@@ -32,15 +32,17 @@ def kernel(request: pytest.FixtureRequest) -> Iterator[liblinux.Kernel]:
 
 
 @pytest.fixture
-def alarm() -> Iterator[None]:
-    """A signal after 0.3 seconds."""
+def alarm() -> Iterator[Callable[[], None]]:
+    """Sets an alarm: a signal in 0.3 seconds."""
 
     def handle(number: int, frame: FrameType | None) -> None:
         raise Enough
 
+    def begin() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+
     before = signal.signal(signal.SIGALRM, handle)
-    signal.setitimer(signal.ITIMER_REAL, 0.3)
-    yield
+    yield begin
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
 
@@ -63,8 +65,9 @@ def waiting(kernel: liblinux.Kernel, count: int) -> tuple[list[threading.Thread]
     return threads, told
 
 
-def test_the_caller_gives_up(kernel: liblinux.Kernel, alarm: None) -> None:
+def test_the_caller_gives_up(kernel: liblinux.Kernel, alarm: Callable[[], None]) -> None:
     planted.plant(kernel, "vfs_statx", planted.endless(kernel, "vfs_statx", "lib_irq_poll"))
+    alarm()
     with pytest.raises(Enough):
         kernel.os.stat("/dev")
     assert kernel.dead is not None
@@ -76,10 +79,11 @@ def test_the_caller_gives_up(kernel: liblinux.Kernel, alarm: None) -> None:
         assert other.os.stat("/dev").st_mode
 
 
-def test_a_long_call_that_listens_ends(kernel: liblinux.Kernel, alarm: None) -> None:
+def test_a_long_call_that_listens_ends(kernel: liblinux.Kernel, alarm: Callable[[], None]) -> None:
     """Reading /dev/zero looks for signals: the kernel lives on."""
     file = kernel.os.open("/dev/zero", 0)
     buffer = bytearray(64 << 20)
+    alarm()
     with pytest.raises(Enough):
         while True:
             kernel.os.readinto(file, buffer)

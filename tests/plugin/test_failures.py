@@ -28,7 +28,7 @@ FAILING = """
         kernel.os.getpid()
 
     @pytest.mark.parametrize("name", ["a/b", "a b", "x" * 300])
-    def test_names(kernel, name):
+    def test_names_of_directories(kernel, name):
         assert not name
 
     @pytest.fixture

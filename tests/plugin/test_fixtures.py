@@ -53,7 +53,7 @@ KERNELS = """
 """
 
 
-def test_kernels(sessions: pytest.Pytester) -> None:
+def test_kernel_fixtures(sessions: pytest.Pytester) -> None:
     sessions.makepyfile(KERNELS)
     sessions.runpytest().assert_outcomes(passed=11)
 
@@ -224,7 +224,7 @@ def test_images(sessions: pytest.Pytester) -> None:
                 assert kernel.os.stat("/mnt/usr/bin/tool").st_mode & 0o777 == 0o755
                 assert kernel.os.stat("/mnt/usr/bin/tool").st_uid == 0
 
-        def test_sources(image_factory, tmp_path):
+        def test_sources_of_images(image_factory, tmp_path):
             (tmp_path / "tree").mkdir()
             (tmp_path / "tree" / "file").write_text("one")
             made = [image_factory(tmp_path / "tree", size="20M", label="x", name="named.img")]

@@ -140,7 +140,7 @@ def test_fast_open_sends_data_with_the_first_segment(tmp_path: Path) -> None:
 
 
 def test_selective_acknowledgements_name_what_is_missing(tmp_path: Path) -> None:
-    with pair(rate="100Mbit", delay="5ms", loss=("1%", 0)) as net, Wire(net, tmp_path) as wire:
+    with pair(rate="100Mbit", delay="5ms", loss=("3%", 0)) as net, Wire(net, tmp_path) as wire:
         sending, receiving = connected(net, STREAM)
         with sending, receiving:
             assert carry(net, sending, receiving, MEGABYTE) == MEGABYTE
