@@ -124,6 +124,8 @@ def sessions(loaded: None, pytester: pytest.Pytester, monkeypatch: pytest.Monkey
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     # Also the warnings are those of a session of its own, not errors as in this one.
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p liblinux.pytest_plugin -p xdist.plugin -W default")
+    # Dask leaves it in the environment, and the plugin would say so.
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
     return pytester
 
 

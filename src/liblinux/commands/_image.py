@@ -53,7 +53,7 @@ class ImageOptions(Value):
                 return ImageRoot(image, writable=writable, **self.arguments(overlay, progress))
         except MountError as error:
             error.filename = image  # "/dev/lda" is the kernel's name for it, and nobody else's
-            error.advice = error.advice.replace("partition=", "--partition ")
+            error.advice = error.advice.replace("partition= ", "--partition ").replace("partition=", "--partition ")
             raise
         except FileNotFoundError as error:
             file, colon, path = image.rpartition(":")
