@@ -24,50 +24,81 @@
 #include "disk.h"
 #include "own.h"
 
-/* The readable runs of a granule, into the file at the same place. */
-static int host_copy_granule(struct host_kernel *kernel, u64 offset, u64 bytes)
+/* What can be read of this, into the file at the same place. */
+static int host_copy_readable(struct host_kernel *kernel, u64 offset, u64 end)
 {
-	u64 start = kernel->memory + offset, at, run = start;
+	u64 at, run = offset;
 
-	for (at = start; at <= start + bytes; at += PAGE_BYTES) {
+	for (at = offset; at <= end; at += PAGE_BYTES) {
 		ssize_t length = at - run;
 
-		if (at < start + bytes && !host_is_guard(kernel, at))
+		if (at < end && !host_is_guard(kernel, kernel->memory + at))
 			continue;
-		if (length && pwrite(kernel->fork_fd, (void *)run, length,
-				     run - kernel->memory) != length)
+		if (length &&
+		    pwrite(kernel->fork_fd, (void *)(kernel->memory + run),
+			   length, run) != length)
 			return -ENOMEM;
 		run = at + PAGE_BYTES;
 	}
 	return 0;
 }
 
-/* In the child: its own content, which the file keeps, in the place of ours. */
-static int host_take_granule(struct host_kernel *kernel, u64 offset, u64 bytes)
+/* Granules, without the pages that the memfd does not have: those are zero. */
+static int host_copy_granules(struct host_kernel *kernel, u64 offset, u64 bytes)
 {
+	off_t end = offset + bytes, data, hole = offset;
+	int error = 0;
+
+	while (!error) {
+		data = lseek(kernel->memfd, hole, SEEK_DATA);
+		if (data < 0)
+			return errno == ENXIO ? 0 : -errno;
+		if (data >= end)
+			break;
+		hole = lseek(kernel->memfd, data, SEEK_HOLE);
+		if (hole < 0)
+			return -errno;
+		error = host_copy_readable(kernel, data,
+					   hole < end ? hole : end);
+	}
+	return error;
+}
+
+/* In the child: its own content, which the file keeps, in the place of ours. */
+static int host_take_granules(struct host_kernel *kernel, u64 offset, u64 bytes)
+{
+	u64 granule = offset / GRANULE_BYTES;
+
 	if (mmap((void *)(kernel->memory + offset), bytes,
 		 PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
 		 kernel->fork_fd, offset) == MAP_FAILED)
 		return -errno;
 	host_guard_renew(kernel, kernel->memory + offset, bytes);
-	host_granule_set(kernel->copied, offset / GRANULE_BYTES);
+	for (; granule * GRANULE_BYTES < offset + bytes; granule++)
+		host_granule_set(kernel->copied, granule);
 	return 0;
 }
 
 typedef int (*host_granule_work)(struct host_kernel *kernel, u64 offset,
 				 u64 bytes);
 
+/* Neighbours at once. */
 static int host_each_shared(struct host_kernel *kernel, host_granule_work work)
 {
-	u64 offset, bytes = GRANULE_BYTES;
+	u64 count = (kernel->memory_bytes + GRANULE_BYTES - 1) / GRANULE_BYTES;
+	u64 first, next, end;
 	int error = 0;
 
-	for (offset = 0; offset < kernel->memory_bytes && !error;
-	     offset += bytes) {
-		if (bytes > kernel->memory_bytes - offset)
-			bytes = kernel->memory_bytes - offset;
-		if (host_granule_is_shared(kernel, offset / GRANULE_BYTES))
-			error = work(kernel, offset, bytes);
+	for (first = 0; first < count && !error; first = next + 1) {
+		next = first;
+		while (next < count && host_granule_is_shared(kernel, next))
+			next++;
+		end = next * GRANULE_BYTES;
+		if (end > kernel->memory_bytes)
+			end = kernel->memory_bytes;
+		if (next > first)
+			error = work(kernel, first * GRANULE_BYTES,
+				     end - first * GRANULE_BYTES);
 	}
 	return error;
 }
@@ -95,7 +126,7 @@ static void host_before(struct host_kernel *kernel, u64 unused)
 	kernel->fork_failed =
 		kernel->fork_fd < 0 ||
 		ftruncate(kernel->fork_fd, kernel->memory_bytes) ||
-		host_each_shared(kernel, host_copy_granule);
+		host_each_shared(kernel, host_copy_granules);
 }
 
 /* ---- after, in both -------------------------------------------------- */
@@ -154,7 +185,7 @@ static void host_keep_writes(struct host_kernel *kernel)
 static void host_separate(struct host_kernel *kernel)
 {
 	if (kernel->memfd >= 0 &&
-	    (host_each_shared(kernel, host_take_granule) ||
+	    (host_each_shared(kernel, host_take_granules) ||
 	     host_memory_forget_aliases(kernel)))
 		kernel->fork_failed = true;
 	host_fork_close(kernel);
