@@ -148,11 +148,12 @@ def _http(bench: Bench) -> Row:
     with _network() as net:
         a, b = net.hosts["a"], net.hosts["b"]
         players: dict[str, Any] = {
-            OURS: lambda: net.run(_on_network(a, b, count)),
+            OURS: lambda: net.run(_on_network(a, a, count)),
+            "liblinux, two hosts": lambda: net.run(_on_network(a, b, count)),
             "host loopback": lambda: asyncio.run(_on_loopback(count)),
         }
         figures, skipped = medians(players, bench.rounds)
-    reached = figures[OURS] >= figures["host loopback"] if len(figures) > 1 else None
+    reached = figures[OURS] >= figures["host loopback"] if {OURS, "host loopback"} <= figures.keys() else None
     return Row(
         "virtual",
         "HTTP requests one after the other, aiohttp client and server",
@@ -162,5 +163,5 @@ def _http(bench: Bench) -> Row:
         reached,
         {},
         skipped,
-        note=f"two hosts, virtual time; one event loop has both ends; {os.cpu_count()} processors",
+        note=f"virtual time, the loopback of one host; the two hosts are 1 ms apart; {os.cpu_count()} processors",
     )

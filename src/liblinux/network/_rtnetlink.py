@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import threading
 
 from liblinux._typing import TYPE_CHECKING, Value
 
@@ -219,6 +220,16 @@ def pack_route(version: int, prefix: int, network: bytes, gateway: bytes) -> byt
     return _message(_RTM_NEWROUTE, _NLM_F_CREATE | _NLM_F_REPLACE, head, *parts, _attribute(_RTA_GATEWAY, gateway))
 
 
+class _Room(threading.local):
+    """For answers: one in each thread, for a network has a batch for each of its hosts."""
+
+    def __init__(self) -> None:
+        self.answer = bytearray(_ANSWER_BYTES)
+
+
+_room = _Room()
+
+
 class Batch:
     """Sends messages in the network namespace of a process, many at a time."""
 
@@ -256,8 +267,7 @@ class Batch:
             raise OSError(errors[0], f"the network could not be set up: {os.strerror(errors[0])}")
 
     def _errors(self) -> Iterable[int]:
-        # Not kept: a network has a batch for each of its hosts.
-        answer = bytearray(_ANSWER_BYTES)
+        answer = _room.answer
         while True:
             try:
                 length = self._process.syscall(
