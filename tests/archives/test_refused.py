@@ -118,6 +118,22 @@ def test_damaged_compression(images: Images, command: Command, option: str) -> N
         assert names(image) == before
 
 
+@pytest.mark.parametrize("option", ["-z", "-j", "-J", "--zstd"])
+def test_damage_behind_the_end_of_the_archive(images: Images, command: Command, option: str) -> None:
+    """The checksum of a compressed stream stands there: every wrong byte is found."""
+    image = images.ext4()
+    archive = command("tar", image, option).stdout_bytes
+    before = names(image)
+    for cut in (1, 2, 4):
+        result = command("untar", f"{image}:/sub", input=archive[:-cut])
+        assert result.exit_code == 1
+        assert "cut off" in result.stderr or "damaged" in result.stderr
+    damaged = bytearray(archive)
+    damaged[-3] ^= 0xFF
+    assert command("untar", f"{image}:/sub", input=bytes(damaged)).exit_code == 1
+    assert names(image) == before
+
+
 def test_no_archive(images: Images, command: Command) -> None:
     image = images.ext4()
     before = names(image)

@@ -365,23 +365,21 @@ def test_an_image_whose_kernel_dies(images: Images) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the other tests are as a user then")
 def test_without_root(images: Images) -> None:
-    image = images.ext4()
-    os.chown(image, 65534, 65534)
-    # Those of pytest, which are its user's alone; with xdist there is one more.
-    for directory in (images.directory, *images.directory.parents):
-        if directory == Path(tempfile.gettempdir()):
-            break
-        directory.chmod(0o755)
-    with mounted(image, "--rw", prefix=tuple(AS_NOBODY)) as top:
-        assert mounting.mounted(str(top)) == mounting.TYPE
-        with pytest.raises(PermissionError):
-            os.listdir(top)  # not even root, without --allow-other
-        make = "import sys; open(sys.argv[1] + '/made', 'w').write('by nobody')"
-        run(*AS_NOBODY, "python3", "-c", make, top)
-    e2fsck(image)
-    with liblinux.open_image(image) as inside:
-        assert inside.cat("/made") == b"by nobody"
-        assert inside.os.stat("/made").st_uid == 65534
+    # Not below pytest's own directory, which is its user's alone again whenever another session begins.
+    with tempfile.TemporaryDirectory(prefix="liblinux-") as directory:
+        Path(directory).chmod(0o755)
+        image = Path(shutil.move(images.ext4(), directory))
+        os.chown(image, 65534, 65534)
+        with mounted(image, "--rw", prefix=tuple(AS_NOBODY)) as top:
+            assert mounting.mounted(str(top)) == mounting.TYPE
+            with pytest.raises(PermissionError):
+                os.listdir(top)  # not even root, without --allow-other
+            make = "import sys; open(sys.argv[1] + '/made', 'w').write('by nobody')"
+            run(*AS_NOBODY, "python3", "-c", make, top)
+        e2fsck(image)
+        with liblinux.open_image(image) as inside:
+            assert inside.cat("/made") == b"by nobody"
+            assert inside.os.stat("/made").st_uid == 65534
 
 
 def _wait_for_mount(top: Path, server: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:

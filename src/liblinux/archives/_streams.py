@@ -17,7 +17,7 @@ from liblinux.archives._errors import ArchiveError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["COMPRESSIONS", "compression_of_name", "compressor", "decompressed"]
+__all__ = ["COMPRESSIONS", "compression_of_name", "compressor", "decompressed", "read_checksum"]
 
 _MAGIC = {"gzip": b"\x1f\x8b", "bzip2": b"BZh", "xz": b"\xfd7zXZ\0", "zstd": b"\x28\xb5\x2f\xfd"}
 _SUFFIXES = {
@@ -85,6 +85,17 @@ def decompressed(file: IO[bytes], what: str = "the archive") -> Iterator[IO[byte
         return
     with _damage_of(found, what), _decompressing(buffered, found) as stream:
         yield stream
+
+
+def read_checksum(stream: IO[bytes]) -> None:
+    """After the last that is wanted of a stream of decompressed(): what it ends with is compared as well.
+
+    The checksum is behind it, and damage may be in what an archive is filled up with.
+    """
+    if isinstance(stream, io.BufferedReader) and not isinstance(stream.raw, _Zstd):
+        return  # it is not compressed
+    while stream.read(_BUFFER_BYTES):
+        pass
 
 
 @contextlib.contextmanager

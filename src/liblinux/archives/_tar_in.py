@@ -18,6 +18,7 @@ from liblinux._typing import TYPE_CHECKING, Any
 from liblinux.archives._acl import ACL_ACCESS, ACL_DEFAULT, acl_from_text
 from liblinux.archives._entry import SECOND, Entry, no_data, safe_path
 from liblinux.archives._errors import ArchiveError
+from liblinux.archives._streams import read_checksum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,6 +89,7 @@ def read_tar(file: IO[bytes], number_of: NumberOf | None = None) -> Iterator[Ent
             except tarfile.TarError as error:
                 raise ArchiveError(f"the archive is damaged or cut off: {error}") from None
             if member is None:
+                read_checksum(file)
                 return
             archive.members.clear()  # type: ignore[attr-defined]  # else it would remember all of a long archive
             if member.type != _VOLUME_LABEL:

@@ -45,7 +45,7 @@ class _Owner(click.ParamType):  # type: ignore[type-arg]  # generic since click 
 
 @click.command("mount")
 @click.argument("image", metavar="IMAGE", type=ImageOrTarget())
-@click.argument("mountpoint", metavar="MOUNTPOINT", type=click.Path())
+@click.argument("mountpoint", metavar="MOUNTPOINT", type=click.Path(readable=False))
 @click.option("--rw", "writable", is_flag=True, help="Write to the image. [default: it is not touched]")
 @click.option("--foreground", "-f", is_flag=True, help="Do not go into the background; Ctrl-C unmounts.")
 @click.option("--allow-other", is_flag=True, help="Other users see it too, as the permissions in the image let them.")
@@ -104,7 +104,7 @@ def mount_command(
 
 
 @click.command("umount")
-@click.argument("mountpoint", metavar="MOUNTPOINT", type=click.Path())
+@click.argument("mountpoint", metavar="MOUNTPOINT", type=click.Path(readable=False))
 @click.option("--lazy", "-l", is_flag=True, help="Also while it is used: out of sight now, away when nobody does.")
 def umount_command(mountpoint: str, lazy: bool) -> None:
     """Unmount what `liblinux mount` has mounted, and wait until all is written to the image.
