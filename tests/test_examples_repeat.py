@@ -107,6 +107,7 @@ def left(name: str, directory: Path, hash_seed: str) -> dict[str, str]:
     record.mkdir()
     environment = {
         "PYTHONHASHSEED": hash_seed,
+        "PYTEST_ADDOPTS": "",  # such as --durations, which says other things each time
         "PYTHONPATH": f"{RECORDER}:{os.environ.get('PYTHONPATH', '')}",
         "LIBLINUX_RECORD": str(record),
         "COLUMNS": "100",

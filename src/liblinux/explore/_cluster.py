@@ -78,7 +78,8 @@ def _gather(
         client.submit(run_unit, plan.as_json(), *one, pure=False, priority=-number): one
         for number, one in enumerate(ranges)
     }
-    done = as_completed(list(waiting))
+    # In the client's own loop: else it would be that of another client, if there is a default one.
+    done = as_completed(list(waiting), loop=client.loop)
     for future in done:
         unit = waiting.pop(future)
         if future.cancelled():
