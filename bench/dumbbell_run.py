@@ -50,7 +50,7 @@ queues = false
 """
 # More than a million frames, so that what is done once for each host, at the end, does not count; by so many flows
 # at the same time at most.
-_CHAIN_SECONDS, _ACTIVE = 32.0, 16
+_CHAIN_SECONDS, _ACTIVE = 80.0, 16
 
 
 def dumbbell(pairs: int) -> tuple[float, int]:
