@@ -177,3 +177,19 @@ def test_closing_the_kernel_ends_all() -> None:
         file.write("x")
     assert process.closed
     assert file.closed
+
+
+def test_memory_that_a_process_takes() -> None:
+    """Two stacks of 32 KiB belong to it, and most of both is never touched."""
+    with liblinux.Kernel("256M") as kernel:
+        for _ in range(20):
+            kernel.process()
+        before = _resident_kib()
+        for _ in range(300):
+            kernel.process()
+        assert (_resident_kib() - before) / 300 < 50
+
+
+def _resident_kib() -> float:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1024

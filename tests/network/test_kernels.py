@@ -7,10 +7,10 @@ import hashlib
 import os
 import socket
 import struct
-import time
 from pathlib import Path
 
 import pytest
+from shouting import ask, echo
 
 from liblinux import BuildError, Deadlock, KernelPanic, Network
 
@@ -124,31 +124,15 @@ def test_the_same_seed_gives_the_same_capture(tmp_path: Path) -> None:
     assert first != other
 
 
-async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write((await reader.read(100)).upper())
-    await writer.drain()
-    writer.close()
-
-
-async def _ask(host: str) -> tuple[bytes, float]:
-    start = time.monotonic()
-    reader, writer = await asyncio.open_connection(host, 8080)
-    writer.write(b"hello")
-    answer = await reader.read()
-    writer.close()
-    await writer.wait_closed()
-    return answer, time.monotonic() - start
-
-
 @pytest.mark.parametrize("clock", ["virtual", "real"])
 def test_asyncio_runs_as_hosts_of_all_kernels(clock: str) -> None:
     with _network(clock, delay="20ms") as net:
         for client, server in (("a", "b"), ("b", "a")):
 
             async def main(client: str = client, server: str = server) -> tuple[bytes, float]:
-                listening = await net.hosts[server].create_task(asyncio.start_server(_echo, "", 8080))
+                listening = await net.hosts[server].create_task(asyncio.start_server(echo, "", 8080))
                 async with listening:
-                    return await net.hosts[client].create_task(_ask(server))
+                    return await net.hosts[client].create_task(ask(server))
 
             answer, seconds = net.run(main())
             assert answer == b"HELLO"

@@ -6,11 +6,11 @@ import asyncio
 import errno
 import hashlib
 import ipaddress
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from shouting import ask, echo
 
 from liblinux import Network
 
@@ -114,27 +114,11 @@ def test_pyroute2_inside_a_coroutine(pair: Network) -> None:
     assert pair.run(main()) == 2
 
 
-async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write((await reader.read(100)).upper())
-    await writer.drain()
-    writer.close()
-
-
-async def _ask(host: str) -> tuple[bytes, float]:
-    start = time.monotonic()
-    reader, writer = await asyncio.open_connection(host, 8080)
-    writer.write(b"hello")
-    answer = await reader.read()
-    writer.close()
-    await writer.wait_closed()
-    return answer, time.monotonic() - start
-
-
 async def _talk(net: Network) -> tuple[bytes, float]:
     a, b = net.hosts["a"], net.hosts["b"]
-    server = await b.create_task(asyncio.start_server(_echo, "", 8080))
+    server = await b.create_task(asyncio.start_server(echo, "", 8080))
     async with server:
-        return await a.create_task(_ask("b"))
+        return await a.create_task(ask("b"))
 
 
 def test_asyncio_runs_as_hosts(pair: Network) -> None:
