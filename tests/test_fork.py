@@ -16,6 +16,7 @@ from collections.abc import Callable
 import pytest
 
 import liblinux
+import planted
 from conftest import MIB, Images, e2fsck, run
 from contents import get, put
 
@@ -297,3 +298,19 @@ def test_a_snapshot_in_the_child(kernel: liblinux.Kernel) -> None:
 
         in_child(child)
         assert get(kernel, "/tmp/file")[:6] == b"before"
+
+
+@pytest.mark.in_process("a stack overflow is planted in the memory of this process")
+@pytest.mark.parametrize("restored", [False, True])
+def test_stacks_are_guarded_in_the_child(kernel: liblinux.Kernel, restored: bool) -> None:
+    process = kernel.process()
+    if restored:
+        kernel.restore(kernel.snapshot())
+
+    def work() -> None:
+        planted.plant(kernel, "vfs_statx", planted.OVERFLOW)
+        with pytest.raises(liblinux.KernelPanic, match="stack overflow"):
+            process.os.stat("/dev")
+
+    in_child(work)
+    assert process.os.stat("/dev").st_mode
