@@ -8,12 +8,13 @@ one for each subnet that is behind another.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from array import array
+from collections import Counter
 
 from liblinux._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 
     from liblinux.network._topology import Interface, Node, Segment, Subnets
@@ -26,7 +27,7 @@ Route = tuple[int, int, bytes, bytes]
 
 def find_routes(nodes: Sequence[Node], segments: Sequence[Segment], subnets: Subnets) -> dict[Node, list[Route]]:
     """The routes of every node that needs some."""
-    hops = _search(segments)
+    hops = _Hops(nodes, segments)
     tables = [
         _Table(4, subnets.base4, {one: one.ipv4 for one in segments}, lambda interface: interface.ipv4),
         _Table(6, subnets.base6, {one: one.ipv6 for one in segments}, lambda interface: interface.ipv6),
@@ -38,31 +39,54 @@ def find_routes(nodes: Sequence[Node], segments: Sequence[Segment], subnets: Sub
         if not _chooses(node):
             found = list(_default(node))
         else:
-            found = [route for table in tables for route in table.routes(hops[node])]
+            ways = hops.of(node)
+            found = [route for table in tables if table for route in table.routes(ways)]
         if found:
             routes[node] = found
     return routes
 
 
-def _search(segments: Sequence[Segment]) -> dict[Node, dict[Segment, Interface]]:
-    """For each node with a choice and each segment that is not its own: the neighbour's interface to send to."""
-    hops: dict[Node, dict[Segment, Interface]] = defaultdict(dict)
-    routed = {segment: [one for one in segment.interfaces if _chooses(one.node)] for segment in segments}
-    for target in segments:
-        reached = {interface.node for interface in target.interfaces}
-        edge = [interface.node for interface in target.interfaces if interface.node.forwards]
-        while edge:
-            further = []
-            for node in edge:
-                for mine in node.interfaces:
-                    for other in routed[mine.segment]:
-                        if other.node not in reached:
-                            reached.add(other.node)
-                            hops[other.node][target] = mine
-                            if other.node.forwards:
-                                further.append(other.node)
-            edge = further
-    return hops
+class _Hops:
+    """For each node with a choice and each segment that is not its own: the neighbour's interface to send to.
+
+    All in one array of numbers, which the host gets back as a whole: a thousand routers have a million of
+    them, and dictionaries left 36 MB behind that nobody could use.
+    """
+
+    def __init__(self, nodes: Iterable[Node], segments: Sequence[Segment]) -> None:
+        self._segments = segments
+        self._neighbours = [one for segment in segments for one in segment.interfaces]
+        # From 1 on: 0 is no way.
+        self._codes = {interface: code for code, interface in enumerate(self._neighbours, 1)}
+        self._rows = {node: row * len(segments) for row, node in enumerate(filter(_chooses, nodes))}
+        self._table = array("I", [0]) * (len(self._rows) * len(segments))
+        self._search()
+
+    def of(self, node: Node) -> list[tuple[Segment, Interface]]:
+        """What the node sends to whom, in the order of the segments."""
+        start = self._rows[node]
+        row = self._table[start : start + len(self._segments)]
+        return [
+            (segment, self._neighbours[code - 1]) for segment, code in zip(self._segments, row, strict=True) if code
+        ]
+
+    def _search(self) -> None:
+        codes, rows, table = self._codes, self._rows, self._table
+        routed = {segment: [one for one in segment.interfaces if _chooses(one.node)] for segment in self._segments}
+        for column, target in enumerate(self._segments):
+            reached = {interface.node for interface in target.interfaces}
+            edge = [interface.node for interface in target.interfaces if interface.node.forwards]
+            while edge:
+                further = []
+                for node in edge:
+                    for mine in node.interfaces:
+                        for other in routed[mine.segment]:
+                            if other.node not in reached:
+                                reached.add(other.node)
+                                table[rows[other.node] + column] = codes[mine]
+                                if other.node.forwards:
+                                    further.append(other.node)
+                edge = further
 
 
 def _chooses(node: Node) -> bool:
@@ -98,11 +122,14 @@ class _Table:
         found = ((interface, address(interface)) for segment in networks for interface in segment.interfaces)
         self._gateways = {interface: one.ip.packed for interface, one in found if one is not None}
 
-    def routes(self, hops: Mapping[Segment, Interface]) -> Iterator[Route]:
+    def __bool__(self) -> bool:
+        return bool(self._networks)
+
+    def routes(self, ways: Iterable[tuple[Segment, Interface]]) -> Iterator[Route]:
         networks, gateways = self._networks, self._gateways
         wanted = [
             (*networks[segment], gateways[interface])
-            for segment, interface in hops.items()
+            for segment, interface in ways
             if segment in networks and interface in gateways
         ]
         inside = Counter(gateway for _, _, inside, gateway in wanted if inside)
