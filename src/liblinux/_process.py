@@ -84,14 +84,21 @@ def start(
     cwd: str | None = None,
     umask: int | None = None,
     share_files: bool = False,
+    network: int | None = None,
 ) -> Process:
-    """Make a process; see :meth:`Kernel.process`. With `share_files` it has init's descriptors."""
+    """Make a process; see :meth:`Kernel.process`.
+
+    With `share_files` it has init's descriptors; `network` is one of a network namespace that it shall be in.
+    """
     if kernel.closed:
         raise KernelClosed("cannot start a process: the kernel is closed")
     wanted = _namespaces(namespaces)
     flags = sum(_abi.NAMESPACES[name] for name in wanted) | _abi.CLONE_FILES * share_files
-    process = Process(kernel, kernel._process.spawn(namespaces=flags), own_network="net" in wanted)
+    own_network = "net" in wanted or network is not None
+    process = Process(kernel, kernel._process.spawn(namespaces=flags), own_network=own_network)
     try:
+        if network is not None:
+            process.syscall("setns", network, _abi.NAMESPACES["net"])
         _settle(kernel, process, wanted)
         if "net" in wanted and (uid or gid or groups):
             process.socket  # noqa: B018 - its loopback device is set up while the process has the rights

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ipaddress
 import os
 import struct
+import threading
 from ipaddress import IPv4Network, IPv6Network
 from typing import TypeVar
 
 from liblinux import _native
-from liblinux import _process as processes
 from liblinux._kernel import Kernel
 from liblinux._typing import TYPE_CHECKING, Any, Literal
 from liblinux.network import _rtnetlink as rtnetlink
@@ -17,15 +17,16 @@ from liblinux.network import _units
 from liblinux.network._device import Device
 from liblinux.network._host import Host
 from liblinux.network._link import Link, parse_lines
+from liblinux.network._namespaces import Visitor, forwarding
 from liblinux.network._routing import Route, find_routes
 from liblinux.network._topology import Interface, Node, Segment, Subnets, find_segments, parse_interface
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Coroutine, Iterable
     from types import TracebackType
     from typing import Self
 
+    from liblinux._process import Process
     from liblinux.asyncio._kernels import Bell
     from liblinux.asyncio._selector import KernelSelector
     from liblinux.network._beyond import Beyond
@@ -75,7 +76,6 @@ _SETTINGS_6: dict[str, str | int] = {
     "net.ipv6.neigh.default.gc_thresh2": 1 << 20,
     "net.ipv6.neigh.default.gc_thresh3": 1 << 20,
 }
-_FORWARDING = {4: "/proc/sys/net/ipv4/ip_forward", 6: "/proc/sys/net/ipv6/conf/all/forwarding"}
 
 
 class Network:
@@ -126,14 +126,14 @@ class Network:
         self.links: list[Link] = []
         self._segments: list[Segment] = []
         self._routes: dict[Node, list[Route]] = {}
-        self._batches: dict[Host, rtnetlink.Batch] = {}
+        self._visitors: dict[Kernel, Visitor] = {}
+        self._starting = threading.Lock()
         self._assigned = False
         self._is_up = False
         self._closed = False
         self._captures: Captures | None = None
         self._recorder: Recorder | None = None  # that looks at it now
         self._recorded: Recorder | None = None  # that did so last
-        self._attached = 0  # hosts whose sockets take turns
         # Where links lead to devices: beside the hosts, but not among them.
         self._outsides: list[Outside] = []
         self._crossings: list[Crossing] = []
@@ -372,9 +372,8 @@ class Network:
         if self._is_up:
             return
         self._assign()
-        fresh = [host for host in (*self._hosts.values(), *self._beyond) if host._process is None]
-        for host in fresh:
-            self._boot(host)
+        fresh = [host for host in (*self._hosts.values(), *self._beyond) if host._namespace < 0]
+        self._make_namespaces(fresh)
         links = [link for link in self.links if not link._made]
         self._lay(links)
         messages: dict[Host, list[bytes]] = {host: host._first_messages() for host in fresh}
@@ -408,19 +407,34 @@ class Network:
         """All that cables lead to out of their kernels."""
         return [*self._outsides, *(side for crossing in self._crossings for side in crossing.sides)]
 
-    def _boot(self, host: Host) -> None:
-        kernel = host.kernel
-        # The files of all hosts are in one table, so that one epoll can wait for them all.
-        process = processes.start(kernel, namespaces=("net", "uts"), share_files=True)
-        kernel._processes.add(process)
-        host._process = process
-        process.syscall("sethostname", host.name.encode(), len(host.name.encode()))
-        if host._node.forwards:
-            for version, file in _FORWARDING.items():
-                if version == 4 or self._subnets.base6:
-                    _write(process, file, b"1")
-        self._batches[host] = rtnetlink.Batch(process)
-        host._prepare()
+    def _make_namespaces(self, hosts: Iterable[Host]) -> None:
+        routers: dict[Kernel, list[Host]] = {}
+        for host in hosts:
+            if host._node.forwards:
+                routers.setdefault(host.kernel, []).append(host)
+            else:
+                host._namespace = self._visitor(host.kernel).make()
+        for kernel, those in routers.items():
+            with forwarding(kernel, (4, 6) if self._subnets.base6 else (4,)):
+                for host in those:
+                    host._namespace = self._visitor(kernel).make()
+        for host in hosts:
+            host._prepare()
+
+    def _visitor(self, kernel: Kernel) -> Visitor:
+        visitor = self._visitors.get(kernel)
+        if visitor is None:
+            visitor = self._visitors[kernel] = Visitor(kernel)
+        return visitor
+
+    def _start_process(self, host: Host) -> Process:
+        """The process of a host that has none, or whose process has ended."""
+        with self._starting:
+            if host._process is None or host._process.closed:
+                host._process = self._visitor(host.kernel).start(host._namespace, host.name)
+                if self._run is not None:
+                    self._run.attach(host._process)
+            return host._process
 
     def _lay(self, links: Iterable[Link]) -> None:
         """Make the cables, those of one host in one go."""
@@ -428,8 +442,7 @@ class Network:
         cables = [(link, cable) for link in links for cable in link._cables]
         for link, cable in cables:
             near, far = cable.hosts
-            assert far._process is not None
-            message = rtnetlink.new_cable(cable.ends, far._process.pid, cable.lines[0], link._mtu, link._queue)
+            message = rtnetlink.new_cable(cable.ends, far._namespace, cable.lines[0], link._mtu, link._queue)
             messages.setdefault(near, []).append(message)
         for host, batch in messages.items():
             self._send(host, batch)
@@ -445,7 +458,7 @@ class Network:
 
     def _send(self, host: Host, messages: list[bytes]) -> None:
         try:
-            self._batches[host].send(messages)
+            self._visitor(host.kernel).send(host._namespace, messages)
         except OSError as error:
             error.filename = host.name
             raise
@@ -581,10 +594,10 @@ class Network:
             from liblinux.running import Run  # noqa: PLC0415 - imports asyncio
 
             self._run = Run(self.kernel, self._seed, self.selector, **self._reactions)
-        if self._attached < len(self._hosts):
+            # Those that begin to act later are when they do.
             for host in self._hosts.values():
-                self._run.attach(host.process)
-            self._attached = len(self._hosts)
+                if host._process is not None:
+                    self._run.attach(host._process)
         return self._run
 
     def _run_blocking(self, function: Callable[..., _T], arguments: Any, named: Any, host: Host) -> _T:
@@ -596,8 +609,6 @@ class Network:
             return result
 
     def _start_thread(self, target: Callable[..., object], arguments: Any, named: Any, host: Host) -> threading.Thread:
-        import threading  # noqa: PLC0415 - as above
-
         from liblinux.running._patches import translate  # noqa: PLC0415 - as above
 
         run = self._running()
@@ -775,11 +786,3 @@ def _close_all(kernels: list[Kernel]) -> None:
 
 def _name(target: Any) -> str:
     return str(getattr(target, "__qualname__", type(target).__name__))
-
-
-def _write(process: Any, path: str, data: bytes) -> None:
-    fd = process.os.open(path, process.os.O_WRONLY)
-    try:
-        process.os.write(fd, data)
-    finally:
-        process.os.close(fd)
