@@ -1,7 +1,8 @@
 """Networks of Linux hosts in one process: cables, switches, routers, names.
 
 Network                what is declared, and coming up      _network.py
-  Host                 a process in a namespace of its own  _host.py
+  Host                 a namespace; a process when it acts  _host.py
+  namespaces           made and set up by one visitor       _namespaces.py
   Link                 a cable, and what it does to frames  _link.py
 segments, addresses    before a kernel is there             _topology.py
 shortest paths         as few routes as they need           _routing.py

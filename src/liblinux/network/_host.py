@@ -1,4 +1,4 @@
-"""Hosts: processes of the network's kernel, each in a network namespace of its own."""
+"""Hosts: network namespaces of the network's kernel, each with a process of its own when it acts."""
 
 from __future__ import annotations
 

@@ -59,6 +59,9 @@ _KERNEL_BYTES = 64 << 20
 _HOST_BYTES = 768 << 10
 _RLIMIT_NOFILE, _OPEN_FILES = 7, 1 << 20
 _WITHOUT_IPV6 = "ipv6.disable=1"
+# DCCP sizes its table of connections by the memory that there is, and writes to all of it: 2.5 MB where there are
+# a thousand hosts. This is what a kernel of 64 MB has.
+_TABLES = "dccp.thash_entries=4096"
 _SETTINGS: dict[str, str | int] = {
     # The queue of a link is what waits at it, in the order of arrival.
     "net.core.default_qdisc": "pfifo",
@@ -119,7 +122,7 @@ class Network:
         self._run: Run | None = None
         self._options: dict[str, Any] = {"clock": clock, "seed": seed, "version": version, "background": background}
         self._memory = memory
-        self._command_line = command_line if ipv6 else f"{_WITHOUT_IPV6} {command_line}"
+        self._command_line = " ".join(filter(None, (_TABLES, "" if ipv6 else _WITHOUT_IPV6, command_line)))
         self._subnets = Subnets(IPv4Network(subnets), IPv6Network(ipv6) if ipv6 else None)
         self._kernel: Kernel | None = None
         self._hosts: dict[str, Host] = {}
