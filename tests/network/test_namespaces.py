@@ -97,6 +97,23 @@ def test_links_can_be_added_to_hosts_that_have_acted() -> None:
         assert net.ping(a, c).received == 1
 
 
+def test_another_thread_adds_hosts() -> None:
+    net, a, _, b = _chain()
+    with net:
+        net.up()
+
+        def add() -> None:
+            net.link(a, net.host("c"))
+            net.link(b, net.host("d"))
+            net.up()
+
+        thread = threading.Thread(target=add)
+        thread.start()
+        thread.join()
+        assert [len(host.ip.get_links()) for host in net.hosts.values()] == [3, 3, 3, 2, 2]
+        assert net.ping("a", "c").received == net.ping("b", "d").received == 1
+
+
 def test_memory_of_a_host() -> None:
     with Network(ipv6=None) as net:
         hosts = [net.router(f"h{number}") for number in range(2)]

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Visitor", "forwarding"]
 
 _NEW_NETWORK = _abi.NAMESPACES["net"]
-_OWN_NAMESPACE = "/proc/self/ns/net"
+# Of the calling thread: each is in the namespace that it has entered last.
+_OWN_NAMESPACE = "/proc/thread-self/ns/net"
 _FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 
 
