@@ -1,8 +1,13 @@
 """Networks of Linux hosts in one process: cables, switches, routers, names.
 
-Network                what is declared, and coming up      _network.py
+Network                what users call                      _network.py
+  Kernels              its own, and those hosts have named  _kernels.py
+  what may be declared                                      _declaring.py
+  Wiring               what is declared comes up            _wiring.py
+  WaysOut              where links lead out of a kernel     _ways_out.py
+  Runs                 coroutines, functions, threads       _runs.py
+  Namespaces           of hosts, set up by one visitor      _namespaces.py
   Host                 a namespace; a process when it acts  _host.py
-  namespaces           made and set up by one visitor       _namespaces.py
   Link                 a cable, and what it does to frames  _link.py
 segments, addresses    before a kernel is there             _topology.py
 shortest paths         as few routes as they need           _routing.py

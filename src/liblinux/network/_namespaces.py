@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 
 from liblinux import _abi
 from liblinux import _process as processes
@@ -18,12 +19,14 @@ from liblinux._typing import TYPE_CHECKING
 from liblinux.network import _rtnetlink as rtnetlink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from liblinux._kernel import Kernel
     from liblinux._process import Process
+    from liblinux.network._host import Host
+    from liblinux.network._network import Network
 
-__all__ = ["Visitor", "forwarding"]
+__all__ = ["Namespaces"]
 
 _NEW_NETWORK = _abi.NAMESPACES["net"]
 # Of the calling thread: each is in the namespace that it has entered last.
@@ -31,7 +34,49 @@ _OWN_NAMESPACE = "/proc/thread-self/ns/net"
 _FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 
 
-class Visitor:
+class Namespaces:
+    """Those of all hosts of a network, which forward IP of these `versions` where hosts are routers."""
+
+    def __init__(self, network: Network, versions: Sequence[int]) -> None:
+        self._network = network
+        self._versions = versions
+        self._visitors: dict[Kernel, _Visitor] = {}
+        self._starting = threading.Lock()
+
+    def make(self, hosts: Iterable[Host]) -> None:
+        """One for each host."""
+        routers: dict[Kernel, list[Host]] = {}
+        for host in hosts:
+            if host._node.forwards:
+                routers.setdefault(host.kernel, []).append(host)
+            else:
+                host._namespace = self._visitor(host).make()
+        for kernel, those in routers.items():
+            with _forwarding(kernel, self._versions):
+                for host in those:
+                    host._namespace = self._visitor(host).make()
+
+    def send(self, host: Host, messages: Sequence[bytes]) -> None:
+        """Send messages of rtnetlink; OSError with the kernel's errno for the first that was refused."""
+        self._visitor(host).send(host._namespace, messages)
+
+    def start_process(self, host: Host) -> Process:
+        """The process of a host that has none, or whose process has ended."""
+        with self._starting:
+            if host._process is None or host._process.closed:
+                host._process = self._visitor(host).start(host._namespace, host.name)
+                self._network._runs.attach(host._process)
+            return host._process
+
+    def _visitor(self, host: Host) -> _Visitor:
+        kernel = host.kernel
+        visitor = self._visitors.get(kernel)
+        if visitor is None:
+            visitor = self._visitors[kernel] = _Visitor(kernel)
+        return visitor
+
+
+class _Visitor:
     """Makes the namespaces of one kernel, and does what is to be done in them.
 
     Its descriptors are init's, as are those of all hosts.
@@ -55,7 +100,7 @@ class Visitor:
         return self._acting.os.open(_OWN_NAMESPACE, os.O_RDONLY)
 
     def send(self, namespace: int, messages: Sequence[bytes]) -> None:
-        """Send messages of rtnetlink there; OSError with the kernel's errno for the first that was refused."""
+        """Send messages of rtnetlink there; see :class:`Namespaces`."""
         self._acting.syscall("setns", namespace, _NEW_NETWORK)
         batch = rtnetlink.Batch(self._acting)
         try:
@@ -73,7 +118,7 @@ class Visitor:
 
 
 @contextlib.contextmanager
-def forwarding(kernel: Kernel, versions: Sequence[int]) -> Iterator[None]:
+def _forwarding(kernel: Kernel, versions: Sequence[int]) -> Iterator[None]:
     """Namespaces that are made meanwhile forward, since they take over init's settings.
 
     So no file of /proc has to be opened in each of them, which the kernel would keep in memory.
