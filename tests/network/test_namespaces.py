@@ -88,6 +88,17 @@ def test_a_host_acts_again_after_its_kernel_was_put_back() -> None:
         assert net.ping(a, b).received == 1
 
 
+def test_a_process_that_is_closed_is_gone_and_made_anew() -> None:
+    net, a, _, b = _chain()
+    with net:
+        first = a.process
+        pids = net.kernel.os.listdir("/proc")
+        first.close()
+        assert set(pids) - set(net.kernel.os.listdir("/proc")) == {str(first.pid)}
+        assert net.ping(a, b).received == 1
+        assert a.os.uname().nodename == "a"
+
+
 def test_links_can_be_added_to_hosts_that_have_acted() -> None:
     net, a, _, b = _chain()
     with net:

@@ -101,16 +101,21 @@ class _Visitor:
 
     def send(self, namespace: int, messages: Sequence[bytes]) -> None:
         """Send messages of rtnetlink there; see :class:`Namespaces`."""
-        self._acting.syscall("setns", namespace, _NEW_NETWORK)
-        batch = rtnetlink.Batch(self._acting)
+        batch = rtnetlink.Batch(self._enter(namespace))
         try:
             batch.send(messages)
         finally:
             batch.close()
 
+    def _enter(self, namespace: int) -> Process:
+        self._acting.syscall("setns", namespace, _NEW_NETWORK)
+        return self._acting
+
     def start(self, namespace: int, name: str) -> Process:
         """A process that lives there, with a host name of its own."""
-        process = processes.start(self._kernel, namespaces=("uts",), share_files=True, network=namespace)
+        # Made there, it need not go there. That would end a task, the one that makes tasks, whose stack is the next
+        # one's: the end of a task touches 24 KiB more of its stack than tasks need that wait.
+        process = processes.start(self._kernel, namespaces=("uts",), share_files=True, parent=self._enter(namespace))
         self._kernel._processes.add(process)
         encoded = name.encode()
         process.syscall("sethostname", encoded, len(encoded))
