@@ -166,6 +166,14 @@ def packages_of_python() -> list[str]:
     return packages
 
 
+def packages_of_mounts() -> list[str]:
+    """What pyfuse3, of which there is no wheel, is compiled with besides a compiler."""
+    if shutil.which("pkg-config") is None:
+        return ["pkg-config", "libfuse3-dev"]
+    found = subprocess.run(["pkg-config", "--exists", "fuse3"], check=False)
+    return ["libfuse3-dev"] if found.returncode else []
+
+
 def install(packages: Iterable[str]) -> None:
     """Install Debian packages as root; otherwise end with the command that does."""
     packages = sorted(set(packages))
@@ -215,7 +223,7 @@ def main() -> None:
             [*programs, *libraries, *(package for module, package in TEST_MODULES.items() if not has_module(module))]
         )
         return
-    install([*tools.missing_packages(), *packages_of_python()])
+    install([*tools.missing_packages(), *packages_of_python(), *packages_of_mounts()])
     make_environment()
 
 
