@@ -251,6 +251,35 @@ def test_numbers_of_inodes_that_are_used_again(writable: Path) -> None:
     assert last.stat().st_nlink == 1
 
 
+def test_numbers_that_mean_something_to_fuse(images: Images) -> None:
+    """SquashFS counts inodes from 1, which is FUSE's number of the root."""
+    source = images.directory / "source"
+    (source / "directory").mkdir(parents=True)
+    (source / "directory" / "file").write_text("content")
+    image = images.directory / "squashfs.img"
+    run("mksquashfs", source, image, "-quiet", "-no-progress")
+    with liblinux.open_image(image) as inside, mounted(image) as top:
+        numbers = [inside.os.lstat(path).st_ino for path in ("/", "/directory", "/directory/file")]
+        assert 1 in numbers
+        shown = [path.stat().st_ino for path in (top, top / "directory", top / "directory" / "file")]
+        assert len(set(shown)) == len(shown)
+        assert [number for number in shown if number in numbers] == [number for number in numbers if number != 1]
+        assert (top / "directory" / "file").read_text() == "content"
+
+
+def test_subvolumes(images: Images) -> None:
+    image = images.empty("btrfs.img", 128 * MIB)
+    run("mkfs.btrfs", "-q", image)
+    with liblinux.open_image(image, "r+") as inside:
+        inside.pipe("/file", b"one")
+    run(*LIBLINUX, "snapshot", "create", f"{image}:/", f"{image}:/before")
+    with mounted(image, "--rw") as top:
+        (top / "file").write_text("two")
+        assert (top / "before" / "file").read_text() == "one"
+        paths = [top, top / "file", top / "before", top / "before" / "file"]
+        assert len({path.stat().st_ino for path in paths}) == len(paths)
+
+
 def test_a_damaged_inode_is_listed(images: Images) -> None:
     image = images.ext4()
     run("debugfs", "-w", "-R", "set_inode_field hello.txt mode 0xffff", image)

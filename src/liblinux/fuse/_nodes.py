@@ -24,8 +24,8 @@ __all__ = ["ROOT_ID", "Node", "Nodes"]
 ROOT_ID = 1
 # Inodes of other devices, which subvolumes of Btrfs are, must not look like ours.
 _OTHER_DEVICE_SHIFT = 48
-# Where numbers of ours begin: no file system has so many inodes.
-_OWN_NUMBERS = 1 << 62
+# Where numbers of ours begin, downwards: few file systems have so many inodes, and all programs can hold them.
+_OWN_NUMBERS = 0xFFFFFFFE
 
 
 class Node:
@@ -63,7 +63,7 @@ class Nodes:
         self._by_key = {root: self.root}
         self._by_name: dict[tuple[int, bytes], Node] = {}
         self._devices = {root[0]: 0}
-        self._own_numbers = itertools.count(_OWN_NUMBERS)
+        self._own_numbers = itertools.count(_OWN_NUMBERS, -1)
 
     def __getitem__(self, number: int) -> Node:
         node = self._by_id.get(number)
@@ -100,7 +100,7 @@ class Nodes:
         number ^= index << _OTHER_DEVICE_SHIFT
         before = self._by_id.get(number)
         if number in {0, ROOT_ID} or (before is not None and self._is_alive(before)):
-            number, before = next(self._own_numbers), None
+            number, before = next(own for own in self._own_numbers if own not in self._by_id), None
         node = self._by_id[number] = self._by_key[key] = Node(number, key)
         if before is not None:
             # The host knows the removed one still, and what it forgets of it comes with this number.

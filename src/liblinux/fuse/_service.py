@@ -6,6 +6,7 @@ call the answers; here is when it begins and how it ends.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -89,13 +90,14 @@ class _Service:
     async def run(self) -> None:
         """From the mount to the end."""
         signals = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-        # Before the mount: from then on it is undone in order.
-        with trio.open_signal_receiver(*signals) as arriving:
+        # Before the mount: from then on it is undone in order. (Of no signals trio makes no receiver.)
+        with trio.open_signal_receiver(*signals) if signals else contextlib.nullcontext() as arriving:
             _mount(self._operations, self._mountpoint, self._options)
             try:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._begin)
-                    nursery.start_soon(self._end, arriving)
+                    if arriving is not None:
+                        nursery.start_soon(self._end, arriving)
                     await _answer_all()
                     nursery.cancel_scope.cancel()
             finally:
