@@ -31,8 +31,8 @@ SERVER_ATTRIBUTE = "user.liblinux.server"
 # How much the host reads ahead of a program, where we may say so. It would be 128 KiB.
 _READ_AHEAD_KIB = 1024
 _NO_BINDING = (
-    "mounts are made by pyfuse3, which cannot be imported ({}): pip install 'liblinux[mount]'; to compile it, "
-    "apt-get install gcc pkg-config libfuse3-dev python3-dev"
+    "cannot be imported ({}), and mounts are made by it: pip install 'liblinux[mount]', which compiles it "
+    "(apt-get install gcc pkg-config libfuse3-dev python3-dev); every other command of liblinux works without"
 )
 _NO_FUSERMOUNT = f"{FUSERMOUNT}, which mounts for users without root, is not installed: apt-get install fuse3"
 
@@ -62,7 +62,7 @@ def check(mountpoint: str, *, allow_other: bool) -> None:
     try:
         import pyfuse3  # noqa: F401, PLC0415 - an extra, and slow
     except ImportError as error:
-        raise OSError(errno.ENOPKG, _NO_BINDING.format(error)) from None
+        raise OSError(errno.ENOPKG, _NO_BINDING.format(error), "pyfuse3") from None
     if os.geteuid() == 0:
         return
     if shutil.which(FUSERMOUNT) is None:

@@ -6,8 +6,8 @@ call the answers; here is when it begins and how it ends.
 
 from __future__ import annotations
 
-import contextlib
 import errno
+import logging
 import os
 import signal
 import sys
@@ -34,6 +34,8 @@ __all__ = ["serve"]
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # How long programs that still use the mount may go on after a signal.
 _PATIENCE_SECONDS = 3.0
+# pyfuse3 logs when an answer comes too late, because who asked was killed: nobody needs to know.
+logging.getLogger("pyfuse3").setLevel(logging.CRITICAL)
 # The connection is over; of unmounting libfuse makes no error.
 _ENDED = (errno.ECONNABORTED, errno.EPERM)
 
@@ -62,11 +64,11 @@ def serve(
 ) -> None:
     """Serve an image until it is unmounted, or SIGINT, SIGTERM or SIGHUP unmounts it.
 
-    `ready` is called when it is mounted. Closing the image is the caller's, and
-    writes all back; the signals are blocked from then on, so that nothing cuts
-    that short. In the main thread only. Raises OSError when it cannot be
-    mounted, KernelPanic when the image's kernel dies; then it is unmounted, and
-    whoever uses it gets EIO.
+    `mountpoint` is a real path, `source` what `df` shows. `ready` is called when it
+    is mounted. Closing the image is the caller's, and writes all back; the signals
+    are blocked from then on, so that nothing cuts that short. In the main thread
+    only. Raises OSError when it cannot be mounted, KernelPanic when the image's
+    kernel dies; then it is unmounted, and whoever uses it gets EIO.
     """
     operations = _Operations(Served(image, owner), acl=allow_other)
     options = mounting.options(source, readonly=not image.writable, allow_other=allow_other)
@@ -90,14 +92,13 @@ class _Service:
     async def run(self) -> None:
         """From the mount to the end."""
         signals = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-        # Before the mount: from then on it is undone in order. (Of no signals trio makes no receiver.)
-        with trio.open_signal_receiver(*signals) if signals else contextlib.nullcontext() as arriving:
+        # Before the mount: from then on it is undone in order.
+        with trio.open_signal_receiver(*signals) as arriving:
             _mount(self._operations, self._mountpoint, self._options)
             try:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._begin)
-                    if arriving is not None:
-                        nursery.start_soon(self._end, arriving)
+                    nursery.start_soon(self._end, arriving)
                     await _answer_all()
                     nursery.cancel_scope.cancel()
             finally:
@@ -148,7 +149,7 @@ def _mount(operations: _Operations, mountpoint: str, options: set[str]) -> None:
             pyfuse3.close(unmount=False)
             said.seek(0)
             text = said.read().decode(errors="replace").strip()
-            if os.geteuid() == 0:
+            if os.geteuid() == 0 and "not permitted" in text:
                 text += "; this root may not mount (a container without CAP_SYS_ADMIN?)"
             raise PermissionError(errno.EPERM, text, mountpoint) from None
         finally:
