@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import shutil
 import signal
 import stat
@@ -375,6 +376,23 @@ def test_a_signal_unmounts_and_leaves_a_clean_image(images: Images) -> None:
         e2fsck(image)
     with liblinux.open_image(image) as inside:
         assert inside.cat(f"/before-{signal.SIGHUP}") == b"kept"
+
+
+def test_a_signal_ends_a_server_in_the_background(images: Images) -> None:
+    image = images.ext4()
+    top = images.directory / "mnt"
+    top.mkdir()
+    run(*LIBLINUX, "mount", "--rw", image, top)
+    (top / "kept").write_text("kept")
+    server = mounting.server_of(str(top))
+    assert server is not None
+    signal.pidfd_send_signal(server, signal.SIGTERM)
+    assert select.select([server], [], [], 30)[0]
+    os.close(server)
+    assert not os.path.ismount(top)
+    e2fsck(image)
+    with liblinux.open_image(image) as inside:
+        assert inside.cat("/kept") == b"kept"
 
 
 def test_a_signal_ends_it_although_it_is_used(images: Images) -> None:
