@@ -28,7 +28,7 @@ from liblinux._sockets.module import SocketModule  # noqa: F401 - it must see th
 from liblinux._sockets.sock import Socket
 from liblinux._sockets.tls import TlsSocket
 from liblinux.asyncio._current import acting
-from liblinux.running import _strict, _trio
+from liblinux.running import _probes, _strict, _trio
 from liblinux.running._chance import choose_bytes, choose_seed
 from liblinux.running._clocks import CLOCKS, choose_clock
 from liblinux.running._locks import Lock
@@ -188,6 +188,14 @@ _runs = 0
 _counting = threading.Lock()
 
 
+def _change(place: Any, name: str, value: Any) -> None:
+    _before.append((place, name, vars(place)[name]))
+    setattr(place, name, value)
+
+
+_finder = _probes.Finder(_change)
+
+
 @contextlib.contextmanager
 def in_place() -> Iterator[None]:
     """The choices are in place during a `with` statement, of as many threads as like."""
@@ -195,19 +203,20 @@ def in_place() -> Iterator[None]:
     with _counting:
         _runs += 1
         if _runs == 1:
-            changes = list(_CHANGES)
+            changes = _CHANGES + _probes.changes()
             if "trio" in sys.modules:
                 changes += _trio.changes()
-            for place, name, value in changes:
-                _before.append((place, name, vars(place)[name]))
-                setattr(place, name, value)
+            for change in changes:
+                _change(*change)
             _replace_taken()
+            sys.meta_path.insert(0, _finder)
     try:
         yield
     finally:
         with _counting:
             _runs -= 1
             if _runs == 0:
+                sys.meta_path.remove(_finder)
                 while _before:
                     setattr(*_before.pop())
 
