@@ -52,7 +52,7 @@ for kind, place in (("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), 
     os.makedirs(place, exist_ok=True)
     if libc.mount(kind.encode(), place.encode(), kind.encode(), 0, None):
         print("mount", place, os.strerror(ctypes.get_errno()))
-environment = {{"PATH": {path!r}, "HOME": {home!r}, "TMPDIR": "/tmp/other", "LC_ALL": "C.UTF-8"}}
+environment = {{**{environment!r}, "TMPDIR": "/tmp/other"}}
 try:
     with open("/dev/ttyS1", "w") as results:
         subprocess.run([{python!r}, {runs!r}, *{names!r}], env=environment, stdout=results, check=True)
@@ -67,9 +67,8 @@ libc.reboot(0x4321FEDC)  # power off
 
 def environment() -> dict[str, str]:
     """What is given to the runs here; there it is the same but for the directory for temporary files."""
-    return {
-        "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", "HOME": os.environ["HOME"], "LC_ALL": "C.UTF-8"
-    }  # fmt: skip
+    given = {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", "HOME": os.environ["HOME"], "LC_ALL": "C.UTF-8"}
+    return given | {name: os.environ[name] for name in ("LIBLINUX_KERNEL",) if name in os.environ}
 
 
 def run_here(names: Iterable[str], trace: Path) -> dict[str, Any]:
@@ -118,9 +117,8 @@ def make_root(paths: Iterable[Path], names: Iterable[str], to: Path) -> None:
         subprocess.run([*command, "-D", "/"], input="\0".join(kept).encode(), stdout=archive, check=True)
         with tempfile.TemporaryDirectory() as directory:
             init = Path(directory) / "init"
-            given = environment()
-            values = {"python": sys.executable, "runs": str(RUNS), "names": list(names)}
-            init.write_text(INIT.format(**values, path=given["PATH"], home=given["HOME"]))
+            values = {"python": sys.executable, "runs": str(RUNS), "names": list(names), "environment": environment()}
+            init.write_text(INIT.format(**values))
             init.chmod(0o755)
             subprocess.run([*command, "-D", directory], input=b"init", stdout=archive, check=True)
 
@@ -153,33 +151,36 @@ def run_there(cpu: str, kernel: Path, root: Path, directory: Path) -> dict[str, 
     subprocess.run(command, timeout=MOST_SECONDS, check=True)
     found = read_results(results.read_text())
     if not found:
-        raise RuntimeError(f"a machine with {cpu} had no result; it said:\n{console.read_text(errors='replace')[-4000:]}")
+        raise RuntimeError(
+            f"a machine with {cpu} had no result; it said:\n{console.read_text(errors='replace')[-4000:]}"
+        )
     return found
 
 
-def compare(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
-    """What differs, in words."""
-    wrong = []
+def compare(here: dict[str, Any], there: dict[str, Any]) -> dict[str, str]:
+    """Which runs differ, and how."""
+    wrong = {}
     for name, one in here.items():
-        other = there.get(name)
-        if other is None:
-            wrong.append(f"{name}: no result")
-        elif other["status"]:
-            wrong.append(f"{name}: ended with {other['status']}: {other['problem']}")
-        else:
-            wrong += [f"{name}: {what}: {one[what]} and {other[what]}" for what in ("printed", "files") if one[what] != other[what]]
+        other = there.get(name, {"status": "no result", "problem": ""})
+        different = [what for what in ("printed", "left") if one[what] != other.get(what)]
+        if other["status"] != 0:
+            wrong[name] = f"it ended with {other['status']}: {other['problem']}"
+        elif different:
+            wrong[name] = "; ".join(f"what it {what}: {one[what]} and {other[what]}" for what in different)
     return wrong
 
 
 @click.command(help=__doc__)
-@click.option("--cpu", "processors", multiple=True, default=PROCESSORS, show_default=True, help="see qemu-system-x86_64 -cpu help")
+@click.option(
+    "--cpu", "processors", multiple=True, default=PROCESSORS, show_default=True, help="see qemu-system-x86_64 -cpu help"
+)
 @click.option("--kernel", type=click.Path(exists=True, path_type=Path), help="a vmlinuz, instead of Debian's newest")
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="keep results and consoles there")
 @click.argument("names", nargs=-1)
 def main(processors: tuple[str, ...], kernel: Path | None, keep: Path | None, names: tuple[str, ...]) -> None:
     """Do what the command line asks for."""
     install(package for program, package in PROGRAMS.items() if find_program(program) is None)
-    differences = 0
+    equal = True
     with tempfile.TemporaryDirectory() as temporary:
         directory = keep or Path(temporary)
         directory.mkdir(parents=True, exist_ok=True)
@@ -192,10 +193,13 @@ def main(processors: tuple[str, ...], kernel: Path | None, keep: Path | None, na
         for cpu in processors:
             there = run_there(cpu, kernel, directory / "root.cpio", directory)
             wrong = compare(here, there)
-            differences += len(wrong)
+            equal &= not wrong
             seconds = sum(one["seconds"] for one in there.values())
-            print(f"{cpu}, {kernel.name}: {len(here) - len(wrong)} of {len(here)} runs are the same, in {seconds:.0f} s", *wrong, sep="\n  ")
-    sys.exit(differences > 0)
+            print(
+                f"{cpu}, {kernel.name}: {len(here) - len(wrong)} of {len(here)} runs are the same, in {seconds:.0f} s"
+            )
+            print(*(f"  {name}: {text}\n" for name, text in wrong.items()), sep="", end="", flush=True)
+    sys.exit(not equal)
 
 
 if __name__ == "__main__":
