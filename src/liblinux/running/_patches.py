@@ -37,6 +37,7 @@ from liblinux.running._turns import strand_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
 __all__ = ["in_place", "translate"]
 
@@ -66,10 +67,16 @@ class _Kind(type(_REAL)):  # type: ignore[misc]  # whatever the metaclass of soc
         host = acting.get()
         if cls is _Either and host is not None:
             return host.socket.socket(*arguments, **named)
+        if cls is _Either and strand_here() is not None and _is_of_a_loop(sys._getframe(1)):
+            _strict.refuse_socket()
         return super().__call__(*arguments, **named)
 
     def __instancecheck__(cls, instance: object) -> bool:
         return isinstance(instance, Socket | _REAL) if cls is _Either else super().__instancecheck__(instance)
+
+
+def _is_of_a_loop(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).startswith("asyncio.")
 
 
 class _Either(_REAL, metaclass=_Kind):
@@ -80,7 +87,12 @@ def _of_host(module: str, name: str, real: Callable[..., Any]) -> Callable[..., 
     def choice(*arguments: Any, **named: Any) -> Any:
         host = acting.get()
         if host is None:
-            return real(*arguments, **named)
+            try:
+                return real(*arguments, **named)
+            except socket.gaierror as error:
+                if strand_here() is not None:
+                    error.add_note(f"It was asked for as no host, so this machine looked for it; {_strict.ADVICE}")
+                raise
         return getattr(getattr(host, module), name)(*arguments, **named)
 
     choice.__name__ = choice.__qualname__ = name
