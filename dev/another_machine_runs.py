@@ -90,12 +90,13 @@ def _blocks() -> dict[str, list[str]]:
 
 
 SIMULATE = ("-m", "liblinux._command", "simulate", "--quiet", "-j1", "--repetitions", "1")
+SERVICES = ("streams", "datagrams", "http", "fastapi", "starlette", "websocket", "redis", "threads")
 # By name: the arguments of Python, and whether what it left is compared, beside what it printed.
 RUNS: dict[str, tuple[list[str], bool]] = {
     "disk": (["-c", DISK], True),
     "tls": (["-c", TLS], False),
     "networks": (_script("tests/network/repeat_scenarios.py", "1", "kernels", "conntrack", "links"), True),
-    "services": (_script("tests/services/service_run.py", "1", "streams", "datagrams", "http", "threads"), True),
+    "services": (_script("tests/services/service_run.py", "1", *SERVICES), True),
     "dumbbell": ([*SIMULATE, *_script("examples/experiments/dumbbell.toml", "--duration", "20s", "-o", "r.csv")], True),
     **{
         f"examples/networks/{path.name}": ([str(path)], True)
