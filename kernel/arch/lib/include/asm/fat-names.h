@@ -24,14 +24,6 @@ typedef u32 __aligned(1) lib_fat_half;
 /* wchar_t that a short name has room for, its end included, in whole halves. */
 #define LIB_FAT_SHORT 14
 
-/* Where the zero is in a word whose characters are ASCII; 4: nowhere. */
-static __always_inline int lib_fat_end(u64 word)
-{
-	u64 zeros = (word - LIB_FAT_ONES) & LIB_FAT_NOT_ASCII;
-
-	return zeros ? __builtin_ctzll(zeros) / 16 : 4;
-}
-
 /* Four characters as bytes. */
 static __always_inline u32 lib_fat_pack(u64 word)
 {
@@ -47,22 +39,25 @@ static __always_inline int lib_utf16s_to_utf8s(const wchar_t *from, int inlen,
 					       enum utf16_endian endian, u8 *to,
 					       int maxout)
 {
-	int at = 0, most = min(inlen, maxout), step, end;
+	int at = 0, most = min(inlen, maxout), step;
 
 	for (; at + 4 <= most; at += step) {
-		u64 word = LIB_FAT_ONES << 32;
+		u64 word = LIB_FAT_ONES << 32, zeros;
 
 		step = at + 4 > LIB_FAT_SHORT && at < LIB_FAT_SHORT ? 2 : 4;
 		if (step == 4)
 			word = *(const lib_fat_word *)(from + at);
 		else
 			word |= *(const lib_fat_half *)(from + at);
+		/* The lowest is right; behind it may be anything. */
+		zeros = (word - LIB_FAT_ONES) & ~word & LIB_FAT_ONES << 15;
+		if (zeros)
+			word &= (zeros & -zeros) - 1;
 		if (word & LIB_FAT_NOT_ASCII)
 			break;
 		*(lib_fat_half *)(to + at) = lib_fat_pack(word);
-		end = lib_fat_end(word);
-		if (end < step)
-			return at + end;
+		if (zeros)
+			return at + __builtin_ctzll(zeros) / 16;
 	}
 	return at + utf16s_to_utf8s(from + at, inlen - at, endian, to + at,
 				    maxout - at);
