@@ -190,7 +190,11 @@ def _pairs(sources: list[_Named], dest: _Named, *, recursive: bool) -> list[tupl
 
 def _resolved(source: _Named, *, recursive: bool) -> _Named:
     """Without -r a link stands for the file that it leads to."""
-    status = source.system.lstat(source.path) if recursive else source.system.stat(source.path)
+    try:
+        status = source.system.lstat(source.path) if recursive else source.system.stat(source.path)
+    except OSError as error:
+        error.filename = str(source)  # with the image: a path alone might be the host's
+        raise
     if stat_modes.S_ISDIR(status.st_mode) and not recursive:
         raise IsADirectoryError(errno.EISDIR, "a directory; -r copies it with all that is in it", str(source))
     if recursive:
