@@ -196,6 +196,8 @@ static void host_separate(struct host_kernel *kernel)
 static void host_in_child(struct host_kernel *kernel, u64 unused)
 {
 	(void)unused;
+	/* If any were under way somebody was inside, and it is dead here. */
+	kernel->nr_reads = 0;
 	if (!kernel->fork_failed)
 		host_separate(kernel);
 	if (kernel->fork_failed && !kernel->dead) {
@@ -219,15 +221,18 @@ static void host_in_child(struct host_kernel *kernel, u64 unused)
 static void host_fork_prepare(void)
 {
 	host_registry_hold(host_before);
+	host_reader_before_fork();
 }
 
 static void host_fork_parent(void)
 {
+	host_reader_in_parent();
 	host_registry_release(host_in_parent);
 }
 
 static void host_fork_child(void)
 {
+	host_reader_in_child();
 	host_registry_release(host_in_child);
 }
 

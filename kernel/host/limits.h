@@ -75,6 +75,20 @@
 #define DISK_ZERO_BYTES (64 * KIB)
 #define OVERLAY_BLOCK_BYTES 4096ULL
 #define LOG_BYTES (256 * KIB)
+/* Large reads of one kernel that are under way at once. */
+#define READS 16
+/* What one thread takes of such a read at a time. */
+#define READ_PIECE_BYTES (128 * KIB)
+#define READ_PIECE_SEGMENTS 64
+/* What a kernel reads so before a second thread is worth its making. */
+#define READER_FROM_BYTES (2 * MIB)
+#define READER_STACK_BYTES (256 * KIB)
+/* Looks for more work, or for the end of a piece, before sleeping. */
+#define READER_SPINS 500
+/* How long it stays when there is nothing to do. */
+#define READER_LINGER_NS 50000000ULL
+/* Looks, with a yield between, whether it has ended before a fork. */
+#define READER_FORK_ROUNDS 100
 
 /* ---- groups --------------------------------------------------------- */
 

@@ -40,6 +40,11 @@ static inline void host_enter(struct host_kernel *kernel)
 	host_self.inside = kernel;
 	kernel->enter(kernel->cpu);
 	host_self.inside = NULL;
+	/* Nothing changes the kernel's memory while nobody is inside. */
+	if (unlikely(kernel->nr_reads)) {
+		host_reader_drain(kernel);
+		host_reader_engage(kernel);
+	}
 }
 
 /* The kernel will never be entered again; it stays owned. */
