@@ -75,6 +75,7 @@ int host_disk_start(void *host, struct ll_io *io)
 	if (!host_reader_takes(disk))
 		return 0;
 	kernel->statistics.reads++;
+	kernel->statistics.started_reads++;
 	host_reader_start(disk, io);
 	return 1;
 }

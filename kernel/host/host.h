@@ -196,6 +196,8 @@ struct host_statistics {
 	u64 faults_inside, faults_outside;
 	u64 aliases, unaliases, aliased_bytes;
 	u64 reads, writes, flushes;
+	/* Of the reads: begun without waiting, and bytes by the second thread. */
+	u64 started_reads, reader_bytes;
 };
 void host_kernel_statistics(struct host_kernel *kernel,
 			    struct host_statistics *statistics);

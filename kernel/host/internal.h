@@ -134,6 +134,7 @@ struct host_read {
 	u64 within, offset, left;
 	u32 busy; /* pieces that are being read; a futex */
 	bool waiting; /* for it to become 0 */
+	u64 aside; /* bytes that the reader read */
 	int error;
 	struct host_read *next;
 };
@@ -168,6 +169,7 @@ struct host_kernel {
 	struct host_wait *waits, **last_wait;
 	bool inherited; /* from the biased thread: see own.h */
 	bool dead;
+	bool seized; /* no call may be queued: see snapshot.c */
 	bool stuck; /* it is dead because nothing can ever happen in it */
 	char dead_text[256];
 	u64 progress, progress_at; /* seen last, and when: see wait.c */
@@ -208,7 +210,7 @@ struct host_kernel {
 
 	/* Between the two halves of a fork; see fork.c. */
 	int fork_fd;
-	bool fork_failed;
+	bool fork_failed, fork_owned;
 
 	struct host_kernel *next_free;
 };

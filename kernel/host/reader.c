@@ -28,7 +28,7 @@
 
 struct host_piece {
 	struct host_read *read;
-	u64 offset;
+	u64 offset, bytes;
 	u32 count;
 	struct ll_iovec vectors[READ_PIECE_SEGMENTS];
 };
@@ -79,6 +79,7 @@ static void host_piece_cut(struct host_read *read, struct host_piece *piece)
 			read->within = 0;
 		}
 	}
+	piece->bytes = read->offset - piece->offset;
 	read->busy++;
 }
 
@@ -108,7 +109,7 @@ static bool host_piece_take(struct host_kernel *kernel, struct host_piece *piece
 	return read;
 }
 
-static void host_piece_read(struct host_piece *piece)
+static void host_piece_read(struct host_piece *piece, bool aside)
 {
 	struct host_read *read = piece->read;
 	int error = host_fd_read(read->fd, piece->vectors, piece->count,
@@ -118,6 +119,8 @@ static void host_piece_read(struct host_piece *piece)
 	pthread_mutex_lock(&host_reader.lock);
 	if (error && !read->error)
 		read->error = error;
+	if (aside)
+		read->aside += piece->bytes;
 	wake = read->waiting;
 	__atomic_store_n(&read->busy, read->busy - 1, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&host_reader.lock);
@@ -159,7 +162,7 @@ static void *host_reader_main(void *unused)
 	(void)unused;
 	while (!ends) {
 		while (host_piece_take(NULL, &piece))
-			host_piece_read(&piece);
+			host_piece_read(&piece, true);
 		if (host_reader_wait())
 			continue;
 		pthread_mutex_lock(&host_reader.lock);
@@ -280,11 +283,12 @@ void host_reader_drain(struct host_kernel *kernel)
 	u32 at;
 
 	while (host_piece_take(kernel, &piece))
-		host_piece_read(&piece);
+		host_piece_read(&piece, false);
 	for (at = 0; at < kernel->nr_reads; at++) {
 		struct host_read *read = &kernel->reads[at];
 
 		host_read_wait(read);
+		kernel->statistics.reader_bytes += read->aside;
 		read->io->result = read->error;
 		read->io->done = 1;
 	}

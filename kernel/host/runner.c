@@ -418,9 +418,14 @@ host_call_slowly(struct host_kernel *kernel, struct host_wait *wait,
 		host_start(kernel, wait);
 		return;
 	}
-	pthread_mutex_lock(&kernel->lock);
-	admission = host_admit(kernel, wait);
-	pthread_mutex_unlock(&kernel->lock);
+	for (;;) {
+		pthread_mutex_lock(&kernel->lock);
+		admission = host_admit(kernel, wait);
+		pthread_mutex_unlock(&kernel->lock);
+		if (admission != ADMIT_LATER)
+			break;
+		sched_yield();
+	}
 	switch (admission) {
 	case ADMIT_RUNNER:
 		host_start(kernel, wait);
@@ -442,6 +447,8 @@ host_call_slowly(struct host_kernel *kernel, struct host_wait *wait,
 		break;
 	case ADMIT_DEAD:
 		wait->dead = true;
+		break;
+	case ADMIT_LATER:
 		break;
 	}
 }

@@ -177,6 +177,16 @@ static bool lib_disk_start(struct lib_disk *disk, struct bio *bio)
 	return true;
 }
 
+static bool lib_disk_is_read(struct lib_disk *disk)
+{
+	struct lib_read *read;
+
+	for (read = lib_reads; read; read = read->next)
+		if (read->io.handle == disk->handle)
+			return true;
+	return false;
+}
+
 /* The host's interrupt: what is over ends, the oldest first. */
 void lib_disk_finish(void)
 {
@@ -321,7 +331,9 @@ long lib_disk_remove(u32 index)
 
 	if (!disk)
 		return -ENODEV;
-	if (disk_openers(disk->disk))
+	/* Whoever reads has it open, but what is over may wait to be told. */
+	lib_irq_poll();
+	if (disk_openers(disk->disk) || lib_disk_is_read(disk))
 		return -EBUSY;
 	lib_disks[index] = NULL;
 	del_gendisk(disk->disk);
