@@ -19,7 +19,7 @@ import fuse_mounts
 import liblinux
 from liblinux.cli import cli
 
-pytest_plugins = ["pytester", "tap13", "liblinux.packetdrill.pytest_plugin"]
+pytest_plugins = ["pytester", "tap13", "big_files", "liblinux.packetdrill.pytest_plugin"]
 
 # Debian keeps mkfs and fsck where users' PATH does not lead.
 ENVIRONMENT = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"}
