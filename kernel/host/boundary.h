@@ -15,7 +15,8 @@
  *    run code of an embedding language. Work that needs any of this is handed
  *    over by leaving the kernel with LL_EXIT_HOST.
  *  - Threading. One host thread at a time is inside a kernel. Only `attention`
- *    and `submitted` of `struct ll_cpu` may be touched by other threads.
+ *    and `submitted` of `struct ll_cpu` may be touched by other threads, and
+ *    memory that is being read into (`disk_start`).
  *
  * Errors are -errno. Times are nanoseconds. Addresses are host addresses.
  */
@@ -199,8 +200,8 @@ struct ll_host_ops {
 	/*
 	 * Begin a READ, of any number of segments, and do not wait for it: 1, or
 	 * 0 when it must be asked for with disk_io. It is over, with `io->done`
-	 * set and `attention` raised, when the kernel is entered the next time;
-	 * `io` and the segments must stay until then.
+	 * set and `attention` raised, when the kernel is entered the next time
+	 * at the latest; `io` and the segments must stay until then.
 	 */
 	int (*disk_start)(void *host, struct ll_io *io);
 	/* `call` of another thread than the runner is finished: wake it. */

@@ -6,7 +6,8 @@
  * can be. When it needs the embedding program, the kernel is left, and the
  * same request is served by the runner on its own stack.
  *
- * A disk's data is touched by the runner only. Its size is an atomic word: it
+ * A disk's data is touched by the runner only, and when it is a descriptor read
+ * by the reader as well (reader.c), while the runner is inside. Its size is an atomic word: it
  * may be changed by any thread.
  */
 #define _GNU_SOURCE
