@@ -85,10 +85,12 @@ def read_cold(kernel: liblinux.Kernel, path: str) -> bytes:
         kernel.os.close(descriptor)
 
 
-def until_shared(kernel: liblinux.Kernel, work: Callable[[], object], seconds: float = 20) -> None:
-    """Work again and again until the second thread has had a part in it, which takes a free processor."""
-    before = kernel.statistics()["reader_bytes"]
+def until_counted(kernel: liblinux.Kernel, counter: str, work: Callable[[], object], seconds: float = 30) -> None:
+    """Work again and again until that is counted: where others want the processors, one thread reads for a while."""
+    before = kernel.statistics()[counter]
     deadline = time.monotonic() + seconds
-    while kernel.statistics()["reader_bytes"] == before:
-        assert time.monotonic() < deadline, f"the second thread has read nothing in {seconds} s"
+    work()
+    # A process with one processor has no second thread, and starts nothing once it knows.
+    while HAS_TWO_PROCESSORS and kernel.statistics()[counter] == before:
+        assert time.monotonic() < deadline, f"{counter} is what it was, after {seconds} s"
         work()

@@ -203,6 +203,7 @@ struct host_kernel {
 	struct host_disk *disks[DISKS];
 	struct host_read reads[READS];
 	u64 read_bytes; /* started so far */
+	u64 alone_until; /* ns: no reads are started before */
 	struct host_injector *injector; /* the newest; see inject.c */
 	u64 clock_ahead; /* ns that the kernel's real clock was made to jump */
 	struct host_log log;

@@ -87,6 +87,13 @@
 #define READER_SPINS 500
 /* How long it stays when there is nothing to do. */
 #define READER_LINGER_NS 50000000ULL
+/*
+ * The reader is late when the runner waits for so long, and as many times its
+ * own longest piece. The runner reads alone then, for so many times the wait.
+ */
+#define READER_LATE_NS 1000000ULL
+#define READER_LATE_PIECES 4
+#define READER_ALONE_TIMES 20
 /* Looks, with a yield between, whether it has ended before a fork. */
 #define READER_FORK_ROUNDS 100
 

@@ -230,9 +230,13 @@ void host_reader_engage(struct host_kernel *kernel)
 
 bool host_reader_takes(struct host_disk *disk)
 {
-	return disk->kernel->nr_reads < READS &&
+	struct host_kernel *kernel = disk->kernel;
+
+	return kernel->nr_reads < READS &&
 	       __atomic_load_n(&host_reader.state, __ATOMIC_RELAXED) !=
-		       READER_REFUSED;
+		       READER_REFUSED &&
+	       (!kernel->alone_until ||
+		host_monotonic(NULL) >= kernel->alone_until);
 }
 
 /* On a fiber. */
@@ -277,17 +281,38 @@ static void host_read_wait(struct host_read *read)
 		host_futex_wait(&read->busy, busy, LL_FOREVER);
 }
 
+/*
+ * Others want the processors when the reader, at the same work, takes so much
+ * longer than the runner. Then two threads that wait for each other are slower
+ * than one: for a while the runner reads alone, so that the time lost by finding
+ * this out again stays small.
+ */
+static void host_reader_judge(struct host_kernel *kernel, u64 longest,
+			      u64 waited)
+{
+	if (waited > READER_LATE_NS + READER_LATE_PIECES * longest)
+		kernel->alone_until = host_monotonic(NULL) +
+				      READER_ALONE_TIMES * waited;
+}
+
 void host_reader_drain(struct host_kernel *kernel)
 {
+	u64 now, then = host_monotonic(NULL), longest = 0;
 	struct host_piece piece;
 	u32 at;
 
-	while (host_piece_take(kernel, &piece))
+	for (; host_piece_take(kernel, &piece); then = now) {
 		host_piece_read(&piece, false);
+		now = host_monotonic(NULL);
+		if (now - then > longest)
+			longest = now - then;
+	}
+	for (at = 0; at < kernel->nr_reads; at++)
+		host_read_wait(&kernel->reads[at]);
+	host_reader_judge(kernel, longest, host_monotonic(NULL) - then);
 	for (at = 0; at < kernel->nr_reads; at++) {
 		struct host_read *read = &kernel->reads[at];
 
-		host_read_wait(read);
 		kernel->statistics.reader_bytes += read->aside;
 		read->io->result = read->error;
 		read->io->done = 1;

@@ -11,7 +11,7 @@ import time
 import pytest
 
 import liblinux
-from big_files import HAS_TWO_PROCESSORS, Big, read_cold, until_shared
+from big_files import HAS_TWO_PROCESSORS, Big, read_cold, until_counted
 
 READ = """
 import hashlib, os, sys
@@ -90,7 +90,7 @@ def test_it_goes_when_there_is_nothing_to_do(mounted: liblinux.Kernel) -> None:
         return len(os.listdir("/proc/self/task"))
 
     before = threads()
-    until_shared(mounted, lambda: read_cold(mounted, "/mnt/a"))
+    until_counted(mounted, "reader_bytes", lambda: read_cold(mounted, "/mnt/a"))
     deadline = time.monotonic() + 10
     while threads() > before:
         assert time.monotonic() < deadline, "it is still there"

@@ -16,7 +16,7 @@ import pytest
 
 import liblinux
 import planted
-from big_files import BIG_BYTES, Big, forget, read_cold, read_on
+from big_files import BIG_BYTES, Big, forget, read_cold, read_on, until_counted
 from conftest import MIB
 from test_fork import in_child
 
@@ -25,11 +25,14 @@ MANY = 12
 
 def open_and_read(kernel: liblinux.Kernel, path: str, most: int) -> int:
     """A descriptor whose file has been read so far, with more fetched behind it."""
-    forget(kernel)
     descriptor = kernel.os.open(path, os.O_RDONLY)
-    before = kernel.statistics()["started_reads"]
-    read_on(kernel, descriptor, most)
-    assert kernel.statistics()["started_reads"] > before
+
+    def read() -> None:
+        forget(kernel)
+        kernel.os.lseek(descriptor, 0, os.SEEK_SET)
+        read_on(kernel, descriptor, most)
+
+    until_counted(kernel, "started_reads", read)
     return descriptor
 
 
