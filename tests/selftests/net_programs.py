@@ -29,6 +29,8 @@ _GOOD = re.compile(r"\[ *OK *\]|^ok \d|^PASS\b|TEST.*\bPASS\b", re.MULTILINE)
 _BAD = re.compile(r"\[ *FAIL *\]|^not ok \d|^FAIL\b|TEST.*\bFAIL\b", re.MULTILINE)
 _OWN_NETWORK = ["unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh"]
 _DIRECTORIES = ("/run/netns", "/var", "/etc/netns")
+# What programs are linked with, as in their Makefiles.
+_LIBRARIES = {"nf_queue": ("-lmnl",), "conntrack_dump_flush": ("-lmnl",)}
 LIST = Path(__file__).with_name("net.toml")
 
 
@@ -106,14 +108,19 @@ def compile_program(version: str, net: Path, name: str) -> None:
     With the machine's headers where these are enough; those of the kernel's source take a while to make.
     CalledProcessError when a program cannot be compiled.
     """
-    wanted = {name} if not name.endswith(".sh") else _called_by(net, name)
+    directory = (net / name).parent
+    wanted = _called_by(net, name) if name.endswith(".sh") else {Path(name).name}
     for program in sorted(wanted):
-        if not (net / f"{program}.c").exists() or (net / program).exists():
+        source_of = next((at / f"{program}.c" for at in (directory, net) if (at / f"{program}.c").exists()), None)
+        if source_of is None or source_of.with_suffix("").exists():
             continue
-        command = ["gcc", "-O1", "-w", "-D_GNU_SOURCE=", "-I..", "-I.", "-o", program, f"{program}.c", "-lpthread"]
-        if subprocess.run(command, cwd=net, check=False, capture_output=True).returncode:
+        parts = [source_of.name, *(str(path) for path in sorted(source_of.parent.glob("lib/*.c")))]
+        command = ["gcc", "-O1", "-w", "-D_GNU_SOURCE=", "-I..", "-I.", f"-I{net.parent}", "-iquote", "lib"]
+        command += ["-idirafter", str(source(version) / "tools/include"), "-o", program]
+        command += [*(parts if source_of.parent != net else parts[:1]), "-lpthread", *_LIBRARIES.get(program, ())]
+        if subprocess.run(command, cwd=source_of.parent, check=False, capture_output=True).returncode:
             command[1:1] = ["-isystem", str(_headers(version, net))]
-            subprocess.run(command, cwd=net, check=True, capture_output=True)
+            subprocess.run(command, cwd=source_of.parent, check=True, capture_output=True)
 
 
 def _headers(version: str, net: Path) -> Path:
@@ -126,7 +133,8 @@ def _headers(version: str, net: Path) -> Path:
 
 def _called_by(net: Path, script: str) -> set[str]:
     text = (net / script).read_text(encoding="utf-8", errors="replace")
-    return {path.stem for path in net.glob("*.c") if re.search(rf"\b{re.escape(path.stem)}\b", text)}
+    here = {*net.glob("*.c"), *(net / script).parent.glob("*.c")}
+    return {path.stem for path in here if re.search(rf"\b{re.escape(path.stem)}\b", text)}
 
 
 def run(version: str, net: Path, name: str, *, timeout: float) -> Outcome:

@@ -179,8 +179,17 @@ def _pread(call: Call) -> int:
 
 
 def _write(call: Call) -> int:
-    call.file()
+    if call.file().fd in call.server.files.of_processes:
+        return _into_group(call)
     return _sent(call, call.read(call.arguments[1], call.arguments[2]), "write")
+
+
+def _into_group(call: Call) -> int:
+    """A process is put into a group of processes: it has another number in the kernel."""
+    data = call.read(call.arguments[1], call.arguments[2])
+    number = f"{call.server.number(int(data))}\n".encode()
+    result = call.call("write", call.file().fd, number, len(number))
+    return len(data) if result > 0 else result
 
 
 def _writev(call: Call) -> int:
@@ -552,7 +561,10 @@ def _open(call: Call) -> int:
     dirfd, path = call.path(arguments[0], call.arguments[0] if at else None)
     flags = _signed(arguments[1])
     fd = call.call("openat", dirfd, path + b"\0", flags | os.O_NONBLOCK, arguments[2] & 0o7777)
-    return call.install(fd, waits=not flags & os.O_NONBLOCK, cloexec=bool(flags & os.O_CLOEXEC))
+    given = call.install(fd, waits=not flags & os.O_NONBLOCK, cloexec=bool(flags & os.O_CLOEXEC))
+    if given >= 0 and path.endswith(b"/cgroup.procs"):
+        call.server.files.of_processes.add(fd)
+    return given
 
 
 def _stat(call: Call) -> int:
@@ -641,6 +653,7 @@ def _refused(call: Call) -> int:
 
 
 _BPF_PROG_LOAD = 5
+_BPF_OF_NUMBERS = {8, 9}  # BPF_PROG_ATTACH, BPF_PROG_DETACH: descriptors, which are the same in the kernel
 
 
 def _bpf(call: Call) -> int:
@@ -650,6 +663,8 @@ def _bpf(call: Call) -> int:
     if command == 0:  # BPF_MAP_CREATE
         fd = call.call("bpf", command, attributes, size)
         return call.install(fd, waits=True, cloexec=True)
+    if command in _BPF_OF_NUMBERS:
+        return call.call("bpf", command, attributes, size)
     if command != _BPF_PROG_LOAD:
         return -errno.EINVAL
     _, count, code_at, license_at, _, log_bytes, log_at = struct.unpack_from("<IIQQIIQ", attributes)
