@@ -27,6 +27,9 @@ _SELFTESTS = Path("tools/testing/selftests")
 _SKIPPED = 4  # KSFT_SKIP
 _GOOD = re.compile(r"\[ *OK *\]|^ok \d|^PASS\b|TEST.*\bPASS\b", re.MULTILINE)
 _BAD = re.compile(r"\[ *FAIL *\]|^not ok \d|^FAIL\b|TEST.*\bFAIL\b", re.MULTILINE)
+# A script that goes on without a program or a library of its own, and then says that all is well.
+_LACKS = re.compile(r"line \d+: \S+: command not found", re.MULTILINE)
+_NOT_FOUND = 127
 _OWN_NETWORK = ["unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh"]
 _DIRECTORIES = ("/run/netns", "/var", "/etc/netns")
 # What programs are linked with, as in their Makefiles.
@@ -145,7 +148,7 @@ def run(version: str, net: Path, name: str, *, timeout: float) -> Outcome:
     compile_program(version, net, name)
     command = ["bash", f"./{Path(name).name}"] if name.endswith(".sh") else [f"./{Path(name).name}"]
     environment = {
-        "PATH": f"{Path(__file__).parent}/bin:{net}:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH": f"{Path(__file__).parent}/bin:{(net / name).parent}:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": str(net),
         "LC_ALL": "C",
     }
@@ -161,4 +164,5 @@ def run(version: str, net: Path, name: str, *, timeout: float) -> Outcome:
         done = Server(kernel).run(command, cwd=(net / name).parent, env=environment, timeout=timeout)
     output = done.stdout.decode(errors="replace")
     seconds = time.monotonic() - start
-    return Outcome(name, done.returncode, len(_GOOD.findall(output)), len(_BAD.findall(output)), seconds, output)
+    status = _NOT_FOUND if done.returncode == 0 and _LACKS.search(output) else done.returncode
+    return Outcome(name, status, len(_GOOD.findall(output)), len(_BAD.findall(output)), seconds, output)

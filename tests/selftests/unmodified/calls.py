@@ -441,10 +441,27 @@ _OPTIONS_WITH_PROGRAMS = {26, 51}  # SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF
 _SOL_PACKET, _PACKET_FANOUT_DATA = 263, 22
 
 
+# IPT_SO_SET_REPLACE, IP6T_SO_SET_REPLACE: a table, in which is said where the counters of the old one shall go.
+_TABLES, _REPLACE = (socket.SOL_IP, socket.IPPROTO_IPV6), 64
+_COUNTERS_AT, _COUNTER_BYTES = 84, 16
+
+
+def _replace_table(call: Call, file: File, value: bytearray) -> int:
+    count, at = struct.unpack_from("<IQ", value, _COUNTERS_AT)
+    counters = bytearray(_COUNTER_BYTES * min(count, 65536))
+    struct.pack_into("<Q", value, _COUNTERS_AT + 4, _view(counters))
+    result = call.call("setsockopt", file.fd, _signed(call.arguments[1]), _REPLACE, value, len(value))
+    if result >= 0:
+        call.write(at, counters)
+    return result
+
+
 def _setsockopt(call: Call) -> int:
     file = call.file()
     level, option, length = _signed(call.arguments[1]), _signed(call.arguments[2]), _signed(call.arguments[4])
     value = call.read(call.arguments[3], min(max(length, 0), 1 << 20)) if call.arguments[3] else None
+    if value is not None and level in _TABLES and option == _REPLACE and length >= _COUNTERS_AT + 12:
+        return _replace_table(call, file, value)
     if value is not None and (
         (level == socket.SOL_SOCKET and option in _OPTIONS_WITH_PROGRAMS)
         or (level == _SOL_PACKET and option == _PACKET_FANOUT_DATA and length == 16)
