@@ -51,7 +51,7 @@ class Outcome:
     @property
     def verdict(self) -> str:
         """One word or two, for a table."""
-        if self.status == 0:
+        if self.status == 0 and not self.failed:
             return f"pass ({self.passed})" if self.passed > 1 else "pass"
         if self.status == _SKIPPED and not self.failed:
             return "skips itself"
@@ -119,6 +119,8 @@ def compile_program(version: str, net: Path, name: str) -> None:
             continue
         parts = [source_of.name, *(str(path) for path in sorted(source_of.parent.glob("lib/*.c")))]
         command = ["gcc", "-O1", "-w", "-D_GNU_SOURCE=", "-I..", "-I.", f"-I{net.parent}", "-iquote", "lib"]
+        # Headers of the source that are named by the way up to them.
+        command += ["-iquote", str(source(version) / _SELFTESTS / "net" / Path(name).parent / "lib")]
         command += ["-idirafter", str(source(version) / "tools/include"), "-o", program]
         command += [*(parts if source_of.parent != net else parts[:1]), "-lpthread", *_LIBRARIES.get(program, ())]
         if subprocess.run(command, cwd=source_of.parent, check=False, capture_output=True).returncode:

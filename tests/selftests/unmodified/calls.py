@@ -472,12 +472,23 @@ def _setsockopt(call: Call) -> int:
     return call.call("setsockopt", file.fd, level, option, value, length)
 
 
+_AO_KEYS, _AO_KEYS_WANTED_AT = (socket.IPPROTO_TCP, 41), 272  # TCP_AO_GET_KEYS, struct tcp_ao_getsockopt
+
+
 def _getsockopt(call: Call) -> int:
     file = call.file()
     level, option = _signed(call.arguments[1]), _signed(call.arguments[2])
     length = bytearray(call.read(call.arguments[4], 4))
     room = max(struct.unpack("<i", length)[0], 0)
     value = call.read(call.arguments[3], min(room, 1 << 20)) if call.arguments[3] else bytearray(room)
+    if (level, option) == _AO_KEYS and room >= _AO_KEYS_WANTED_AT + 4:
+        # The length is that of one key, and so many are written as the first one asks for.
+        (keys,) = struct.unpack_from("<I", value, _AO_KEYS_WANTED_AT)
+        value = call.read(call.arguments[3], room * min(max(keys, 1), 1024))
+        result = call.call("getsockopt", file.fd, level, option, value, length)
+        call.write(call.arguments[3], value)
+        call.write(call.arguments[4], length)
+        return result
     result = call.call("getsockopt", file.fd, level, option, value, length)
     if result >= 0 or result == -errno.ERANGE:
         call.write(call.arguments[3], value[: max(struct.unpack("<i", length)[0], 0)])
