@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from guestfs import guestfish
 from measure import OURS, Row, medians, within
 from programs import loop_mount, program, timed
 from subjects import Bench
@@ -27,14 +28,11 @@ def measure(bench: Bench) -> list[Row]:
 
         return play
 
-    def guestfs() -> float:
-        return timed(piped([program("guestfish"), "--ro", "-a", image, "-m", "/dev/sda", "tar-out", "/tree", "-"]))
-
     players = {
         OURS: lambda: timed(piped(ours)),
         "loop mount, tar": loop(),
         "loop mount, tar with all metadata": loop(*_ALL_METADATA),
-        "libguestfs": guestfs,
+        "guestfish tar-out": guestfish(image, "tar-out", "/tree", "-", through=piped),
     }
     figures, skipped = medians(players, bench.rounds)
     title = f"tar of {bench.images.tree_files:,} files to a pipe"
@@ -52,9 +50,9 @@ def measure(bench: Bench) -> list[Row]:
     ]
 
 
-def piped(command: list[str | Path]) -> list[str]:
+def piped(command: Sequence[str | Path]) -> list[str]:
     """The command with its output in a pipe: tar writes nothing at all to /dev/null itself."""
-    return ["sh", "-c", f"{shlex.join(str(part) for part in command)} | cat > /dev/null"]
+    return ["bash", "-o", "pipefail", "-c", f"{shlex.join(str(part) for part in command)} | cat > /dev/null"]
 
 
 def ratio(figures: dict[str, float], other: str) -> str:

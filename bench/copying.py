@@ -18,7 +18,8 @@ FAT_FACTOR = 1 / 100
 # Of pyfatfs and mtools, and multiplied: they take minutes for all.
 FEW_FILES = 200
 _FAT_BYTES = 64 << 20
-_COMMAND = ("-c", "from liblinux.cli import main; main()")
+# What the installed command does.
+_COMMAND = ("-c", "from liblinux._command import main; main()")
 
 
 def measure(bench: Bench) -> list[Row]:
@@ -105,6 +106,9 @@ def _fat_row(bench: Bench, sources: Path, names: str, others: int) -> Row:
         run([program("mkfs.fat"), "-F16", image])
         return image
 
+    def ours(*options: str) -> float:
+        return timed(python(*_COMMAND, "cp", "-r", *options, sources, f"{fresh()}:/"))
+
     def pyfatfs() -> float:
         return job("fat_pyfatfs", fresh(), few, needs="pyfatfs")() * scale
 
@@ -112,7 +116,8 @@ def _fat_row(bench: Bench, sources: Path, names: str, others: int) -> Row:
     # take, times the rest, is less than they would need: such figures are shown, and prove no miss.
     figures, skipped = medians(
         {
-            OURS: lambda: timed(python(*_COMMAND, "cp", "-r", sources, f"{fresh()}:/")),
+            OURS: ours,
+            "with shortname=winnt": lambda: ours("--mount-options", "shortname=winnt"),
             "mcopy -s": lambda: timed([program("mcopy"), "-s", "-i", fresh(), few, "::"]) * scale,
         },
         bench.rounds,

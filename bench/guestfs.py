@@ -22,33 +22,36 @@ _ROUNDS = 2
 _SETTINGS = "LIBGUESTFS_BACKEND_SETTINGS"
 
 
-def guestfish(image: Path, *command: str | Path) -> Callable[[], float]:
-    """A player: seconds of one command of guestfish, the whole process."""
-    return guestfs(["guestfish", "--ro", "-a", image, "-m", "/dev/sda", *command])
+Command = Sequence[str | Path]
 
 
-def guestfs(command: Sequence[str | Path]) -> Callable[[], float]:
+def guestfish(image: Path, *command: str | Path, through: Callable[[Command], Command] = list) -> Callable[[], float]:
+    """A player: seconds of one command of guestfish, the whole process; `through` may put a pipe behind it."""
+    return guestfs(["guestfish", "--ro", "-a", image, "-m", "/dev/sda", *command], through)
+
+
+def guestfs(command: Command, through: Callable[[Command], Command] = list) -> Callable[[], float]:
     """The same of any program of libguestfs; Skipped when it does not start."""
     done: list[float] = []
 
     def play() -> float:
         if len(done) <= _ROUNDS:
-            done.append(_once(command))
+            done.append(_once(command, through))
         return done[-1]
 
     return play
 
 
-def _once(command: Sequence[str | Path]) -> float:
+def _once(command: Command, through: Callable[[Command], Command]) -> float:
     try:
         name = program(str(command[0]))
     except Skipped:
         raise Skipped(f"{command[0]} is not installed (python3 dev/prepare.py --bench-guestfs)") from None
     try:
-        return timed([name, *command[1:]])
+        return timed(through([name, *command[1:]]))
     except RuntimeError as error:
         if _SETTINGS in os.environ:
             raise Skipped(f"it did not start here: {error}") from None
     # Some hosts have a /dev/kvm that does not work.
     os.environ[_SETTINGS] = "force_tcg"
-    return _once(command)
+    return _once(command, through)

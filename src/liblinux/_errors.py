@@ -138,6 +138,11 @@ class KernelDied(KernelPanic):
     """
 
 
+def _what_and_why(error: OSError) -> str:
+    """What it is about first, as programs of Unix do."""
+    return f"{error.filename}: {error.strerror}" if error.filename is not None else str(error.strerror)
+
+
 class MountError(LiblinuxError, OSError):
     """A disk could not be mounted.
 
@@ -167,7 +172,7 @@ class MountError(LiblinuxError, OSError):
         self.advice = advice
 
     def __str__(self) -> str:
-        lines = [super().__str__()]
+        lines = [_what_and_why(self)]
         if self.types:
             lines.append("types tried: " + ", ".join(self.types))
         lines.extend(f"found {partition}" for partition in self.partitions)
@@ -185,7 +190,7 @@ class _ImageError(LiblinuxError, OSError):
         self.advice = advice
 
     def __str__(self) -> str:
-        line = f"{self.filename}: {self.strerror}" if self.filename is not None else str(self.strerror)
+        line = _what_and_why(self)
         return f"{line}\n  {self.advice}" if self.advice else line
 
 
@@ -276,7 +281,10 @@ class BusyWait(LiblinuxError, RuntimeError):
 
 
 class HostAccess(LiblinuxError, RuntimeError):
-    """A program in a strict run used the machine's own sockets, names or time; the message has its stack."""
+    """A program in a strict run used the machine's own sockets, names or time; the message has its stack.
+
+    In any run: an event loop was to wait for a socket of this machine, which it cannot.
+    """
 
 
 class KernelClosed(LiblinuxError, ValueError):

@@ -130,6 +130,16 @@ def test_a_target_whose_slash_is_missing(images: Images, command: Command) -> No
     result = command("ls", f"{path}:hello.txt")
     assert result.exit_code == 1
     assert result.stderr.endswith(f"a path in an image begins with a slash: {path}:/hello.txt\n")
+    result = command("cat", f"{path}:hello.txt")
+    assert result.exit_code == 2
+    assert result.stderr.endswith(f"names no path inside an image; write it as {path}:/hello.txt\n")
+
+
+def test_a_source_of_cp_that_is_not_there_is_named_with_its_image(images: Images, command: Command) -> None:
+    path = images.ext4()
+    for options in ((), ("-r",)):
+        result = command("cp", *options, f"{path}:/nothing", images.directory)
+        assert (result.exit_code, result.stderr) == (1, f"liblinux: {path}:/nothing: No such file or directory\n")
 
 
 def test_what_cannot_be_mounted_is_called_by_its_name(images: Images, command: Command) -> None:
@@ -137,8 +147,7 @@ def test_what_cannot_be_mounted_is_called_by_its_name(images: Images, command: C
     result = command("ls", "--partition", "3", path)
     assert result.exit_code == 1
     assert result.stderr == (
-        f"liblinux: [Errno 6] the disk has no partition table: '{path}'\n"
-        "  leave out --partition to mount the whole disk\n"
+        f"liblinux: {path}: the disk has no partition table\n  leave out --partition to mount the whole disk\n"
     )
 
 

@@ -185,7 +185,10 @@ def unpack(
             raise room.explained(error, entries) from None
         finally:
             writer.abandon()
-        stage.move(writer)
+        try:
+            stage.move(writer)
+        except OSError as error:
+            raise room.explained(error, ()) from None
     except BaseException:
         stage.remove()
         raise

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 
+from liblinux._fat_directory import why_directory_is_full
 from liblinux._typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ class Room:
     """What was free in a file system at the start, and what entries want of it."""
 
     def __init__(self, system: Any, top: bytes) -> None:
+        self._system = system
+        self._top = top
         status = system.statvfs(top)
         self._block = status.f_frsize or 4096
         self._free = status.f_bfree * self._block
@@ -38,6 +42,11 @@ class Room:
         """The error; if it is that of a full file system, one that says how much is missing."""
         if error.errno not in _FULL:
             return error
+        name = error.filename2 or error.filename or b""  # of a rename where it was to go
+        above = os.path.dirname(os.fsencode(name))
+        directory = why_directory_is_full(self._system, os.path.join(self._top, above))
+        if directory:
+            return OSError(error.errno, directory, name)
         for entry in rest:
             self.count(entry)
         if self._free_inodes is not None and self.entries > self._free_inodes:

@@ -3,7 +3,9 @@
 What goes wrong while an archive is read (it is damaged, it is refused, the file system
 is full, Ctrl-C) goes wrong in a directory of its own, which is removed then. Only
 what is whole is moved to its place, by rename; before the first move it is known that
-all of them are possible.
+all of them are possible. One thing cannot be known: whether a directory of FAT has
+room for the names. So what is new is moved first, and moved back when that fails;
+what replaces something needs no room.
 """
 
 from __future__ import annotations
@@ -48,6 +50,13 @@ class Stage:
     def move(self, writer: TreeWriter) -> None:
         """Move all that `writer` wrote here to its place. Raises ArchiveError, and nothing was moved, if it cannot."""
         self._check(b"")
+        moved: list[bytes] = []
+        try:
+            self._move_new(b"", moved)
+        except BaseException:
+            for path in reversed(moved):
+                self._system.rename(self._top + b"/" + path, self.path + b"/" + path)
+            raise
         self._merge(b"", writer)
         self._system.rmdir(self.path)
         self._dress(b"", writer)  # last of all: removing the stage changes its time
@@ -75,9 +84,19 @@ class Stage:
                     )
                 self._check(path)
 
-    def _merge(self, directory: bytes, writer: TreeWriter) -> None:
+    def _move_new(self, directory: bytes, moved: list[bytes]) -> None:
+        """Move what replaces nothing; `moved` gets the paths."""
         for path, staged, there in list(self._pairs(directory)):
-            if there is not None and stat.S_ISDIR(staged.st_mode):
+            if there is None:
+                self._system.rename(self.path + b"/" + path, self._top + b"/" + path)
+                moved.append(path)
+            elif stat.S_ISDIR(staged.st_mode):
+                self._move_new(path, moved)
+
+    def _merge(self, directory: bytes, writer: TreeWriter) -> None:
+        """Move what replaces something; directories stay, and get what the archive says of them."""
+        for path, staged, _ in list(self._pairs(directory)):
+            if stat.S_ISDIR(staged.st_mode):
                 self._merge(path, writer)
                 self._system.rmdir(self.path + b"/" + path)
                 self._dress(path, writer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 
@@ -26,6 +25,8 @@ def print_line(text: str, end: str = "\n") -> None:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON. Bytes of names that are not UTF-8 are escaped, as os.fsdecode() has them."""
+    import json  # noqa: PLC0415 - a millisecond that few calls need
+
     print_line(json.dumps(value, indent=2))
 
 

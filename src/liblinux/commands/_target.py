@@ -53,6 +53,12 @@ def is_target(text: str) -> bool:
     return parse_target(text) is not None
 
 
+def _as_target(text: str) -> str:
+    """What was probably meant: the root of an image, or a path that lacks its slash."""
+    file, colon, path = text.rpartition(":")
+    return f"{file}:/{path}" if colon and os.path.isfile(file) else f"{text}:/"
+
+
 class TargetType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4, and not before
     """An argument of click that must be `IMAGE:/PATH`."""
 
@@ -64,7 +70,7 @@ class TargetType(click.ParamType):  # type: ignore[type-arg]  # generic since cl
             return value
         target = parse_target(value)
         if target is None:
-            self.fail(f"{value!r} names no path inside an image; write it as {value}:/", param, ctx)
+            self.fail(f"{value!r} names no path inside an image; write it as {_as_target(value)}", param, ctx)
         return target
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:

@@ -12,9 +12,9 @@ from liblinux._typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from liblinux.copying import CopyProgress, CopyReport
+    from liblinux.copying import CopyProgress, CopyReport, Loss
 
-__all__ = ["own_mode_mask", "printable", "show_progress", "tell", "tell_report"]
+__all__ = ["Losses", "own_mode_mask", "printable", "show_progress", "tell", "tell_report"]
 
 # What is done by then needs no bar.
 _PATIENCE_SECONDS = 0.5
@@ -33,10 +33,34 @@ def tell(text: str) -> None:
     sys.stderr.buffer.write(os.fsencode(f"liblinux: {printable(text)}\n"))
 
 
-def tell_report(report: CopyReport) -> bool:
-    """Say what was lost and what was not copied, on standard error; whether all was copied."""
-    for loss in report.losses:
-        tell(f"warning: {loss}")
+class Losses:
+    """What several copies have lost, each kind told once, when all of them are done."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], Loss] = {}
+
+    def add(self, report: CopyReport) -> None:
+        """Take those of one copy."""
+        for loss in report.losses:
+            before = self._found.get((loss.what, loss.why))
+            count, first = (before.count, before.first) if before else (0, loss.first)
+            self._found[loss.what, loss.why] = type(loss)(loss.what, count + loss.count, loss.why, first)
+
+    def tell(self) -> None:
+        """Say what was lost, on standard error, the most frequent first."""
+        for loss in sorted(self._found.values(), key=lambda loss: -loss.count):
+            tell(f"warning: {loss}")
+
+
+def tell_report(report: CopyReport, losses: Losses | None = None) -> bool:
+    """Say what was lost and what was not copied, on standard error; whether all was copied.
+
+    With `losses` what was lost is added to them, and not told yet.
+    """
+    gathered = Losses() if losses is None else losses
+    gathered.add(report)
+    if losses is None:
+        gathered.tell()
     for error in report.errors:
         tell(str(error))
     return not report.errors

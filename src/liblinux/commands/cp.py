@@ -12,7 +12,7 @@ import click
 from liblinux._typing import TYPE_CHECKING, Any, Value
 from liblinux.commands._image import ImageOptions, image_options
 from liblinux.commands._target import TargetType, parse_target
-from liblinux.commands._transfer import own_mode_mask, show_progress, tell, tell_report
+from liblinux.commands._transfer import Losses, own_mode_mask, show_progress, tell, tell_report
 from liblinux.copying import PRESERVE_ALL, CopyFailed, CopyProgress, copy_tree
 from liblinux.copying._foresee import folds_case
 from liblinux.copying._place import Place
@@ -112,9 +112,13 @@ def cp_command(
         target = opened.named(dest, writable=True)
         pairs = _pairs([opened.named(source) for source in sources], target, recursive=recursive)
         progress = CopyProgress()
-        with show_progress(progress, "copying"):
-            # A list, since all are to be tried: one that fails does not keep others from being copied.
-            worked = [_copy(source, place, target, progress, options) for source, place in pairs]
+        losses = Losses()
+        try:
+            with show_progress(progress, "copying"):
+                # A list, since all are to be tried: one that fails does not keep others from being copied.
+                worked = [_copy(source, place, target, progress, losses, options) for source, place in pairs]
+        finally:
+            losses.tell()
     if not all(worked):
         raise SystemExit(_FAILED)
 
@@ -186,7 +190,11 @@ def _pairs(sources: list[_Named], dest: _Named, *, recursive: bool) -> list[tupl
 
 def _resolved(source: _Named, *, recursive: bool) -> _Named:
     """Without -r a link stands for the file that it leads to."""
-    status = source.system.lstat(source.path) if recursive else source.system.stat(source.path)
+    try:
+        status = source.system.lstat(source.path) if recursive else source.system.stat(source.path)
+    except OSError as error:
+        error.filename = str(source)  # with the image: a path alone might be the host's
+        raise
     if stat_modes.S_ISDIR(status.st_mode) and not recursive:
         raise IsADirectoryError(errno.EISDIR, "a directory; -r copies it with all that is in it", str(source))
     if recursive:
@@ -194,7 +202,9 @@ def _resolved(source: _Named, *, recursive: bool) -> _Named:
     return _Named(source.system, source.system.path.realpath(source.path), source.image)
 
 
-def _copy(source: _Named, path: str, dest: _Named, progress: CopyProgress, options: dict[str, Any]) -> bool:
+def _copy(
+    source: _Named, path: str, dest: _Named, progress: CopyProgress, losses: Losses, options: dict[str, Any]
+) -> bool:
     try:
         report = copy_tree(
             source.path, path, source_os=source.system, target_os=dest.system, progress=progress, **options
@@ -204,4 +214,4 @@ def _copy(source: _Named, path: str, dest: _Named, progress: CopyProgress, optio
             tell(f"{source}: {failed}")
             return False
         report = failed.report
-    return tell_report(report)
+    return tell_report(report, losses)

@@ -15,6 +15,7 @@ from array import array
 
 from liblinux import _native
 from liblinux._errors import LiblinuxError
+from liblinux._fat_directory import why_directory_is_full
 from liblinux._os_base import decode
 from liblinux._typing import TYPE_CHECKING, Any, Literal, Value
 from liblinux.copying._foresee import name_collisions, sample
@@ -296,7 +297,10 @@ class Copy:
         """Say how much of what is left does not fit."""
         space = self.target.system.statvfs(self.target.dir)
         reason = os.strerror(number)
-        if number in _FULL and space.f_favail == 0 and space.f_files:
+        directory = why_directory_is_full(self.target.system, self._directory_of(left[0])) if left else None
+        if number in _FULL and directory:
+            reason += f": {directory}"
+        elif number in _FULL and space.f_favail == 0 and space.f_files:
             reason += f": there is no room for {len(left):,} more files, whatever their size"
         elif number in _FULL:
             wanted = self.survey.allocated(left)
@@ -304,6 +308,11 @@ class Copy:
             reason += f": {wanted:,} of {self.survey.allocated(range(len(self.survey))):,} bytes are left to be written"
             reason += f", at least {missing:,} more are needed"
         raise OSError(number, reason, decode(self.target.path))
+
+    def _directory_of(self, index: int) -> bytes:
+        """Where an entry was to be made."""
+        below = self.survey.path(index)
+        return os.path.join(self.target.here, os.path.dirname(below)) if below else self.target.directory
 
     def _remove(self, indices: Sequence[int]) -> None:
         """Take away what was created; a kernel that is dead needs nothing taken away."""

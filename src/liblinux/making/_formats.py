@@ -21,15 +21,18 @@ _JOURNALLED = 2 * MIB  # and without a journal when it is that small
 _LINUX = ("0FC63DAF-8483-4772-8E79-3D69D8477DE4", "83")
 _DATA = ("EBD0A0A2-B9E5-4433-87C0-68B6B72699C7", "07")
 _FAT32 = ("EBD0A0A2-B9E5-4433-87C0-68B6B72699C7", "0c")
+# What mkfs.fat gives a root directory, and what it gives at most.
+_FAT_ENTRIES, _FAT_ENTRIES_MOST = 512, 32256
 _APPLE = ("48465300-0000-11AA-AA11-00306543ECAC", "af")
 
 
 class Amount(Value):
-    """How much there is to store: entries, bytes of content, the same in blocks of 4 KiB."""
+    """How much there is to store: entries, bytes of content, the same in blocks of 4 KiB; what FAT's root must hold."""
 
     entries: int
     bytes: int
     blocks: int
+    fat_entries: int = 0
 
     def rounded(self, unit: int) -> int:
         """About the bytes of blocks of another size; every file wastes half of one."""
@@ -37,12 +40,16 @@ class Amount(Value):
 
 
 class Identity(Value):
-    """What a file system is called. `start` is where it begins on the disk, in sectors of 512 bytes."""
+    """What a file system is called. `start` is where it begins on the disk, in sectors of 512 bytes.
+
+    `inodes` and `fat_entries`, those of the root directory, are how many it shall have.
+    """
 
     uuid: UUID | None
     label: str
     start: int = 0
     inodes: int = 0
+    fat_entries: int = 0
 
 
 class Format(Value):
@@ -112,6 +119,9 @@ def _fat(identity: Identity) -> list[str]:
     options = ["-n", identity.label] if identity.label else []
     if identity.uuid:
         options += ["-i", identity.uuid.hex[:8]]
+    # The root directory of FAT12 and FAT16 does not grow; FAT32, of which mkfs.fat ignores this, has no such one.
+    if _FAT_ENTRIES < identity.fat_entries <= _FAT_ENTRIES_MOST:
+        options += ["-r", str(-(-identity.fat_entries // _FAT_ENTRIES) * _FAT_ENTRIES)]
     return options + (["-h", str(identity.start)] if identity.start else [])
 
 

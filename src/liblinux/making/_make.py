@@ -345,6 +345,7 @@ class _Making:
             wanted.label,
             start // SECTOR_BYTES,
             _inodes(self._amount, size),
+            self._amount.fat_entries,
         )
         run_program(format.command(path, identity, options), format.package, fixed=fixed, epoch=wanted.epoch)
 

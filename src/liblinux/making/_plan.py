@@ -6,6 +6,7 @@ import hashlib
 import stat
 import time
 
+from liblinux._fat_directory import entries_of_name
 from liblinux._typing import TYPE_CHECKING
 from liblinux.making._formats import Amount
 
@@ -62,8 +63,10 @@ class Plan:
         """How much it is, and a digest of names, kinds, owners, sizes and times."""
         digest = hashlib.sha256()
         count = content = blocks = 0
+        top = 1  # FAT's label is an entry, too
         for entry in self.of(entries):
             numbers = (entry.mode, entry.uid, entry.gid, entry.size, entry.mtime or 0)
+            top += entries_of_name(entry.path) if b"/" not in entry.path else 0
             digest.update(b"%b\0%o %d %d %d %d %b\0" % (entry.path, *numbers, entry.same_as or entry.link))
             if entry.same_as is not None:
                 continue
@@ -76,4 +79,4 @@ class Plan:
             held += extra if extra > _SECOND_BLOCK else 0
             content += held
             blocks += -(-held // _BLOCK_BYTES)
-        return Amount(count, content, blocks), digest.digest()
+        return Amount(count, content, blocks, top), digest.digest()

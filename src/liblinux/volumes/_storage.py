@@ -11,9 +11,6 @@ from liblinux._disk import partitions_of, probe
 from liblinux._errors import VolumeError
 from liblinux._signatures import RAID_TYPE
 from liblinux.volumes._device import Device, devices_of, partition_device
-from liblinux.volumes._luks import open_luks
-from liblinux.volumes._lvm import Group, Physical, read_physical
-from liblinux.volumes._lvm_tables import GroupMaker
 from liblinux.volumes._mapper import Mapper
 from liblinux.volumes._md import Arrays, Member, read_member
 
@@ -22,6 +19,8 @@ if TYPE_CHECKING:
 
     from liblinux._disk import Disk
     from liblinux._kernel import Kernel
+    from liblinux.volumes._lvm import Group, Physical
+    from liblinux.volumes._lvm_tables import GroupMaker
 
 __all__ = ["Passphrase", "Storage"]
 
@@ -183,6 +182,8 @@ class Storage:
         raise VolumeError(errno.EACCES, f"the pass phrase does not open {what}", advice="no key slot has this one")
 
     def _unlock(self, device: Device, given: str | bytes) -> bool:
+        from liblinux.volumes._luks import open_luks  # noqa: PLC0415 - OpenSSL's hashes, and few images need them
+
         secret = os.fsencode(given) if isinstance(given, str) else given
         path = open_luks(self._kernel, self._mapper, device, secret, readonly=self._readonly)
         if path is None:
@@ -213,6 +214,8 @@ class Storage:
             if member is not None:
                 self._members.setdefault(member.uuid, []).append(member)
         elif device.type == _LVM:
+            from liblinux.volumes._lvm import read_physical  # noqa: PLC0415 - few images have LVM
+
             try:
                 self._physical[device.path] = read_physical(self._kernel, device)
             except VolumeError as error:
@@ -283,6 +286,8 @@ class Storage:
 
     def _make_group(self, uuid: str, group: Group, here: dict[str, Device]) -> bool:
         if uuid not in self._groups:
+            from liblinux.volumes._lvm_tables import GroupMaker  # noqa: PLC0415 - few images have LVM
+
             self._groups[uuid] = GroupMaker(self._mapper, group, here, readonly=self._readonly, in_place=self._in_place)
         maker = self._groups[uuid]
         maker.physical = here
