@@ -187,3 +187,12 @@ def test_names_do_not_steer_the_terminal(images: Images, command: Command) -> No
     shown = pexpect.run(shell, env=dict(ENVIRONMENT))
     assert b"?[31mred" in shown and b"\x1b" not in shown
     assert "\x1b[31mred" in command("ls", path).stdout
+
+
+def test_a_volume_where_there_are_none(images: Images, command: Command) -> None:
+    path = images.ext4()
+    result = command("ls", "--volume", "vg/root", path)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "liblinux: there is no volume 'vg/root'\n  it has no volumes at all: name none, or a partition\n"
+    )
