@@ -12,7 +12,7 @@ export LIBLINUX_BUILT = $(KERNELS)
 
 native := $(wildcard setup.py pyproject.toml src/liblinux/_native/* kernel/host/* kernel/jail/* kernel/jail/cell/* kernel/slirp/*)
 
-.PHONY: run build test test-tap test-debug oopses bench reliability check wheel clean
+.PHONY: run build test test-tap test-debug oopses bench reliability another-machine check wheel clean
 
 run: build
 	$(VENV)/python examples/first_session.py
@@ -62,6 +62,10 @@ reliability: build .stamps/test-programs
 	$(VENV)/python tests/reliability/frames.py
 	$(VENV)/python fuzz/loader.py
 	$(VENV)/python fuzz/syscalls.py
+
+# The same seeds on emulated machines, with other processors and another kernel: some minutes each.
+another-machine: build .stamps/test-programs
+	$(VENV)/python dev/another_machine.py
 
 check: .stamps/venv
 	$(VENV)/ruff check

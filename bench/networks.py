@@ -53,7 +53,7 @@ class Machine:
     """The same network of the machine's own namespaces."""
 
     def __init__(self, net: Network) -> None:
-        net._assign()
+        net._wiring.assign()
         self.selector: Callable[[], Any] = selectors.DefaultSelector
         self._prefix = f"llbench{os.getpid()}-"
         self._names = list(net.hosts)
@@ -100,7 +100,7 @@ def _configure(net: Network, host: Host) -> None:
     lines = ["link set lo up"]
     for interface in host._node.interfaces:
         lines += [f"addr add {interface.ipv4} dev {interface.name}", f"link set {interface.name} up"]
-    for _, length, target, gateway in net._routes.get(host._node, []):
+    for _, length, target, gateway in net._wiring.routes.get(host._node, []):
         lines.append(f"route add {socket.inet_ntoa(target)}/{length} via {socket.inet_ntoa(gateway)}")
     _ip(lines)
     if host._node.forwards:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from measure import OURS, Row, Skipped, medians, within
 from programs import child_environment, fuse_mount, loop_mount, program, run, unmount
-from subjects import HERE, Bench, job
+from subjects import Bench, job
 
 __all__ = ["measure"]
 
@@ -26,20 +26,6 @@ _Mounting = Callable[[Path, Path], AbstractContextManager[Path]]
 def our_mount(image: Path, target: Path) -> Iterator[Path]:
     """`liblinux mount -f` mounts an image; comes back when its process has ended."""
     with _served([sys.executable, "-m", "liblinux.cli", "mount", "-f", str(image), str(target)], target):
-        yield target
-
-
-@contextlib.contextmanager
-def pyfuse3_mount(image: Path, target: Path) -> Iterator[Path]:
-    """The same of a server on pyfuse3, which is what we did not take."""
-    server = HERE / "pyfuse3_server.py"
-    found = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(HERE)!r}); import pyfuse3_server"],
-        capture_output=True, check=False,
-    )  # fmt: skip
-    if found.returncode:
-        raise Skipped("pyfuse3 cannot be imported (apt-get install python3-pyfuse3, or pip install pyfuse3)")
-    with _served([sys.executable, str(server), str(image), str(target)], target):
         yield target
 
 
@@ -80,7 +66,7 @@ def walk(mounting: _Mounting, image: Path, target: Path) -> float:
 
 def measure(bench: Bench) -> list[Row]:
     """Both, side by side with fuse2fs; a loop mount, which needs root, beside them."""
-    mountings = {OURS: our_mount, "fuse2fs": fuse_mount, "pyfuse3": pyfuse3_mount, "loop mount": loop_mount}
+    mountings = {OURS: our_mount, "fuse2fs": fuse_mount, "loop mount": loop_mount}
     rows = []
     for what, unit, player, more_is_better in (
         ("fio: sequential read", "MiB/s", sequential, True),

@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -166,6 +167,14 @@ def packages_of_python() -> list[str]:
     return packages
 
 
+def packages_of_mounts() -> list[str]:
+    """What pyfuse3, of which there is no wheel, is compiled with besides a compiler."""
+    if shutil.which("pkg-config") is None:
+        return ["pkg-config", "libfuse3-dev"]
+    found = subprocess.run(["pkg-config", "--exists", "fuse3"], check=False)
+    return ["libfuse3-dev"] if found.returncode else []
+
+
 def install(packages: Iterable[str]) -> None:
     """Install Debian packages as root; otherwise end with the command that does."""
     packages = sorted(set(packages))
@@ -179,12 +188,21 @@ def install(packages: Iterable[str]) -> None:
     subprocess.run(command, env=environment, check=True)
 
 
+def requirements_of(extra: str) -> list[str]:
+    """What pyproject.toml says that an extra needs."""
+    with open(ROOT / "pyproject.toml", "rb") as file:
+        requirements: list[str] = tomllib.load(file)["project"]["optional-dependencies"][extra]
+    return requirements
+
+
 def make_environment(extra: str = "dev") -> None:
     """The virtual environment with liblinux, its command and what is in `extra`."""
     if not (VENV / "bin" / "python").exists():
         subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
     pip = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     subprocess.run([*pip, "setuptools>=77"], check=True)
+    # By itself, for it is compiled too, and with tools of its own.
+    subprocess.run([*pip, *requirements_of("mount")], check=True)
     # Without isolation the second build of the extension takes seconds and needs no network.
     subprocess.run([*pip, "--no-build-isolation", "--editable", f"{ROOT}[{extra}]"], check=True)
 
@@ -215,7 +233,7 @@ def main() -> None:
             [*programs, *libraries, *(package for module, package in TEST_MODULES.items() if not has_module(module))]
         )
         return
-    install([*tools.missing_packages(), *packages_of_python()])
+    install([*tools.missing_packages(), *packages_of_python(), *packages_of_mounts()])
     make_environment()
 
 

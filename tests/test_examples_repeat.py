@@ -8,13 +8,14 @@ reliability/recorded), and what was printed.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,16 +28,10 @@ RECORDER = Path(__file__).resolve().parent / "reliability" / "recorded"
 # What says so itself, and what is on virtual time by itself.
 VIRTUAL = re.compile(r"clock=.virtual|\bpytest |liblinux (simulate|explore)\b")
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# How long pytest took, where objects lie, and what is another one on purpose.
-CHANCE = re.compile(r"\bin \d+\.\d+s( \([\d:]+\))?|0x[0-9a-f]+|PYTHONHASHSEED=\d+")
-
-# What cannot be compared as a whole, and where its repeating is tested instead.
-OTHERWISE = {
-    "examples/explore/store.py": "a test of `liblinux explore`: tests/explore/test_explore.py",
-    "find-a-bug-by-seeds.md": "how many seeds are tried depends on the machine: tests/explore/test_explore.py",
-    "experiments.md": "says how long runs took; its experiments are compared here, those of examples/experiments",
-    "look-at-a-network.md": "says how fast time went; recordings: tests/observing/test_recording.py",
-}
+# How long pytest and explore took, where objects lie, and what is another one on purpose.
+CHANCE = re.compile(r"\bin \d+\.\d+s( \([\d:]+\))?|\bin [\d.]+ s, [\d.]+ a second|0x[0-9a-f]+|PYTHONHASHSEED=\d+")
+# How an example is tried that says it is for `liblinux explore`.
+EXPLORED = re.compile(r"^ +liblinux explore \S+(::\w+) (.*)$", re.MULTILINE)
 
 Run = Callable[[Path, dict[str, str]], str]
 
@@ -62,11 +57,24 @@ def _simulate(path: Path) -> Run:
     return run
 
 
-def _output(command: list[str], directory: Path, environment: dict[str, str]) -> str:
+def _explore(path: Path) -> Run:
+    """A test for `liblinux explore`, as its text says that it is explored."""
+    wanted = EXPLORED.search(path.read_text())
+    assert wanted is not None
+
+    def run(directory: Path, environment: dict[str, str]) -> str:
+        (directory / "work").mkdir()
+        command = [sys.executable, "-m", "liblinux._command", "explore", f"{path}{wanted[1]}", *wanted[2].split()]
+        return _output(command, directory / "work", environment, status=1)  # it finds what it shows
+
+    return run
+
+
+def _output(command: list[str], directory: Path, environment: dict[str, str], *, status: int = 0) -> str:
     done = subprocess.run(
         command, cwd=directory, env={**ENVIRONMENT, **environment}, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == status, done.stdout + done.stderr
     return done.stdout
 
 
@@ -76,7 +84,9 @@ def _examples() -> dict[str, Run]:
     for path in sorted((ROOT / "examples").rglob("*")):
         name = str(path.relative_to(ROOT))
         if path.suffix == ".py":
-            if VIRTUAL.search(path.read_text()):
+            if EXPLORED.search(path.read_text()):
+                found[name] = _explore(path)
+            elif VIRTUAL.search(path.read_text()):
                 found[name] = _python(path.read_text())
         elif path.suffix in (".toml", ".yaml", ".yml"):
             found[name] = _simulate(path)
@@ -90,13 +100,21 @@ def _examples() -> dict[str, Run]:
             if VIRTUAL.search(block):
                 # An earlier block may have imported it.
                 found[f"{path.name}, {number}"] = _python(f"import liblinux\n{block}")
-    missing = OTHERWISE.keys() - found.keys()
-    if missing:
-        raise ValueError(f"{', '.join(missing)}: no example that is found by itself; is it there?")
-    return {name: run for name, run in found.items() if name not in OTHERWISE}
+    return found
 
 
 EXAMPLES = _examples()
+
+
+@contextlib.contextmanager
+def one_processor() -> Iterator[None]:
+    """How many seeds `explore` has begun when one fails depends on how many processors programs may use: one."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def left(name: str, directory: Path, hash_seed: str) -> dict[str, str]:
@@ -112,7 +130,8 @@ def left(name: str, directory: Path, hash_seed: str) -> dict[str, str]:
         "LIBLINUX_RECORD": str(record),
         "COLUMNS": "100",
     }
-    output = CHANCE.sub("", EXAMPLES[name](directory, environment))
+    with one_processor():
+        output = CHANCE.sub("", EXAMPLES[name](directory, environment))
     files = [*record.iterdir(), *work.rglob("*.pcapng"), *work.rglob("*.csv")]
     hashes = sorted(f"{path.suffix} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files)
     return {"output": output, "files": "\n".join(hashes)}

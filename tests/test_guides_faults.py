@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from conftest import ENVIRONMENT
 from test_guides_building import run_guide
 
-ROOT = Path(__file__).parent.parent
 
-
-def test_find_a_bug_by_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ENVIRONMENT, "LIBLINUX", str(ROOT))
+def test_find_a_bug_by_seeds(tmp_path: Path) -> None:
     output = run_guide("find-a-bug-by-seeds.md", tmp_path)
     assert "found: a does not find b" in output
     assert "[0.0, " in output

@@ -294,7 +294,7 @@ def test_network() -> None:
     }
     assert {"error", "mtu", "traffic"} <= public(network.Device)
     assert {"forward", "routes"} <= public(network.Internet)
-    assert {"kernel", "kernels", "selector", "link", "host", "router", "switch"} <= public(network.Network)
+    assert {"frames", "kernel", "kernels", "selector", "link", "host", "router", "switch"} <= public(network.Network)
 
 
 def test_faults_and_exploring() -> None:
@@ -339,7 +339,7 @@ def test_observing() -> None:
         "read_capture",
         "write_report",
     }
-    assert public(observing.Recorder) == {"close", "event", "packets", "recording", "time"}
+    assert public(observing.Recorder) == {"close", "event", "recording", "time"}
     assert {"add", "duration", "from_json", "kinds", "names", "to_csv", "to_json", "to_parquet"} <= public(
         observing.Recording
     )

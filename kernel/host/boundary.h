@@ -32,7 +32,7 @@ typedef uint64_t u64;
 #endif
 
 /* Increased with every change to this file; the host refuses any other. */
-#define LL_BOUNDARY_VERSION 5
+#define LL_BOUNDARY_VERSION 6
 
 /* "liblinux", little endian; the first word of `struct ll_image`. */
 #define LL_IMAGE_MAGIC 0x78756e696c62696cULL
@@ -293,6 +293,7 @@ struct ll_cpu {
 	void *current_task; /* kernel side: whom the fiber belongs to */
 	s64 current_call; /* number of the system call being run, or -1 */
 	u64 progress; /* calls, switches and disk I/O so far */
+	u64 frames; /* sent over cables so far; the host looks at any time */
 	char message[256]; /* of LL_EXIT_DEAD */
 
 	/* The stack switch itself. */

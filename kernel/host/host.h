@@ -196,6 +196,7 @@ struct host_statistics {
 	u64 faults_inside, faults_outside;
 	u64 aliases, unaliases, aliased_bytes;
 	u64 reads, writes, flushes;
+	u64 frames; /* over cables */
 };
 void host_kernel_statistics(struct host_kernel *kernel,
 			    struct host_statistics *statistics);

@@ -341,4 +341,7 @@ void host_kernel_statistics(struct host_kernel *kernel,
 	*statistics = kernel->statistics;
 	statistics->done = statistics->entries - statistics->host_exits -
 			   statistics->idle_exits;
+	/* Also for who looks on while the kernel runs. */
+	statistics->frames =
+		__atomic_load_n(&kernel->cpu->frames, __ATOMIC_RELAXED);
 }

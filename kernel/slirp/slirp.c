@@ -3,9 +3,10 @@
  * The program that runs libslirp, which speaks for a network of its own to the
  * Internet and to this machine, by ordinary sockets and with no rights.
  *
- * It is a process of its own because libslirp does not survive all frames: the
- * tests send it garbage (tests/reliability/frames.py), and what dies of that is
- * this program, while the kernel sees a cable that has been pulled out.
+ * It is a process of its own because libslirp does not survive all frames. Those
+ * that a router would drop anyway do not come through the door (door.h); should it
+ * die all the same, it is begun anew (keeper.h), a few times, and the end of this
+ * program after that is to the kernel a cable that has been pulled out.
  *
  *	_slirp FRAMES CONTROL MTU LOOPBACK ADDRESSES4 [ADDRESSES6]
  *
@@ -24,9 +25,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include "door.h"
+#include "keeper.h"
 #include "library.h"
 
 #define SLIRP_FRAME_BYTES (128 << 10)
@@ -44,6 +48,8 @@ struct slirp_timer {
 
 struct slirp {
 	struct slirp_library library;
+	struct slirp_config config;
+	struct keeper *keeper;
 	void *slirp;
 	int frames, control;
 	struct pollfd *fds;
@@ -59,8 +65,12 @@ static ssize_t slirp_send(const void *frame, size_t bytes, void *opaque)
 {
 	struct slirp *slirp = opaque;
 
-	/* The pump at the other end always reads; when it is gone so are we soon. */
-	return send(slirp->frames, frame, bytes, MSG_NOSIGNAL);
+	/*
+	 * The pump at the other end always reads; when it is gone so are we soon,
+	 * and libslirp need not complain on the standard error.
+	 */
+	send(slirp->frames, frame, bytes, MSG_NOSIGNAL);
+	return bytes;
 }
 
 /* What the network sends may be wrong; nothing follows from it. */
@@ -164,6 +174,13 @@ static int slirp_look(int index, void *opaque)
 	short found = index < 0 ? 0 : slirp->fds[index].revents;
 	int events = 0;
 
+	/*
+	 * It takes an error for something to be read, and asserts that there is
+	 * room for that, which there may not be where it only wants to write: then
+	 * let it find the error by writing.
+	 */
+	if (index >= 0 && found && !(slirp->fds[index].events & POLLIN))
+		return SLIRP_POLL_OUT;
 	if (found & POLLIN)
 		events |= SLIRP_POLL_IN;
 	if (found & POLLOUT)
@@ -195,15 +212,20 @@ static void slirp_run_timers(struct slirp *slirp)
 
 static void slirp_take_frames(struct slirp *slirp)
 {
-	ssize_t bytes;
+	int64_t now = slirp_clock(slirp) / 1000000;
+	struct door_frame frame;
 	int burst;
 
 	for (burst = 0; burst < SLIRP_BURST; burst++) {
-		bytes = recv(slirp->frames, slirp->frame, SLIRP_FRAME_BYTES,
-			     MSG_DONTWAIT);
-		if (bytes <= 0)
+		frame.data = slirp->frame;
+		frame.bytes = recv(slirp->frames, slirp->frame,
+				   SLIRP_FRAME_BYTES, MSG_DONTWAIT);
+		if (frame.bytes <= 0)
 			break;
-		slirp->library.input(slirp->slirp, slirp->frame, bytes);
+		keeper_step();
+		if (door_pass(&slirp->config, &frame, now))
+			slirp->library.input(slirp->slirp, frame.data,
+					     frame.bytes);
 	}
 }
 
@@ -216,21 +238,42 @@ static void slirp_say(struct slirp *slirp, const char *text)
 		exit(1);
 }
 
-static int slirp_forward(struct slirp *slirp, const char *request)
+static int slirp_open(struct slirp *slirp, const struct keeper_forward *to)
 {
-	char protocol[4], here[64], there[64];
-	struct in_addr host, guest;
-	int host_port, guest_port;
-
-	if (sscanf(request, "forward %3s %63s %d %63s %d", protocol, here,
-		   &host_port, there, &guest_port) != 5 ||
-	    !inet_aton(here, &host) || !inet_aton(there, &guest))
-		return EINVAL;
 	errno = 0;
-	if (!slirp->library.forward(slirp->slirp, !strcmp(protocol, "udp"),
-				    host, host_port, guest, guest_port))
+	if (!slirp->library.forward(slirp->slirp, to->udp, to->host,
+				    to->host_port, to->guest, to->guest_port))
 		return 0;
 	return errno ? errno : EADDRINUSE;
+}
+
+static int slirp_forward(struct slirp *slirp, const char *request)
+{
+	struct keeper *keeper = slirp->keeper;
+	char protocol[4], here[64], there[64];
+	struct keeper_forward to;
+	int error;
+
+	if (sscanf(request, "forward %3s %63s %d %63s %d", protocol, here,
+		   &to.host_port, there, &to.guest_port) != 5 ||
+	    !inet_aton(here, &to.host) || !inet_aton(there, &to.guest))
+		return EINVAL;
+	if (keeper->nr_forwards == KEEPER_FORWARDS)
+		return ENOSPC;
+	to.udp = !strcmp(protocol, "udp");
+	error = slirp_open(slirp, &to);
+	if (!error)
+		keeper->forwards[keeper->nr_forwards++] = to;
+	return error;
+}
+
+/* What another life has opened; a port that is taken meanwhile stays closed. */
+static void slirp_forward_again(struct slirp *slirp)
+{
+	int at;
+
+	for (at = 0; at < slirp->keeper->nr_forwards; at++)
+		slirp_open(slirp, &slirp->keeper->forwards[at]);
 }
 
 /* False when the other side is gone. */
@@ -257,6 +300,7 @@ static void slirp_loop(struct slirp *slirp)
 	do {
 		uint32_t timeout = SLIRP_LONGEST_WAIT_MS;
 
+		keeper_step();
 		slirp->nr_fds = 0;
 		slirp->failed = false;
 		slirp_add_fd(slirp->frames, SLIRP_POLL_IN, slirp);
@@ -341,32 +385,60 @@ static bool slirp_configure(int argc, char **argv, struct slirp_config *config)
 	       (argc == 6 || slirp_addresses6(argv[6], config));
 }
 
-int main(int argc, char **argv)
+/* It needs nothing, and ends with its parent, also with a killed one. */
+static void slirp_settle(void)
 {
-	static struct slirp slirp = { .room = 64 };
-	struct slirp_config config = { 0 };
-	const char *text;
+	struct rlimit files;
 
-	/* It needs nothing, and ends with its parent, also with a killed one. */
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	signal(SIGINT, SIG_IGN); /* which is for the parent */
-	if (!slirp_configure(argc, argv, &config)) {
+	/* libslirp writes to sockets that others have closed. */
+	signal(SIGPIPE, SIG_IGN);
+	/* Every flow of UDP is a socket, for minutes. */
+	if (!getrlimit(RLIMIT_NOFILE, &files)) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+static const char *slirp_begin(struct slirp *slirp)
+{
+	const char *text;
+
+	slirp->fds = calloc(slirp->room, sizeof(*slirp->fds));
+	if (!slirp->fds)
+		return "no memory";
+	text = slirp_find(&slirp->library);
+	if (text)
+		return text;
+	slirp->slirp = slirp->library.create(&slirp->config, &slirp_callbacks,
+					     slirp);
+	return slirp->slirp ? NULL : "libslirp did not begin";
+}
+
+int main(int argc, char **argv)
+{
+	static struct slirp slirp = { .room = 64 };
+	const char *text;
+
+	slirp_settle();
+	if (!slirp_configure(argc, argv, &slirp.config)) {
 		fprintf(stderr, "this program is begun by liblinux\n");
 		return 2;
 	}
 	slirp.frames = atoi(argv[1]);
 	slirp.control = atoi(argv[2]);
-	slirp.fds = calloc(slirp.room, sizeof(*slirp.fds));
-	text = slirp_find(&slirp.library);
-	if (!text && slirp.fds)
-		slirp.slirp =
-			slirp.library.create(&config, &slirp_callbacks, &slirp);
-	if (!slirp.slirp) {
-		slirp_say(&slirp, text ? text : "libslirp did not begin");
+	slirp.keeper = keeper_begin();
+	text = slirp.keeper ? slirp_begin(&slirp) : "no memory";
+	if (text) {
+		slirp_say(&slirp, text);
 		return 1;
 	}
-	slirp_say(&slirp, "ready");
+	if (!slirp.keeper->ready)
+		slirp_say(&slirp, "ready");
+	slirp.keeper->ready = true;
+	slirp_forward_again(&slirp);
 	slirp_loop(&slirp);
 	return 0;
 }

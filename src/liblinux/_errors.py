@@ -281,7 +281,10 @@ class BusyWait(LiblinuxError, RuntimeError):
 
 
 class HostAccess(LiblinuxError, RuntimeError):
-    """A program in a strict run used the machine's own sockets, names or time; the message has its stack."""
+    """A program in a strict run used the machine's own sockets, names or time; the message has its stack.
+
+    In any run: an event loop was to wait for a socket of this machine, which it cannot.
+    """
 
 
 class KernelClosed(LiblinuxError, ValueError):

@@ -12,7 +12,7 @@ import pytest
 from liblinux._errors import BuildError
 from liblinux.builder import source
 from liblinux.builder.cache import Cache
-from liblinux.builder.source import Source, find, kernel_version, unpack, verify_pristine
+from liblinux.builder.source import Source, find, kernel_version, unpack
 
 MAKEFILE = "VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 7\nEXTRAVERSION =\n"
 
@@ -143,41 +143,6 @@ def test_the_newest_package_of_the_cache_is_taken(cache: Cache, monkeypatch: pyt
     assert find("6.12", None, cache).path.name == "linux-source-6.12_6.12.117-1~deb12u1_all.deb"
 
 
-def test_pristine_and_not(tarball: Path, cache: Cache) -> None:
-    tree = tree_of(tarball, cache)
-    assert verify_pristine(tree, tarball) == []
-    (tree / "arch/lib").mkdir(parents=True)
-    (tree / "arch/lib/Kconfig").touch()
-    assert verify_pristine(tree, tarball) == []
-    (tree / "init/main.c").write_text("int main;\n" * 999 + "int nain;\n")
-    (tree / "arch/library.c").touch()
-    (tree / "README").unlink()
-    (tree / "link").unlink()
-    (tree / "link").symlink_to("elsewhere")
-    assert sorted(verify_pristine(tree, tarball)) == [
-        "added: arch/library.c",
-        "changed: init/main.c",
-        "changed: link",
-        "missing: README",
-    ]
-
-
 def test_the_version_of_a_tree(tmp_path: Path) -> None:
     (tmp_path / "Makefile").write_text(MAKEFILE)
     assert kernel_version(tmp_path) == (6, 12, 7)
-
-
-def cached_trees() -> list[Path]:
-    return sorted(Cache.default().sources.glob("*/source.json"))
-
-
-@pytest.mark.timeout(600)  # the whole package is decompressed
-@pytest.mark.parametrize("record", cached_trees() or [None], ids=lambda record: record and record.parent.name)
-def test_no_kernel_file_is_edited(record: Path | None) -> None:
-    """The promise: every file of the real trees is the package's, but for ``arch/lib``."""
-    if record is None:
-        pytest.skip("no kernel has been built yet")
-    facts = source.read_record(record)
-    if facts.package.is_dir():
-        pytest.skip("this tree was copied from a directory")
-    assert verify_pristine(record.parent / "linux", facts.package) == []

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import shutil
 import signal
 import stat
+import struct
 import subprocess
 import tempfile
 import time
@@ -19,6 +21,10 @@ import liblinux
 from conftest import MIB, Images, e2fsck, run
 from fuse_mounts import AS_NOBODY, LIBLINUX, mounted
 from liblinux.fuse import _mounting as mounting
+
+# <linux/fs.h>: what `chattr +F` does.
+FS_IOC_SETFLAGS = 0x40086602
+FS_CASEFOLD_FL = 0x40000000
 
 
 @pytest.fixture
@@ -183,25 +189,108 @@ def test_an_open_file_without_a_name(writable: Path) -> None:
     assert os.pread(descriptor, 100, 0) == b"still he"
     assert os.fstat(descriptor).st_nlink == 0
     os.close(descriptor)
-    nameless = os.open(writable, os.O_TMPFILE | os.O_RDWR)
-    os.write(nameless, b"named later")
-    here = os.open(writable, os.O_RDONLY)
-    os.link(f"/proc/self/fd/{nameless}", "later", src_dir_fd=here, dst_dir_fd=here, follow_symlinks=True)
-    os.close(here)
-    os.close(nameless)
-    assert (writable / "later").read_text() == "named later"
     assert (writable / "gone").read_text() == "another one"
 
 
-def test_holes_and_reserved_space(writable: Path) -> None:
-    descriptor = os.open(writable / "sparse", os.O_RDWR | os.O_CREAT)
-    os.pwrite(descriptor, b"x", MIB)
-    assert os.lseek(descriptor, 0, os.SEEK_DATA) == MIB
-    assert os.lseek(descriptor, MIB, os.SEEK_HOLE) > MIB
-    os.posix_fallocate(descriptor, 4 * MIB, MIB)
-    assert os.fstat(descriptor).st_size == 5 * MIB
-    assert os.fstat(descriptor).st_blocks * 512 >= MIB
-    os.close(descriptor)
+def test_what_the_binding_has_no_handlers_for(images: Images) -> None:
+    """README, "Not supported": a program is told so, or gets less, and the image's own calls have it all."""
+    image = images.ext4()
+    with mounted(image, "--rw") as top:
+        descriptor = os.open(top / "sparse", os.O_RDWR | os.O_CREAT)
+        os.pwrite(descriptor, b"x", MIB)
+        assert os.lseek(descriptor, 0, os.SEEK_DATA) == 0  # as if there were no hole
+        assert os.fstat(descriptor).st_blocks * 512 < MIB  # and yet there is
+        for lost in (["fallocate", "-l", "1M", str(top / "reserved")], ["chattr", "+i", str(top / "sparse")]):
+            done = subprocess.run(lost, capture_output=True, text=True, check=False)
+            assert done.returncode == 1
+            assert "not supported" in done.stderr or "Inappropriate ioctl" in done.stderr
+        with pytest.raises(OSError) as caught:
+            os.open(top, os.O_TMPFILE | os.O_RDWR)
+        assert caught.value.errno == errno.EOPNOTSUPP
+        # Those that there are other ways for go that way.
+        os.posix_fallocate(descriptor, 2 * MIB, MIB)
+        target = os.open(top / "copy", os.O_RDWR | os.O_CREAT)
+        assert os.copy_file_range(descriptor, target, 3 * MIB, 0, 0) == 3 * MIB
+        assert os.pread(target, 1, MIB) == b"x"
+        os.close(target)
+        os.close(descriptor)
+    e2fsck(image)
+    with liblinux.open_image(image) as inside:
+        opened = inside.os.open("/sparse", os.O_RDONLY)
+        assert inside.os.lseek(opened, 0, os.SEEK_DATA) == MIB
+
+
+def test_a_process_that_is_not_root_takes_set_user_id_bits_away_by_writing(images: Images) -> None:
+    image = images.ext4()
+    with liblinux.open_image(image, "r+") as inside:
+        inside.pipe("/program", b"one")
+        inside.os.chmod("/program", 0o6777)
+    with mounted(image, "--rw", "--allow-other") as top:
+        with (top / "program").open("a") as file:
+            file.write(", by root")
+        assert stat.S_IMODE((top / "program").stat().st_mode) == 0o6777
+        run(*AS_NOBODY, "python3", "-c", "import sys; open(sys.argv[1], 'a').write('!')", top / "program")
+        assert stat.S_IMODE((top / "program").stat().st_mode) == 0o777
+
+
+def test_numbers_of_inodes_that_are_used_again(writable: Path) -> None:
+    """A file that is remembered, though it was removed, is not the one that has its number now."""
+    descriptors, numbers = [], []
+    for turn in range(20):
+        path = writable / f"turn-{turn}"
+        path.write_text(str(turn))
+        descriptors.append(os.open(path, os.O_PATH))
+        numbers.append(path.stat().st_ino)
+        assert path.read_text() == str(turn)
+        path.unlink()
+    assert len(set(numbers)) < len(numbers)
+    last = writable / "last"
+    last.write_text("last")
+    for descriptor in descriptors:
+        os.close(descriptor)
+    assert last.read_text() == "last"
+    assert last.stat().st_nlink == 1
+
+
+def test_numbers_that_mean_something_to_fuse(images: Images) -> None:
+    """SquashFS counts inodes from 1, which is FUSE's number of the root."""
+    source = images.directory / "source"
+    (source / "directory").mkdir(parents=True)
+    (source / "directory" / "file").write_text("content")
+    image = images.directory / "squashfs.img"
+    run("mksquashfs", source, image, "-quiet", "-no-progress")
+    with liblinux.open_image(image) as inside, mounted(image) as top:
+        numbers = [inside.os.lstat(path).st_ino for path in ("/", "/directory", "/directory/file")]
+        assert 1 in numbers
+        shown = [path.stat().st_ino for path in (top, top / "directory", top / "directory" / "file")]
+        assert len(set(shown)) == len(shown)
+        assert [number for number in shown if number in numbers] == [number for number in numbers if number != 1]
+        assert (top / "directory" / "file").read_text() == "content"
+
+
+def test_subvolumes(images: Images) -> None:
+    image = images.empty("btrfs.img", 128 * MIB)
+    run("mkfs.btrfs", "-q", image)
+    with liblinux.open_image(image, "r+") as inside:
+        inside.pipe("/file", b"one")
+    run(*LIBLINUX, "snapshot", "create", f"{image}:/", f"{image}:/before")
+    with mounted(image, "--rw") as top:
+        (top / "file").write_text("two")
+        assert (top / "before" / "file").read_text() == "one"
+        paths = [top, top / "file", top / "before", top / "before" / "file"]
+        assert len({path.stat().st_ino for path in paths}) == len(paths)
+
+
+def test_a_damaged_inode_is_listed(images: Images) -> None:
+    image = images.ext4()
+    run("debugfs", "-w", "-R", "set_inode_field hello.txt mode 0xffff", image)
+    with mounted(image) as top:
+        assert "hello.txt" in os.listdir(top)
+        with pytest.raises(OSError) as caught:
+            (top / "hello.txt").stat()
+        assert caught.value.errno in {errno.EIO, errno.EUCLEAN}
+        assert (top / "sub" / "data.bin").stat().st_size == 65536
+        assert {".", ".."} < set(run("ls", "-a", top).split())
 
 
 def test_renames_with_flags(writable: Path) -> None:
@@ -245,9 +334,12 @@ def test_spellings_of_one_name(images: Images) -> None:
 def test_directories_that_fold_case(images: Images, mkfs: str) -> None:
     image = images.empty("folds.img", 64 * MIB)
     run(*mkfs.split(), image)
+    with liblinux.open_image(image, "r+") as inside:
+        inside.os.mkdir("/folding")
+        folding = inside.os.open("/folding", os.O_RDONLY)
+        assert inside.os.call("ioctl", folding, FS_IOC_SETFLAGS, struct.pack("i", FS_CASEFOLD_FL)) == 0
+        inside.os.close(folding)
     with mounted(image, "--rw") as top:
-        (top / "folding").mkdir()
-        run("chattr", "+F", top / "folding")
         assert not (top / "folding" / "NAME").exists()
         (top / "folding" / "name").write_text("one")
         assert (top / "folding" / "NAME").read_text() == "one"
@@ -286,18 +378,36 @@ def test_a_signal_unmounts_and_leaves_a_clean_image(images: Images) -> None:
         assert inside.cat(f"/before-{signal.SIGHUP}") == b"kept"
 
 
+def test_a_signal_ends_a_server_in_the_background(images: Images) -> None:
+    image = images.ext4()
+    top = images.directory / "mnt"
+    top.mkdir()
+    run(*LIBLINUX, "mount", "--rw", image, top)
+    (top / "kept").write_text("kept")
+    server = mounting.server_of(str(top))
+    assert server is not None
+    signal.pidfd_send_signal(server, signal.SIGTERM)
+    assert select.select([server], [], [], 30)[0]
+    os.close(server)
+    assert not os.path.ismount(top)
+    e2fsck(image)
+    with liblinux.open_image(image) as inside:
+        assert inside.cat("/kept") == b"kept"
+
+
 def test_a_signal_ends_it_although_it_is_used(images: Images) -> None:
     image = images.ext4()
     top = images.directory / "mnt"
     top.mkdir()
     server = subprocess.Popen([*LIBLINUX, "mount", "-f", "--rw", str(image), str(top)])
     _wait_for_mount(top, server)
-    with (top / "open").open("wb", buffering=0) as file:
-        file.write(b"written")
-        server.terminate()
-        assert server.wait(30) == 0
+    descriptor = os.open(top / "open", os.O_WRONLY | os.O_CREAT)
+    os.write(descriptor, b"written")
+    server.terminate()
+    assert server.wait(30) == 0
+    for too_late in (lambda: os.write(descriptor, b"too late"), lambda: os.close(descriptor)):
         with pytest.raises(OSError) as caught:
-            file.write(b"too late")
+            too_late()
         assert caught.value.errno in {errno.ENOTCONN, errno.ECONNABORTED}
     e2fsck(image)
 

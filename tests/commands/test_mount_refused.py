@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 import fuse_mounts
 from conftest import Command, Images
 from liblinux.fuse import _mounting as mounting
 
+# The command where pyfuse3 is not, whether or not FUSE is.
+_WITHOUT_BINDING = """
+import sys
+from liblinux import cli
+from liblinux.fuse import _mounting
+sys.modules["pyfuse3"] = None
+_mounting.DEVICE = "/dev/null"
+cli.main()
+"""
+# Whoever tries it, libfuse cannot mount there.
+_UNMOUNTABLE = """
+import sys, liblinux.fuse._service
+from liblinux._image_root import ImageRoot
+with ImageRoot(sys.argv[1]) as image:
+    liblinux.fuse._service.serve(image, "/proc/nothing", source="image")
+"""
 # One that everybody can look at and that is no mount point.
 PLAIN_DIRECTORY = "/usr"
 
@@ -39,6 +58,27 @@ def test_no_device(images: Images, command: Command, monkeypatch: pytest.MonkeyP
     result = command("mount", images.ext4(), images.directory)
     assert result.exit_code == 1
     assert "modprobe fuse" in result.stderr
+
+
+def test_no_binding(images: Images) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_BINDING, "mount", str(images.ext4()), str(images.directory)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("liblinux: pyfuse3: cannot be imported")
+    assert "pip install 'liblinux[mount]'" in done.stderr
+    assert "libfuse3-dev" in done.stderr
+
+
+def test_what_libfuse_says_is_in_the_error(images: Images) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _UNMOUNTABLE, str(images.ext4())], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "PermissionError" in done.stderr
+    assert "/proc/nothing" in done.stderr
+    assert "No such file or directory" in done.stderr
 
 
 def test_this_host(images: Images, command: Command) -> None:

@@ -115,7 +115,7 @@ def test_wrong_usage_is_2(arguments: list[str], reason: str) -> None:
 
 
 def test_ctrl_c_ends_it_and_its_workers() -> None:
-    command = [sys.executable, "-m", "liblinux.cli", "crashtest", str(EXAMPLES / "fsynced.py"), "--points", "100000"]
+    command = [sys.executable, "-m", "liblinux.cli", "crashtest", str(EXAMPLES / "fsynced.py"), "--points", "10000"]
     running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=_default_signals)  # noqa: PLW1509
     children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
     while not (workers := children.read_text().split()):

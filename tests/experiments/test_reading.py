@@ -74,6 +74,7 @@ def replaced(before: str, after: str) -> list[tuple[int, str]]:
         ('"s{1..2}", "left"]', '"left", "left"]', 9, "a link joins two hosts"),
         ('kind = "tcp"', 'kind = "tpc"', 22, "no flows of kind 'tpc'; did you mean 'tcp'?"),
         ('kind = "tcp"', "", 20, "needs a 'kind'"),
+        ('kind = "tcp"', 'knid = "tcp"', 20, "; it has 'knid'"),
         ('kind = "tcp"', 'kind = "udp"', 20, "needs 'rate'"),
         ('kind = "tcp"', 'kind = "tcp"\ncongestion = "cubik"', 23, "did you mean 'cubic'?"),
         ('kind = "tcp"', 'kind = "tcp"\nstart = "10s"', 23, "nothing would run"),

@@ -131,8 +131,11 @@ def test_flows(everything: tuple[Loaded, list[experiments.Outcome]]) -> None:
     assert first.frames > 1000 and 0 < first.setup < first.seconds
 
 
-def test_the_same_again_in_this_process(everything: tuple[Loaded, list[experiments.Outcome]]) -> None:
+def test_the_same_again_in_this_process(
+    everything: tuple[Loaded, list[experiments.Outcome]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     loaded, outcomes = everything
+    monkeypatch.setattr("liblinux.experiments._once._TELL_S", 0)  # as often as can be
     moments: list[Moment] = []
     again = experiments.run(loaded, workers=1, progress=moments.append)
     for one, other in zip(outcomes, again, strict=True):
@@ -140,6 +143,10 @@ def test_the_same_again_in_this_process(everything: tuple[Loaded, list[experimen
         assert repr(one.recording.series) == repr(other.recording.series)  # NaN is equal to nothing
         assert one.frames == other.frames
     assert [moment.number for moment in moments if moment.done] == [0, 1, 2, 3]
+    # Of the run that goes on it tells the frames so far.
+    first = [moment.frames for moment in moments if moment.number == 0]
+    assert len(first) > 10 and first == sorted(first)
+    assert 0 < first[len(first) // 2] < first[-1] == outcomes[0].frames
     assert [one.seed for one in outcomes] == [1, 2, 1, 2]
     assert outcomes[0].flows != outcomes[1].flows
 

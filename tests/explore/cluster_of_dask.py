@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import distributed
 import pytest
@@ -11,24 +15,67 @@ from test_explore import plan
 
 from liblinux.explore import Untestable, explore
 
+Start = Callable[..., subprocess.Popen[bytes]]
+_START_SECONDS = 60
 
-def test_a_cluster_and_a_worker_that_dies() -> None:
-    options = {"n_workers": 2, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
-    with distributed.LocalCluster(**options, silence_logs=50) as cluster, distributed.Client(cluster) as client:
-        victims = sorted(client.run(os.getpid).values())
-        told: list[int] = []
 
-        def progress(count: int) -> None:
-            told.append(count)
-            if len(told) == 1:
-                os.kill(victims[0], signal.SIGKILL)
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts a program of Dask, as its users do, in a directory of its own: start("scheduler", ...)."""
+    started: list[subprocess.Popen[bytes]] = []
 
-        report = explore(plan("takes_its_time"), range(400), dask=cluster.scheduler_address, progress=progress)
-    # All the seeds below the one that fails have been tried, those of the lost worker by others.
+    def begin(*words: str) -> subprocess.Popen[bytes]:
+        directory = tmp_path / f"{words[0]}{len(started)}"
+        directory.mkdir()
+        command = [sys.executable, "-m", "dask", *words, "--host", "127.0.0.1", "--no-dashboard"]
+        with (directory / "log").open("wb") as log:
+            started.append(subprocess.Popen(command, cwd=directory, stdout=log, stderr=log))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def address(start: Start, tmp_path: Path) -> str:
+    """That of a scheduler."""
+    file = tmp_path / "scheduler.json"
+    start("scheduler", "--port", "0", "--scheduler-file", str(file))
+    end = time.monotonic() + _START_SECONDS
+    while not file.exists() or not file.read_text():
+        assert time.monotonic() < end, "no scheduler"
+        time.sleep(0.05)
+    return str(json.loads(file.read_text())["address"])
+
+
+def test_a_cluster_and_a_worker_that_dies(start: Start, address: str) -> None:
+    workers = [start("worker", address, "--no-nanny", "--nthreads", "1") for _ in range(2)]
+    told: list[int] = []
+
+    def progress(count: int) -> None:
+        told.append(count)
+        if len(told) == 1:
+            workers[0].kill()
+
+    with distributed.Client(address, set_as_default=False) as client:
+        client.wait_for_workers(len(workers), timeout=_START_SECONDS)
+        reached = set(client.scheduler_info()["workers"])
+    report = explore(plan("takes_its_time"), range(400), dask=address, progress=progress)
+    # All the seeds below the one that fails have been tried, those of the lost worker by the other.
     assert report.failure is not None and report.failure.reproduced
     assert report.failure.outcome.seed == 390
     assert report.tried >= 391 and sum(told) == report.tried
-    assert report.workers and report.as_json()["workers"] == list(report.workers)
+    assert report.workers and set(report.workers) <= reached
+    assert report.as_json()["workers"] == list(report.workers)
+    assert workers[0].wait() == -9 and workers[1].poll() is None
+
+
+def test_a_local_cluster() -> None:
+    report = explore(plan("from_37"), range(60), dask="", jobs=2)
+    assert report.failure is not None and report.failure.outcome.seed == 37
+    assert len(report.workers) == 2
 
 
 def test_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:

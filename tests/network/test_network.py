@@ -226,6 +226,6 @@ def test_a_closed_network_says_so() -> None:
 def test_the_kernel_refuses_what_it_does_not_know(pair: Network) -> None:
     pair.up()
     with pytest.raises(OSError) as caught:
-        pair._send(pair.hosts["a"], [b"\x10\0\0\0\xff\0\x01\0" + bytes(8)])
+        pair._wiring.send(pair.hosts["a"], [b"\x10\0\0\0\xff\0\x01\0" + bytes(8)])
     assert caught.value.errno in (errno.EOPNOTSUPP, errno.EINVAL)
     assert caught.value.filename == "a"

@@ -1,13 +1,13 @@
 """Garbage frames: random and mutated ones, into every kind of interface; no kernel and no process may die of them.
 
-    python tests/reliability/frames.py [--count 1000000] [--seed 1] [--kernel 6.1] [--each] [--internet]
+    python tests/reliability/frames.py [--count 1000000] [--seed 1] [--kernel 6.1] [--each]
 
 One host has the interfaces, on a virtual clock, and each gets its share: what arrives
 on a TAP device in the host itself, what a packet socket sends out of the interface,
 what a capture holds that is played again, and (with a real clock) what the other end of
 each device of this machine sends. The same seed gives the same frames. At the end the
 host must still answer. With --each every interface gets `count` frames, without it all
-together.
+together. The way to the Internet has a test of its own, frames_internet.py.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from liblinux import Host, Network
-from liblinux.network import Device, FrameSocket, Functions, Internet, Replay
+from liblinux.network import Device, FrameSocket, Functions, Replay
 
 __all__ = ["KINDS", "bombard_devices", "bombard_interfaces"]
 
@@ -276,31 +276,6 @@ def _arrived(ways: dict[str, tuple[Device, Callable[[bytes], object]]], wait: fl
     return sum(one.frames_in + one.dropped_in for one in traffic)
 
 
-def bombard_internet(seed: int, count: int, *, version: str | None = None, each: bool = False) -> Counter[str]:
-    """Send `count` frames to libslirp; how many it got. Only where they can reach nobody: RuntimeError elsewhere."""
-    routes = Path("/proc/net/route").read_text(encoding="ascii").splitlines()[1:]
-    if routes:
-        raise RuntimeError("garbage must reach nobody: begin with 'unshare --net --map-root-user'")
-    frames = Frames(seed, right_frames())
-    with Network(version=version) as net, contextlib.ExitStack() as stack:
-        device = Internet()
-        host = net.host("a")
-        net.link(host, device, addresses=(["10.66.0.1/24", "fd66::1/64"], None))
-        net.up()
-        send = _sender(host, "eth0", stack)
-        for number in range(count):
-            with contextlib.suppress(OSError):
-                send(frames.make())
-            if not number % 1000 and device.error is not None:
-                break
-        # libslirp may die of it, in its process; this one is well, and knows.
-        time.sleep(1)
-        alive = device.error is None and host.ping(device.gateway, count=5, timeout=5).received > 0
-        assert alive or device.error is not None
-        assert host.ping("127.0.0.1").received == 1
-        return Counter({f"internet ({'alive' if alive else device.error})": device.traffic.frames_out})
-
-
 def _devices(stack: contextlib.ExitStack) -> Iterator[tuple[str, Device, Callable[[bytes], object]]]:
     for name, kind in (("stream", socket.SOCK_STREAM), ("dgram", socket.SOCK_DGRAM), ("packet", socket.SOCK_SEQPACKET)):
         ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
@@ -364,9 +339,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kernel")
     parser.add_argument("--each", action="store_true", help="so many frames into every interface")
-    parser.add_argument("--internet", action="store_true", help="only the way to the Internet, which must not be there")
     options = parser.parse_args()
-    for bombard in (bombard_internet,) if options.internet else (bombard_interfaces, bombard_devices, bombard_replay):
+    for bombard in (bombard_interfaces, bombard_devices, bombard_replay):
         taken = bombard(options.seed, options.count, version=options.kernel, each=options.each)
         sys.stdout.write(f"{bombard.__name__}: {taken.total()} frames: {dict(taken)}\n")
 

@@ -10,6 +10,7 @@ not. (A line fitted to all points follows the few that stand out.)
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import os
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,15 +103,16 @@ class Growth:
 
 def measure(turn: Callable[[], None], turns: int, used_kib: Callable[[], int] = lambda: 0, samples: int = 80) -> Growth:
     """Call `turn` so often, and say what has grown; `used_kib` is asked what else is used, in KiB."""
-    for _ in range(max(_MIN_WARM_UP, int(turns * _WARM_UP_SHARE))):
-        turn()
-    start = time.monotonic()
     taken: list[tuple[Use, int]] = []
     step = max(1, turns // samples)
-    for number in range(turns):
-        turn()
-        if number % step == 0:
-            taken.append((Use.now(), used_kib()))
+    with _of_little_garbage():
+        for _ in range(max(_MIN_WARM_UP, int(turns * _WARM_UP_SHARE))):
+            turn()
+        start = time.monotonic()
+        for number in range(turns):
+            turn()
+            if number % step == 0:
+                taken.append((Use.now(), used_kib()))
     seconds = time.monotonic() - start
     quarter = len(taken) // 4
     early, late = taken[quarter : 2 * quarter], taken[-quarter:]
@@ -127,6 +129,17 @@ def measure(turn: Callable[[], None], turns: int, used_kib: Callable[[], int] = 
         growth(lambda sample: sample[0].threads),
         growth(lambda sample: sample[1]),
     )
+
+
+@contextlib.contextmanager
+def _of_little_garbage() -> Iterator[None]:
+    """What is there already is not searched at each sample: in a process of many tests that took most of the time."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 # ---- what is done over and over ------------------------------------------------

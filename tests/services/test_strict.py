@@ -60,6 +60,40 @@ def test_what_is_the_machine_s_own_is_refused(strict: Network, mistake: Callable
     socket.socket().close()  # outside of a run it is nobody's business
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_what_asyncio_cannot_wait_for_is_said(strict: bool) -> None:
+    """Also where it is allowed to use the machine's sockets: an event loop waits for those of hosts."""
+    with Network(clock="virtual", seed=1, strict=strict) as net:
+        net.link(net.host("a"), net.host("b"))
+        for mistake in (
+            asyncio.open_connection("127.0.0.1", 9),
+            asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0),
+        ):
+            with pytest.raises(HostAccess, match="of this machine") as caught:
+                net.run(mistake)
+            assert "host.create_task()" in str(caught.value) and "asyncio/streams.py" in str(caught.value)
+        _still_works(net)
+
+
+def test_a_name_of_the_network_that_the_machine_was_asked_for() -> None:
+    with Network(clock="virtual", seed=1) as net:
+        net.link(net.host("a"), net.host("b"))
+
+        async def connect() -> None:
+            socket.create_connection(("b.invalid", 80))
+
+        with pytest.raises(socket.gaierror) as caught:
+            net.run(connect())
+        assert any("as no host" in note for note in caught.value.__notes__)
+
+        async def wait_for_another() -> None:
+            asyncio.get_running_loop().add_reader(4711, print)
+
+        with pytest.raises(OSError, match="Bad file descriptor") as failed:
+            net.run(wait_for_another())
+        assert any("no descriptor of the network" in note for note in failed.value.__notes__)
+
+
 def test_hosts_may_use_their_own(strict: Network) -> None:
     a, b = strict.hosts["a"], strict.hosts["b"]
 

@@ -237,13 +237,10 @@ bool native_keywords(const char *function, const char *const *names,
 		     PyObject *const *args, Py_ssize_t count,
 		     PyObject *keywords, PyObject **slots);
 
-/* ---- kernel.c, process.c, disk.c, view.c, snapshot.c ------------------ */
+/* ---- process.c, disk.c, view.c, copy.c, time.c ------------------------ */
 
 /* The monotonic clock; false with KernelClosed. */
 bool native_now(struct native_kernel *kernel, u64 *now);
-
-PyObject *native_kernel_snapshot(PyObject *self, PyObject *unused);
-PyObject *native_kernel_restore(PyObject *self, PyObject *argument);
 
 PyObject *native_process_new(struct native_kernel *kernel,
 			     struct host_process *host, bool is_init);
@@ -317,7 +314,27 @@ enum native_nr {
 
 #define NATIVE_AT_FDCWD (-100)
 
-/* ---- sample.c: methods of Kernel --------------------------------------- */
+/* ---- attributes and methods of Kernel, in files of their own --------- */
+
+extern PyGetSetDef native_kernel_attributes[];
+
+PyObject *native_kernel_log(PyObject *self, PyObject *unused);
+PyObject *native_kernel_captured(PyObject *self, PyObject *unused);
+PyObject *native_kernel_statistics(PyObject *self, PyObject *unused);
+
+PyObject *native_kernel_now(PyObject *self, PyObject *unused);
+PyObject *native_kernel_lockstep(PyObject *self, PyObject *on);
+PyObject *native_kernel_settle(PyObject *self, PyObject *all);
+
+PyObject *native_kernel_inject(PyObject *self, PyObject *args);
+PyObject *native_kernel_behave(PyObject *self, PyObject *unused);
+PyObject *native_kernel_injected(PyObject *self, PyObject *unused);
+
+PyObject *native_kernel_allocate(PyObject *self, PyObject *number);
+PyObject *native_kernel_free_memory(PyObject *self, PyObject *number);
+
+PyObject *native_kernel_snapshot(PyObject *self, PyObject *unused);
+PyObject *native_kernel_restore(PyObject *self, PyObject *argument);
 
 PyObject *native_kernel_sample(PyObject *self, PyObject *args);
 PyObject *native_kernel_samples(PyObject *self, PyObject *stop);

@@ -69,8 +69,13 @@ class KernelSelector(selectors._BaseSelectorImpl):  # what those of the standard
         key = super().register(fileobj, events, data)
         try:
             self._control(_ADD, key.fd, events)
-        except BaseException:
+        except BaseException as error:
             super().unregister(fileobj)
+            if isinstance(error, OSError) and error.errno in _NOT_TO_WAIT_FOR:
+                error.add_note(
+                    f"{key.fd} is no descriptor of the network that can be waited for. If it is one of this machine: "
+                    "start what needs the network as a host, by host.create_task(), host.run() or host.thread()"
+                )
             raise
         return key
 
@@ -141,3 +146,4 @@ class KernelSelector(selectors._BaseSelectorImpl):  # what those of the standard
 
 
 _EBADF = 9
+_NOT_TO_WAIT_FOR = (_EBADF, 1, 22)  # EPERM: a file that is always ready; EINVAL: the epoll itself

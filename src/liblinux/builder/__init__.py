@@ -6,6 +6,7 @@ From top to bottom::
     _terminal      what the user sees meanwhile (plain forms in _progress)
     _build         the steps, in order; what is reused; the hash of all inputs
     ├── source     finds, fetches, unpacks and checks the kernel source
+    ├── pristine   proves that no file of it is edited
     ├── port       copies kernel/arch/lib into the unpacked tree
     ├── kconfig    merges the fragments of kernel/config, checks the result
     ├── _make      runs the kernel's make, watches it, explains its failure
@@ -23,6 +24,6 @@ the directory the library is installed into.
 from __future__ import annotations
 
 from liblinux.builder._build import CONFIGURATIONS, BuildOptions, BuildResult, build
-from liblinux.builder.source import verify_pristine
+from liblinux.builder.pristine import verify_pristine
 
 __all__ = ["CONFIGURATIONS", "BuildOptions", "BuildResult", "build", "verify_pristine"]

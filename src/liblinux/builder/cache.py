@@ -5,6 +5,7 @@
     $XDG_CACHE_HOME/liblinux   (or ~/.cache/liblinux)
     ├── packages/    source packages as they were fetched
     ├── sources/     one unpacked pristine tree for each source version
+    ├── manifests/   the digests of all files of a package, by its own
     ├── objects/     object directories, for incremental builds
     ├── libraries/   finished libraries, by the hash of all their inputs
     ├── logs/        what make and ld said
@@ -60,6 +61,11 @@ class Cache:
     def sources(self) -> Path:
         """Unpacked trees."""
         return self.root / "sources"
+
+    @property
+    def manifests(self) -> Path:
+        """What is in packages, see :func:`liblinux.builder.verify_pristine`."""
+        return self.root / "manifests"
 
     @property
     def objects(self) -> Path:

@@ -1,10 +1,11 @@
-"""The kernel source: find it, fetch it, unpack it, and prove it untouched.
+"""The kernel source: find it, fetch it, and unpack it.
 
 A source is a Debian package, a tarball, or a directory. :func:`find` decides
 which one to use, :func:`unpack` turns it into a tree in the cache, where the
 port is added and nothing else ever changes. A tree appears in the cache only
 when it is complete; its fingerprint is checked before every build, and a tree
-that was changed is unpacked again.
+that was changed is unpacked again. That it is the package's, byte for byte, is
+proved by ``pristine.py``.
 """
 
 from __future__ import annotations
@@ -28,7 +29,18 @@ from liblinux._errors import BuildError
 from liblinux.builder.cache import Cache, safe_name
 from liblinux.builder.port import PORT_DIRECTORY
 
-__all__ = ["Record", "Source", "Tree", "find", "kernel_version", "read_record", "unpack", "verify_pristine"]
+__all__ = [
+    "Record",
+    "Source",
+    "Tree",
+    "digest",
+    "find",
+    "kernel_version",
+    "open_tarball",
+    "read_record",
+    "unpack",
+    "walk",
+]
 
 _INSTALLED = Path("/usr/src")
 _INNER_TARBALL = re.compile(r"(\./)?usr/src/linux-source-[\d.]+\.tar\.xz")
@@ -94,7 +106,7 @@ def find(series: str, given: Path | None, cache: Cache, *, update: bool = False)
     name = f"linux-source-{series}"
     installed = _INSTALLED / f"{name}.tar.xz"
     if installed.is_file():
-        return Source(installed, safe_name(_output(["dpkg-query", "-W", "-f=${Version}", name]) or _digest(installed)))
+        return Source(installed, safe_name(_output(["dpkg-query", "-W", "-f=${Version}", name]) or digest(installed)))
     cached = [] if update else sorted(cache.packages.glob(f"{name}_*.deb"), key=_version_key)
     return _identify(cached[-1]) if cached else _fetch(name, cache)
 
@@ -109,7 +121,7 @@ def _identify(path: Path) -> Source:
     if not path.is_file():
         raise BuildError(f"the kernel source {path} does not exist; give a tree, a tarball or a .deb")
     if path.suffix != ".deb":
-        return Source(path, f"tarball-{_digest(path)[:16]}")
+        return Source(path, f"tarball-{digest(path)[:16]}")
     version = _output(["dpkg-deb", "-f", str(path), "Version"])
     if not version:
         raise BuildError(f"{path} is not a readable Debian package; it may be damaged: delete it and fetch it again")
@@ -214,7 +226,7 @@ def _inner_tarball(package: Path) -> Iterator[IO[bytes]]:
 
 
 def _keep(path: Path, cache: Cache) -> Path:
-    """A link to (or copy of) the package in the cache, for :func:`verify_pristine`."""
+    """A link to (or copy of) the package in the cache, for the proof that the tree is untouched."""
     kept = cache.packages / path.name
     if path.is_dir() or kept.exists():
         return path if path.is_dir() else kept
@@ -226,48 +238,12 @@ def _keep(path: Path, cache: Cache) -> Path:
     return kept
 
 
-# -- proving
-
-
-def verify_pristine(tree: Path, package: Path) -> list[str]:
-    """Compare an unpacked tree, byte for byte, with the package it came from.
-
-    :param package: a ``linux-source`` .deb, or a tarball.
-    :returns: one line for each file that is missing, changed, or added
-        elsewhere than under ``arch/lib``; nothing if the tree is pristine.
-    """
-    differences = []
-    known: set[str] = set()
-    with _open_tarball(package) as archive:
-        for member in archive:
-            relative = member.name.removeprefix("./").partition("/")[2]
-            if not relative or member.isdir():
-                continue
-            known.add(relative)
-            path = tree / relative
-            if not os.path.lexists(path):
-                differences.append(f"missing: {relative}")
-            elif not _same(path, member, archive):
-                differences.append(f"changed: {relative}")
-    added = (relative for relative, _ in _walk(tree) if relative not in known)
-    return differences + [f"added: {relative}" for relative in added]
-
-
-def _same(path: Path, member: tarfile.TarInfo, archive: tarfile.TarFile) -> bool:
-    if member.issym():
-        return path.is_symlink() and os.readlink(path) == member.linkname
-    packed = archive.extractfile(member)
-    if packed is None or path.is_symlink() or not path.is_file():
-        return False
-    with open(path, "rb") as unpacked:
-        while chunk := packed.read(_CHUNK_BYTES):
-            if unpacked.read(len(chunk)) != chunk:
-                return False
-        return not unpacked.read(1)
+# -- looking into packages and trees
 
 
 @contextlib.contextmanager
-def _open_tarball(package: Path) -> Iterator[tarfile.TarFile]:
+def open_tarball(package: Path) -> Iterator[tarfile.TarFile]:
+    """The kernel in a package or a tarball, to be read through once."""
     if package.suffix == ".deb":
         with (
             _inner_tarball(package) as packed,
@@ -280,7 +256,7 @@ def _open_tarball(package: Path) -> Iterator[tarfile.TarFile]:
             yield archive
 
 
-def _walk(tree: Path) -> Iterator[tuple[str, os.stat_result]]:
+def walk(tree: Path) -> Iterator[tuple[str, os.stat_result]]:
     """Files and links of a tree but the port's, as relative path and status."""
     stack = [""]
     while stack:
@@ -297,11 +273,12 @@ def _walk(tree: Path) -> Iterator[tuple[str, os.stat_result]]:
 
 def _fingerprint(tree: Path) -> str:
     """A hash of the paths, sizes and times of a tree: quick, and enough to notice an edit."""
-    lines = sorted(f"{relative} {status.st_size} {status.st_mtime_ns}\n" for relative, status in _walk(tree))
+    lines = sorted(f"{relative} {status.st_size} {status.st_mtime_ns}\n" for relative, status in walk(tree))
     return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

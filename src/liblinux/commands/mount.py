@@ -63,10 +63,11 @@ def mount_command(
     """Mount an image on a directory of the host.
 
     Its own Linux kernel reads it, and FUSE shows it to all programs. Root is not
-    needed, /dev/fuse and the package fuse3 are. Who mounts may do in it what root
-    may, and nobody else sees it; with --allow-other everybody sees it, and may do
-    what owners and permissions in the image say. What is made in it belongs to who
-    makes it; under --owner, to who owns the directory.
+    needed; /dev/fuse, the package fuse3 and pyfuse3 (pip install 'liblinux[mount]')
+    are. Who mounts may do in it what root may, and nobody else sees it; with
+    --allow-other everybody sees it, and may do what owners and permissions in the
+    image say. What is made in it belongs to who makes it; under --owner, to who owns
+    the directory.
 
     "liblinux umount MOUNTPOINT" ends it, as do "fusermount3 -u" and the signals
     INT, TERM and HUP: programs that still use it have three seconds. All that was
@@ -86,11 +87,12 @@ def mount_command(
     # Late: `ctypes` and all that, for this command only.
     from liblinux.commands._daemon import into_background  # noqa: PLC0415
     from liblinux.fuse._mounting import check  # noqa: PLC0415
-    from liblinux.fuse._service import serve  # noqa: PLC0415
 
     if image.path != "/":
         raise click.UsageError(f"{image}: what is mounted is a whole file system; write {image.image}")
     check(mountpoint, allow_other=allow_other)
+    from liblinux.fuse._service import serve  # noqa: PLC0415 - pyfuse3 is there now, or has been found missing
+
     mountpoint = os.path.realpath(mountpoint)  # a server in the background keeps no working directory
     ready = (lambda: None) if foreground else into_background()
     try:

@@ -77,7 +77,7 @@ def _check_one(experiment: Experiment) -> Iterator[Problem]:
     try:
         if not problems:
             try:
-                laid.network._assign()
+                laid.network._wiring.assign()
             except ValueError as error:  # subnets that overlap, or are used up
                 problems.append(Problem(("link",), str(error)))
         yield from problems

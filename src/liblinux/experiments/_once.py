@@ -13,7 +13,6 @@ from liblinux.experiments import _model as model
 from liblinux.experiments._datagrams import Datagrams, Echoes
 from liblinux.experiments._declare import declare
 from liblinux.experiments._errors import ExperimentError, Problem
-from liblinux.experiments._frames import Frames
 from liblinux.experiments._loop import Loop
 from liblinux.experiments._names import expand_all, pairs
 from liblinux.experiments._requests import Asking
@@ -72,9 +71,9 @@ def run_once(
         flows = list(_flows(experiment, network, loop))
         running = [flow for flow, _ in flows]
         samples = FlowSamples(running)
-        frames = Frames(network)
+        frames = network.frames
         _schedule(experiment, seed, loop, flows, laid.links)
-        _sample(experiment, loop, samples, _Teller(progress))
+        _sample(experiment, loop, samples, _Teller(progress, network))
         ready = time.perf_counter()
         with record(experiment.record, network, running, laid.links) as recording:
             loop.run(experiment.duration)
@@ -83,7 +82,7 @@ def run_once(
             flow.drain()
         results = [{"flow": flow.name, "kind": part.kind, **flow.results()} for flow, part in flows]
         samples.put_into(recording)
-        sent = frames.count()
+        sent = network.frames - frames
         for flow in running:
             flow.close()
         loop.close()
@@ -137,17 +136,18 @@ def _happen(event: model.Event, link: Link) -> None:
 class _Teller:
     """Tells how far a run is, a few times a second of real time.
 
-    Without a look at the kernel: a call at an instant of real time would make each run another one. So frames are
-    known when a run is over.
+    Without a call of the kernel: one at an instant of real time would make each run another one.
     """
 
-    def __init__(self, progress: Callable[[float, int], None] | None) -> None:
+    def __init__(self, progress: Callable[[float, int], None] | None, network: Network) -> None:
         self._progress = progress
+        self._network = network
+        self._before = network.frames
         self._next = time.perf_counter() + _TELL_S
 
     def tell(self, now: float) -> None:
         if self._progress is not None and time.perf_counter() >= self._next:
-            self._progress(now, 0)
+            self._progress(now, self._network.frames - self._before)
             self._next = time.perf_counter() + _TELL_S
 
 

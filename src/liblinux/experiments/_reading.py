@@ -49,7 +49,9 @@ def _translate(error: Any) -> Problem:
         case "value_error":
             return Problem(path, f"{last}: {error['ctx']['error']}")
         case "union_tag_not_found":
-            return Problem(path, f"{_describe(path)} needs a 'kind': one of {', '.join(_FLOWS)}")
+            given = difflib.get_close_matches("kind", [str(key) for key in error["input"]], 1, 0.6)
+            instead = f"; it has {given[0]!r}" if given else ""
+            return Problem(path, f"{_describe(path)} needs a 'kind': one of {', '.join(_FLOWS)}{instead}")
         case "union_tag_invalid":
             kind = error["ctx"]["tag"]
             return Problem((*path, "kind"), f"there are no flows of kind {kind!r}{suggest(kind, _FLOWS)}")

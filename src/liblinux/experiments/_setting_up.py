@@ -75,7 +75,7 @@ def _set(laid: Laid, name: str, value: str | int) -> None:
 def _discipline(link: Link, discipline: Discipline) -> None:
     for (host, end), line in zip(link._hosts_and_ends, link._lines, strict=True):
         message = new_discipline(end.index, discipline.kind, pack_options(discipline, line.rate))
-        link.network._send(host, [message])
+        link.network._wiring.send(host, [message])
 
 
 def _join_paths(client: Host, server: Host, paths: int) -> None:

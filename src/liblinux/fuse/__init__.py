@@ -2,23 +2,22 @@
 
     the host's programs
       the host's kernel           its caches, its permissions
-      ═══ /dev/fuse ═══           _protocol.py: the words of <linux/fuse.h>
-      _session.py                 one request after the other, and their answers
+      ═══ /dev/fuse ═══
+      libfuse, pyfuse3, trio      the mount, the conversation, one task that answers
+      _answers.py                 an error of the image's kernel becomes one of FUSE
       _metadata.py, _names.py,    what each request means in system calls
       _files.py, _directories.py
-      _nodes.py                   the host's node numbers, and our paths
+      _served.py, _nodes.py       attributes as they are shown; the host's node numbers, and our paths
       an image's kernel           liblinux
 
-      _mounting.py                mount and unmount, as root and as anybody else
+      _mounting.py                what a mount needs, its options, unmounting
       _service.py                 all of it together, signals, and the way down
 
-The protocol is spoken here and not by libfuse. Its high-level interface, which is
-what the bindings offer that are kept up (mfusepy), knows files by their paths: two
-hard links are two files to the host then, with two caches that contradict each
-other, a directory's entries are asked for one by one, and an open file that is
-removed has to be renamed. pyfuse3, which binds the low-level interface, has no
-handlers for ioctl, fallocate, lseek, copy_file_range, O_TMPFILE and statx, and its
-turns cost more than ours (docs/ARCHITECTURE.md, "Decisions"). What the kernel speaks
-is documented, has a version and never changes, and needs no more than `struct`; and
-there is no C between a request and the system call that it becomes.
+pyfuse3 binds libfuse's low-level interface, which knows files by numbers. (Rejected:
+the high-level one, of mfusepy and others, which knows them by their paths: two hard
+links are two files to the host then, with two caches that contradict each other, a
+directory's entries are asked for one by one, and an open file that is removed has to
+be renamed. The protocol itself, which we once spoke: docs/ARCHITECTURE.md, "Decisions".)
+It is an extra, `liblinux[mount]`, because a compiler is needed to install it: nothing
+but `_mounting.py` may be imported where it is not.
 """

@@ -1,139 +1,106 @@
-"""Requests that list directories: with every name comes the status of its file, so that nobody needs to ask.
-
-Of an image that is only read, directories are not opened for the host either.
-"""
+"""Requests that list directories: with every name comes the status of its file, so that nobody needs to ask."""
 
 from __future__ import annotations
 
 import errno
 import os
+import stat
 
-from liblinux._abi import DT_DIR
+import pyfuse3
+
+from liblinux._abi import DT_UNKNOWN
 from liblinux._typing import TYPE_CHECKING
-from liblinux.fuse import _protocol as fuse
-from liblinux.fuse._protocol import DIRENT, ENTRY_BYTES, Op, Open
-from liblinux.fuse._served import Served
+from liblinux.fuse._answers import Answers, answer
 
 if TYPE_CHECKING:
     from liblinux.fuse._nodes import Node
-    from liblinux.fuse._served import Answer, Handler
+    from liblinux.fuse._served import Served
 
 __all__ = ["Directories"]
 
 _DOTS = (b".", b"..")
-_KEPT_LISTINGS = 16
-_NO_ENTRY = bytes(ENTRY_BYTES)  # "." and ".." are the host's own business
+_DAMAGED = frozenset({errno.EIO, errno.EUCLEAN, errno.EBADMSG, errno.ESTALE})
 
 
 class _Listing:
-    """The entries of a directory as they were when it was read from the beginning."""
+    """A directory that is open, and its entries as they were when it was read from the beginning."""
 
-    def __init__(self, descriptor: int, entries: list[tuple[bytes, int, int]]) -> None:
-        self.descriptor = descriptor
-        self.entries = entries
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.entries: list[tuple[bytes, int, int]] = []
 
 
-class Directories:
-    """Handlers of these requests."""
+class Directories(Answers):
+    """Answers to these requests."""
 
     def __init__(self, served: Served) -> None:
-        self._served = served
-        self._nodes = served.nodes
-        self._native = served.native
-        # By handle, or for directories that are not opened by minus the number of the node.
-        self._listings: dict[int, _Listing] = {}
+        super().__init__(served)
+        self._listings: dict[int, _Listing] = {}  # by descriptor
 
-    def handlers(self) -> dict[int, Handler]:
-        """By opcode."""
-        handlers: dict[int, Handler] = {
-            Op.READDIR: self.readdir,
-            Op.READDIRPLUS: self.readdirplus,
-            Op.FSYNCDIR: self.fsyncdir,
-        }
-        if not self._served.readonly:
-            handlers |= {Op.OPENDIR: self.opendir, Op.RELEASEDIR: self.releasedir}
-        return handlers
-
-    def opendir(self, number: int, body: memoryview, caller: tuple[int, int]) -> Answer:
+    @answer
+    def opendir(self, inode: int, ctx: pyfuse3.RequestContext) -> int:
         """Open a directory."""
-        node = self._nodes[number]
-        descriptor = self._open(node)
+        node = self._nodes[inode]
+        descriptor = self._native.open(self._nodes.path(node), os.O_RDONLY | os.O_DIRECTORY)
         node.descriptors.append(descriptor)
-        self._listings[descriptor + 1] = _Listing(descriptor, [])
-        return fuse.OPEN_OUT.pack(descriptor + 1, Open.KEEP_CACHE | Open.CACHE_DIR)
+        self._listings[descriptor] = _Listing(node)
+        return descriptor
 
-    def releasedir(self, number: int, body: memoryview, caller: tuple[int, int]) -> Answer:
+    @answer
+    def releasedir(self, fh: int) -> None:
         """The host has closed a directory."""
-        (handle,) = fuse.RELEASE_IN.unpack_from(body)
-        del self._listings[handle]
-        self._nodes.release(self._nodes[number], handle - 1)
-        self._native.close(handle - 1)
-        return b""
+        self._nodes.release(self._listings.pop(fh).node, fh)
+        self._native.close(fh)
 
-    def fsyncdir(self, number: int, body: memoryview, caller: tuple[int, int]) -> Answer:
+    @answer
+    def fsyncdir(self, fh: int, datasync: bool) -> None:
         """The names of a directory to the disk."""
-        handle, _ = fuse.FSYNC_IN.unpack_from(body)
-        if handle:
-            self._served.os.fsync(handle - 1)
-        return b""
+        self._os.fsync(fh)
 
-    def _open(self, node: Node) -> int:
-        return self._native.open(self._nodes.path(node), os.O_RDONLY | os.O_DIRECTORY)
-
-    def _listing(self, number: int, handle: int, offset: int) -> _Listing:
-        key = handle or -number
-        listing = self._listings.get(key)
-        if listing is None:
-            if len(self._listings) >= _KEPT_LISTINGS and not handle:
-                self._close(next(iter(self._listings)))
-            listing = self._listings[key] = _Listing(self._open(self._nodes[number]), [])
-            offset = 0
-        if offset == 0 or not listing.entries:
-            listing.entries = [(name, 0, DT_DIR) for name in _DOTS]
-            listing.entries += self._native.listdir(listing.descriptor)
-        return listing
-
-    def _close(self, key: int) -> None:
-        self._native.close(self._listings.pop(key).descriptor)
-
-    def readdir(self, number: int, body: memoryview, caller: tuple[int, int]) -> Answer:
-        """Names."""
-        return self._read(number, body, plus=False)
-
-    def readdirplus(self, number: int, body: memoryview, caller: tuple[int, int]) -> Answer:
+    @answer
+    def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
         """Names, each with the status of its file."""
-        return self._read(number, body, plus=True)
+        listing = self._listings[fh]
+        if start_id == 0 or not listing.entries:
+            listing.entries = self._native.listdir(fh)
+        for position in range(start_id, len(_DOTS)):
+            if not pyfuse3.readdir_reply(token, _DOTS[position], self._dot(listing.node), position + 1):
+                return
+        for position in range(max(start_id - len(_DOTS), 0), len(listing.entries)):
+            if not self._tell(token, fh, listing, position):
+                return
 
-    def _read(self, number: int, body: memoryview, *, plus: bool) -> Answer:
-        handle, offset, size = fuse.READ_IN.unpack_from(body)
-        listing = self._listing(number, handle, offset)
-        parent = self._nodes[number]
-        parts: list[bytes] = []
-        for position in range(offset, len(listing.entries)):
-            name, ino, kind = listing.entries[position]
-            length = len(name)
-            size -= DIRENT.size + (length + 7 & ~7) + (ENTRY_BYTES if plus else 0)
-            if size < 0:
-                break
-            if plus:
-                entry = self._introduce(parent, listing.descriptor, name) if position >= len(_DOTS) else _NO_ENTRY
-                if entry is None:
-                    continue
-                parts.append(entry)
-            parts.append(DIRENT.pack(ino or 1, position + 1, length, kind))
-            parts.append(name.ljust(length + 7 & ~7, b"\0"))
-        if not parts and not handle:
-            self._close(-number)  # read to its end
-        return b"".join(parts)
+    def _dot(self, node: Node) -> pyfuse3.EntryAttributes:
+        """Directories that the host knows already: it looks at nothing but what they are."""
+        entry = pyfuse3.EntryAttributes()
+        entry.st_ino = node.id
+        entry.st_mode = stat.S_IFDIR
+        return entry
 
-    def _introduce(self, parent: Node, descriptor: int, name: bytes) -> bytes | None:
-        """What is known of an entry; None when it has been removed since."""
+    def _tell(self, token: pyfuse3.ReaddirToken, fh: int, listing: _Listing, position: int) -> bool:
+        """Whether there was room for an entry, or nothing to be told of it."""
+        name, number, kind = listing.entries[position]
         try:
-            raw = self._native.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            raw = self._native.stat(name, dir_fd=fh, follow_symlinks=False)
         except FileNotFoundError:
-            return None
+            return True  # it has been removed since
         except OSError as error:
-            if error.errno not in {errno.EIO, errno.EUCLEAN, errno.EBADMSG, errno.ESTALE}:
+            if error.errno not in _DAMAGED:
                 raise
-            return _NO_ENTRY  # a damaged inode: its name is shown, and who looks at it gets the error
-        return self._served.introduce(self._nodes.meet(parent, name, (raw[2], raw[1])), raw)
+            node = self._nodes.meet(listing.node, name, (self._native.stat(fh)[2], number))
+            entry = self._damaged(node, kind)
+        else:
+            node = self._nodes.meet(listing.node, name, (raw[2], raw[1]))
+            entry = self._served.attributes(node, raw)
+        told = pyfuse3.readdir_reply(token, name, entry, position + len(_DOTS) + 1)
+        self._nodes.told(node, times=told)
+        return told
+
+    def _damaged(self, node: Node, kind: int) -> pyfuse3.EntryAttributes:
+        """An inode that cannot be read: its name is shown, and who looks at it asks again and gets the error."""
+        entry = pyfuse3.EntryAttributes()
+        entry.st_ino = node.id
+        entry.st_mode = stat.S_IFREG if kind == DT_UNKNOWN else kind << 12
+        entry.generation = node.generation
+        entry.entry_timeout = entry.attr_timeout = 0
+        return entry

@@ -1,26 +1,26 @@
-"""Putting /dev/fuse and a directory together, and taking them apart.
+"""Whether a directory can be mounted on, with what options, and unmounting; libfuse does the mounting itself.
 
-As root by mount(2); as anybody else by `fusermount3`, the set-user-id program of
-Debian's package fuse3, which hands the descriptor over a socket. Source: mount.fuse3(8),
-and util/fusermount.c of libfuse for the words between the two.
+Without root both are done by `fusermount3`, the set-user-id program of Debian's
+package fuse3. Source: mount.fuse3(8).
 """
 
 from __future__ import annotations
 
-import array
 import contextlib
 import ctypes
 import errno
 import os
 import re
 import shutil
-import socket
 import stat
 import subprocess
 
-from liblinux._abi import MNT_DETACH, MS_NODEV, MS_NOSUID, MS_RDONLY
+from liblinux._abi import MNT_DETACH
 
-__all__ = ["DEVICE", "FUSERMOUNT", "SERVER_ATTRIBUTE", "TYPE", "check", "connect", "mounted", "server_of", "unmount"]
+__all__ = [
+    "DEVICE", "FUSERMOUNT", "SERVER_ATTRIBUTE", "TYPE", "check", "mounted", "options", "read_ahead", "server_of",
+    "unmount",
+]  # fmt: skip
 
 DEVICE = "/dev/fuse"
 FUSERMOUNT = "fusermount3"
@@ -30,6 +30,10 @@ TYPE = "fuse.liblinux"
 SERVER_ATTRIBUTE = "user.liblinux.server"
 # How much the host reads ahead of a program, where we may say so. It would be 128 KiB.
 _READ_AHEAD_KIB = 1024
+_NO_BINDING = (
+    "cannot be imported ({}), and mounts are made by it: pip install 'liblinux[mount]', which compiles it "
+    "(apt-get install gcc pkg-config libfuse3-dev python3-dev); every other command of liblinux works without"
+)
 _NO_FUSERMOUNT = f"{FUSERMOUNT}, which mounts for users without root, is not installed: apt-get install fuse3"
 
 
@@ -39,7 +43,7 @@ def check(mountpoint: str, *, allow_other: bool) -> None:
     Raises FileNotFoundError or NotADirectoryError for a mount point that is
     none, OSError (EBUSY) when something is mounted there, FileNotFoundError
     without /dev/fuse or fusermount3, PermissionError when `allow_other` is not
-    allowed. Every one says what to do.
+    allowed, OSError (ENOPKG) without pyfuse3. Every one says what to do.
     """
     mode = os.stat(mountpoint).st_mode
     if not stat.S_ISDIR(mode):
@@ -55,6 +59,10 @@ def check(mountpoint: str, *, allow_other: bool) -> None:
             f"(--device {DEVICE}); every other command of liblinux works without",
             DEVICE,
         )
+    try:
+        import pyfuse3  # noqa: F401, PLC0415 - an extra, and slow
+    except ImportError as error:
+        raise OSError(errno.ENOPKG, _NO_BINDING.format(error), "pyfuse3") from None
     if os.geteuid() == 0:
         return
     if shutil.which(FUSERMOUNT) is None:
@@ -100,88 +108,29 @@ def _unescaped(text: str) -> str:
 # ---- mounting ------------------------------------------------------------
 
 
-def connect(mountpoint: str, *, source: str, readonly: bool, allow_other: bool) -> int:
-    """Mount; returns the descriptor of /dev/fuse by which to serve.
+def options(source: str, *, readonly: bool, allow_other: bool) -> set[str]:
+    """What libfuse is to be told.
 
     `source` is what `df` shows. With `allow_other` users besides the one who
     mounts see it, and the host checks the permissions of the image's files.
-    Raises OSError with what the host, or fusermount3, said.
     """
-    if os.geteuid() == 0:
-        return _connect_as_root(mountpoint, source, readonly, allow_other)
-    return _connect_as_user(mountpoint, source, readonly, allow_other)
+    wanted = {"ro" if readonly else "rw", f"fsname={_escaped(source)}", f"subtype={TYPE.partition('.')[2]}"}
+    return wanted | ({"allow_other", "default_permissions"} if allow_other else set())
 
 
-def _connect_as_root(mountpoint: str, source: str, readonly: bool, allow_other: bool) -> int:
-    descriptor = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
-    real = os.path.realpath(mountpoint)  # once it is mounted, looking at it waits for our answer
-    options = f"fd={descriptor},rootmode=40000,user_id={os.getuid()},group_id={os.getgid()}"
-    if allow_other:
-        options += ",allow_other,default_permissions"
-    flags = MS_NOSUID | MS_NODEV | (MS_RDONLY if readonly else 0)
-    try:
-        _libc("mount", os.fsencode(source), os.fsencode(mountpoint), TYPE.encode(), flags, options.encode())
-    except OSError as error:
-        os.close(descriptor)
-        if error.errno == errno.EPERM:
-            error.strerror = "this root may not mount (a container without CAP_SYS_ADMIN?)"
-        error.filename = mountpoint
-        raise
-    _read_ahead(real)
-    return descriptor
+def _escaped(text: str) -> str:
+    """As libfuse's options have it: ASCII, all else in octal, and what has a meaning there too."""
+    return "".join(
+        chr(byte) if 32 < byte < 127 and byte not in b"\\," else f"\\{byte:03o}" for byte in os.fsencode(text)
+    )
 
 
-def _read_ahead(real: str) -> None:
-    """Have the host ask for more at once: a request costs as much as copying some 100 KiB.
-
-    Before INIT is answered, for what is agreed upon there is at most what is set here.
-    """
-    device = _mount(real)[0]
-    # A container's /sys may be read-only: then it is slower, and nothing else.
+def read_ahead(mountpoint: str) -> None:
+    """Have the host ask for more at once: a request costs as much as copying some 100 KiB."""
+    device = _mount(mountpoint)[0]
+    # Root's alone, and a container's /sys may be read-only: then it is slower, and nothing else.
     with contextlib.suppress(OSError), open(f"/sys/class/bdi/{device}/read_ahead_kb", "w", encoding="ascii") as file:
         file.write(str(_READ_AHEAD_KIB))
-
-
-def _libc(function: str, *arguments: bytes | int) -> None:
-    library = ctypes.CDLL(None, use_errno=True)
-    values = [ctypes.c_ulong(value) if isinstance(value, int) else value for value in arguments]
-    if getattr(library, function)(*values):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
-
-def _connect_as_user(mountpoint: str, source: str, readonly: bool, allow_other: bool) -> int:
-    escaped = source.replace("\\", "\\\\").replace(",", "\\,")
-    options = ["ro" if readonly else "rw", "nosuid", "nodev", f"fsname={escaped}", f"subtype={TYPE.partition('.')[2]}"]
-    if allow_other:
-        options += ["allow_other", "default_permissions"]
-    ours, theirs = socket.socketpair()
-    with ours:
-        with theirs:
-            environment = {**os.environ, "_FUSE_COMMFD": str(theirs.fileno())}
-            # Not waited for by run(): it ends after it has sent the descriptor, which must be taken from it.
-            child = subprocess.Popen(
-                [FUSERMOUNT, "-o", ",".join(options), "--", mountpoint],
-                env=environment, pass_fds=[theirs.fileno()], stderr=subprocess.PIPE,
-            )  # fmt: skip
-        descriptor = _receive(ours)
-    said = child.communicate()[1].decode(errors="replace").strip()
-    if descriptor is None:
-        raise PermissionError(errno.EPERM, said or f"{FUSERMOUNT} ended with {child.returncode}", mountpoint)
-    return descriptor
-
-
-def _receive(channel: socket.socket) -> int | None:
-    """The descriptor that was sent, or None when the other side ended without."""
-    descriptors = array.array("i")
-    _, ancillary, _, _ = channel.recvmsg(1, socket.CMSG_LEN(descriptors.itemsize))
-    for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            descriptors.frombytes(data[: descriptors.itemsize])
-    if not descriptors:
-        return None
-    os.set_inheritable(descriptors[0], False)
-    return descriptors[0]
 
 
 # ---- unmounting ----------------------------------------------------------
@@ -193,11 +142,9 @@ def unmount(mountpoint: str, *, lazy: bool = False) -> None:
     Raises OSError: EBUSY while it is used, EINVAL when it is no mount point.
     """
     if os.geteuid() == 0:
-        try:
-            _libc("umount2", os.fsencode(mountpoint), MNT_DETACH if lazy else 0)
-        except OSError as error:
-            error.filename = mountpoint
-            raise
+        if ctypes.CDLL(None, use_errno=True).umount2(os.fsencode(mountpoint), MNT_DETACH if lazy else 0):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), mountpoint)
         return
     program = shutil.which(FUSERMOUNT)
     if program is None:

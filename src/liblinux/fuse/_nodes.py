@@ -1,10 +1,11 @@
 """The nodes that the host's kernel knows, and where in the image they are.
 
-A node is a file, whatever names it has: hard links are one. Its number is ours,
-counted up and never used again, so that a file that takes over an inode is not
-taken for the one before. It lives as long as the host remembers it
-(`lookups`), holds it open, or one of its children lives, for their paths lead
-through it.
+A node is a file, whatever names it has: hard links are one. Its number is that of
+the inode, which is what pyfuse3 shows as well; a number that is taken, or that
+means something to FUSE, is replaced by one of ours. An inode that takes over the
+number of one that was removed is told from it by its generation. A node lives as
+long as the host remembers it (`lookups`), holds it open, or one of its children
+lives, for their paths lead through it.
 
 A path is put together from the names above it when it is needed. (Rejected: a
 descriptor for every node, which would keep each inode of the image in memory;
@@ -14,11 +15,17 @@ file handles of open_by_handle_at(2), which not all file systems have.)
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 
-from liblinux.fuse._protocol import ROOT_ID
+__all__ = ["ROOT_ID", "Node", "Nodes"]
 
-__all__ = ["Node", "Nodes"]
+# pyfuse3.ROOT_INODE, which is FUSE's own.
+ROOT_ID = 1
+# Inodes of other devices, which subvolumes of Btrfs are, must not look like ours.
+_OTHER_DEVICE_SHIFT = 48
+# Where numbers of ours begin, downwards: few file systems have so many inodes, and all programs can hold them.
+_OWN_NUMBERS = 0xFFFFFFFE
 
 
 class Node:
@@ -29,11 +36,12 @@ class Node:
     reached by them.
     """
 
-    __slots__ = ("children", "descriptors", "id", "key", "links", "lookups")
+    __slots__ = ("children", "descriptors", "generation", "id", "key", "links", "lookups")
 
     def __init__(self, number: int, key: tuple[int, int]) -> None:
         self.id = number
         self.key = key
+        self.generation = 0
         self.links: list[tuple[Node, bytes]] = []
         self.descriptors: list[int] = []
         self.children = 0
@@ -54,7 +62,8 @@ class Nodes:
         self._by_id = {ROOT_ID: self.root}
         self._by_key = {root: self.root}
         self._by_name: dict[tuple[int, bytes], Node] = {}
-        self._last = ROOT_ID
+        self._devices = {root[0]: 0}
+        self._own_numbers = itertools.count(_OWN_NUMBERS, -1)
 
     def __getitem__(self, number: int) -> Node:
         node = self._by_id.get(number)
@@ -86,9 +95,21 @@ class Nodes:
 
     def fresh(self, key: tuple[int, int]) -> Node:
         """A node without a name."""
-        self._last += 1
-        node = self._by_id[self._last] = self._by_key[key] = Node(self._last, key)
+        device, number = key
+        index = self._devices.setdefault(device, len(self._devices))
+        number ^= index << _OTHER_DEVICE_SHIFT
+        before = self._by_id.get(number)
+        if number in {0, ROOT_ID} or (before is not None and self._is_alive(before)):
+            number, before = next(own for own in self._own_numbers if own not in self._by_id), None
+        node = self._by_id[number] = self._by_key[key] = Node(number, key)
+        if before is not None:
+            # The host knows the removed one still, and what it forgets of it comes with this number.
+            node.generation = before.generation + 1
+            node.lookups = before.lookups
         return node
+
+    def _is_alive(self, node: Node) -> bool:
+        return bool(node.descriptors or node.children) or self._by_key.get(node.key) is node
 
     def part(self, parent: Node, name: bytes, *, gone: bool = False) -> None:
         """A name is no more; with `gone` it was the last one of its inode, whose number others may get now."""
@@ -121,6 +142,11 @@ class Nodes:
         self.move(parent, name, self.root, aside)
         self.move(new_parent, new_name, parent, name)
         self.move(self.root, aside, new_parent, new_name)
+
+    def told(self, node: Node, *, times: bool = True) -> None:
+        """The host has been told of a node, or with `times` False has not."""
+        node.lookups += times
+        self._drop_if_unused(node)
 
     def forget(self, number: int, times: int) -> None:
         """The host has forgotten a node as often as it was told of it."""
@@ -160,8 +186,9 @@ class Nodes:
     def _drop_if_unused(self, node: Node) -> None:
         if node is self.root or node.lookups > 0 or node.children or node.descriptors:
             return
-        if self._by_id.pop(node.id, None) is None:
+        if self._by_id.get(node.id) is not node:
             return
+        del self._by_id[node.id]
         if self._by_key.get(node.key) is node:
             del self._by_key[node.key]
         # Upwards, one level for each call: no deeper than paths are.

@@ -1,11 +1,20 @@
-"""An image on a directory of the host, from the mount to the clean end."""
+"""An image on a directory of the host, from the mount to the clean end.
+
+libfuse mounts and has the conversation with the host's kernel, pyfuse3 and trio
+call the answers; here is when it begins and how it ends.
+"""
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import signal
 import sys
-import threading
+import tempfile
+
+import pyfuse3
+import trio
 
 from liblinux._typing import TYPE_CHECKING
 from liblinux.fuse import _mounting as mounting
@@ -14,11 +23,9 @@ from liblinux.fuse._files import Files
 from liblinux.fuse._metadata import Metadata
 from liblinux.fuse._names import Names
 from liblinux.fuse._served import Served
-from liblinux.fuse._session import Session, Stop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType
+    from collections.abc import AsyncIterator, Callable
 
     from liblinux._image_root import ImageRoot
 
@@ -27,7 +34,23 @@ __all__ = ["serve"]
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # How long programs that still use the mount may go on after a signal.
 _PATIENCE_SECONDS = 3.0
-_AGAIN_SECONDS = 0.1
+# pyfuse3 logs when an answer comes too late, because who asked was killed: nobody needs to know.
+logging.getLogger("pyfuse3").setLevel(logging.CRITICAL)
+# The connection is over; of unmounting libfuse makes no error.
+_ENDED = (errno.ECONNABORTED, errno.EPERM)
+
+
+class _Operations(Metadata, Names, Files, Directories):
+    """All answers. The host checks permissions and access lists with `enable_acl`."""
+
+    def __init__(self, served: Served, *, acl: bool) -> None:
+        super().__init__(served)
+        self.enable_acl = acl
+        self.asked = trio.Event()
+
+    def init(self) -> None:
+        """The host is about to be told what was agreed on."""
+        self.asked.set()
 
 
 def serve(
@@ -41,64 +64,94 @@ def serve(
 ) -> None:
     """Serve an image until it is unmounted, or SIGINT, SIGTERM or SIGHUP unmounts it.
 
-    `ready` is called when it is mounted. Closing the image is the caller's, and
-    writes all back. In the main thread only. Raises OSError when it cannot be
-    mounted, KernelPanic when the image's kernel dies; then it is unmounted, and
-    whoever uses it gets EIO.
+    `mountpoint` is a real path, `source` what `df` shows. `ready` is called when it
+    is mounted. Closing the image is the caller's, and writes all back; the signals
+    are blocked from then on, so that nothing cuts that short. In the main thread
+    only. Raises OSError when it cannot be mounted, KernelPanic when the image's
+    kernel dies; then it is unmounted, and whoever uses it gets EIO.
     """
-    served = Served(image, owner)
-    handlers = {
-        number: handler
-        for part in (Metadata(served), Names(served), Files(served), Directories(served))
-        for number, handler in part.handlers().items()
-    }
-    # Before the mount: from then on it is undone in order.
-    signals = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    descriptor = mounting.connect(mountpoint, source=source, readonly=served.readonly, allow_other=allow_other)
-    session = Session(descriptor, handlers, acl=allow_other)
-    end = _End(mountpoint, session, signals)
-    try:
-        ready()
-        end.watch()
-        session.run()
-    finally:
-        end.reached.set()
-        if not end.unmounted and mounting.mounted(mountpoint) == mounting.TYPE:
-            mounting.unmount(mountpoint, lazy=True)
-        os.close(descriptor)
-    if session.broken is not None:
-        raise session.broken
+    operations = _Operations(Served(image, owner), acl=allow_other)
+    options = mounting.options(source, readonly=not image.writable, allow_other=allow_other)
+    trio.run(_Service(operations, mountpoint, options, ready).run)
+    if operations.broken is not None:
+        raise operations.broken
 
 
-class _End:
-    """Ends a session on a signal: out of sight first, then a while for those who still use it, then for good."""
+class _Service:
+    """One mount."""
 
-    def __init__(self, mountpoint: str, session: Session, signals: list[signal.Signals]) -> None:
+    def __init__(
+        self, operations: _Operations, mountpoint: str, options: set[str], ready: Callable[[], object]
+    ) -> None:
+        self._operations = operations
         self._mountpoint = mountpoint
-        self._session = session
-        self._signals = signals
-        self.reached = threading.Event()
-        self.unmounted = False
+        self._options = options
+        self._ready = ready
+        self._unmounted = False
 
-    def watch(self) -> None:
-        """Wait for signals in a thread: unmounting may need the session to answer."""
-        signal.signal(signal.SIGUSR1, self._stop)
-        threading.Thread(target=self._wait, daemon=True).start()
+    async def run(self) -> None:
+        """From the mount to the end."""
+        signals = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        # Before the mount: from then on it is undone in order.
+        with trio.open_signal_receiver(*signals) as arriving:
+            _mount(self._operations, self._mountpoint, self._options)
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._begin)
+                    nursery.start_soon(self._end, arriving)
+                    await _answer_all()
+                    nursery.cancel_scope.cancel()
+            finally:
+                signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+                # Lazily, unless it is away already.
+                pyfuse3.close(unmount=not self._unmounted)
 
-    def _wait(self) -> None:
-        signal.sigwait(self._signals)
+    async def _begin(self) -> None:
+        await self._operations.asked.wait()
+        # After the answer to that: what the two agree on there is less.
+        mounting.read_ahead(self._mountpoint)
+        self._ready()
+
+    async def _end(self, arriving: AsyncIterator[int]) -> None:
+        """On a signal out of sight first, then a while for those who still use it, then for good."""
+        await anext(arriving)
         try:
-            mounting.unmount(self._mountpoint, lazy=True)
-            self.unmounted = True
+            # In a thread: unmounting may need our answers.
+            await trio.to_thread.run_sync(self._unmount)
         except OSError as error:
-            if not self.reached.is_set():
-                print(f"liblinux: {self._mountpoint}: {error.strerror}", file=sys.stderr)
-        wait = _PATIENCE_SECONDS
-        while not self.reached.wait(wait):
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
-            wait = _AGAIN_SECONDS
+            print(f"liblinux: {self._mountpoint}: {error.strerror}", file=sys.stderr)
+        await trio.sleep(_PATIENCE_SECONDS)
+        pyfuse3.terminate()
 
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        if self._session.waiting:
-            raise Stop
+    def _unmount(self) -> None:
+        mounting.unmount(self._mountpoint, lazy=True)
+        self._unmounted = True
+
+
+async def _answer_all() -> None:
+    try:
+        # One task: the answers do not wait for anything, and more of them would only wait for each other.
+        await pyfuse3.main(min_tasks=1, max_tasks=1)
+    except* OSError as group:
+        _, unexpected = group.split(lambda error: isinstance(error, OSError) and error.errno in _ENDED)
+        if unexpected is not None:
+            raise unexpected from None
+
+
+def _mount(operations: _Operations, mountpoint: str, options: set[str]) -> None:
+    """Mount by libfuse. Raises OSError with what libfuse, or fusermount3, said to the standard error."""
+    shown = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            pyfuse3.init(operations, mountpoint, options)
+        except RuntimeError:
+            pyfuse3.close(unmount=False)
+            said.seek(0)
+            text = said.read().decode(errors="replace").strip()
+            if os.geteuid() == 0 and "not permitted" in text:
+                text += "; this root may not mount (a container without CAP_SYS_ADMIN?)"
+            raise PermissionError(errno.EPERM, text, mountpoint) from None
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)

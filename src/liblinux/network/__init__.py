@@ -1,6 +1,11 @@
 """Networks of Linux hosts in one process: cables, switches, routers, names.
 
-Network                what is declared, and coming up      _network.py
+Network                what users call                      _network.py
+  Kernels              its own, and those hosts have named  _kernels.py
+  what may be declared                                      _declaring.py
+  Wiring               what is declared comes up            _wiring.py
+  WaysOut              where links lead out of a kernel     _ways_out.py
+  Runs                 coroutines, functions, threads       _runs.py
   Host                 a process in a namespace of its own  _host.py
   Link                 a cable, and what it does to frames  _link.py
 segments, addresses    before a kernel is there             _topology.py

@@ -56,7 +56,7 @@ class Beyond(Host):
 
     def _prepare(self) -> None:
         # Nothing but the frames of others is sent from here.
-        if self.network._subnets.base6 is None:
+        if self.network._wiring.subnets.base6 is None:
             return
         path = "/proc/sys/net/ipv6/conf/default/disable_ipv6"
         fd = self._inside.os.open(path, os.O_WRONLY)
@@ -90,7 +90,9 @@ class Beyond(Host):
         process.syscall("ioctl", tap, _TUNSETOFFLOAD, offloads)
         index, cable = process.socket.if_nametoindex(_TAP), self.interface.index
         messages = [rtnetlink.set_mtu(index, mtu), rtnetlink.put_up(index)]
-        self.network._send(self, [*messages, *rtnetlink.redirect(index, cable), *rtnetlink.redirect(cable, index)])
+        self.network._wiring.send(
+            self, [*messages, *rtnetlink.redirect(index, cable), *rtnetlink.redirect(cable, index)]
+        )
         return tap
 
     def eventfd(self) -> int:

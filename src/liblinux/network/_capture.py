@@ -255,7 +255,7 @@ class Captures:
             arriving, sent = (number + 1) * any(sides), (number + 1) * bool(sides)
             messages.setdefault(interface.node.name, []).append(capture_cable(interface.index, arriving, sent))
         for name, batch in messages.items():
-            network._send(network.hosts[name], batch)
+            network._wiring.send(network.hosts[name], batch)
 
 
 def _time(block: memoryview) -> int:

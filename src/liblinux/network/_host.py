@@ -68,7 +68,7 @@ class Host:
     @property
     def kernel(self) -> Kernel:
         """The kernel that it is in."""
-        return self.network._kernel_of(self._version)
+        return self.network._kernels.of(self._version)
 
     @property
     def os(self) -> Os:
@@ -158,7 +158,7 @@ class Host:
         :meth:`Network.run`. What it raises is raised. RuntimeError inside of a
         run: use asyncio.to_thread() there.
         """
-        return self.network._run_blocking(function, arguments, named, self)
+        return self.network._runs.run_blocking(function, arguments, named, self)
 
     def thread(self, target: Callable[..., object], /, *arguments: Any, **named: Any) -> threading.Thread:
         """Start a thread that acts as this host; returns it.
@@ -169,7 +169,7 @@ class Host:
         the network runs (:meth:`Network.run`, :meth:`run_blocking`), and ends with
         SystemExit where it waits when the network is closed.
         """
-        return self.network._start_thread(target, arguments, named, self)
+        return self.network._runs.start_thread(target, arguments, named, self)
 
     # ---- faults --------------------------------------------------------------
 
@@ -220,7 +220,7 @@ class Host:
 
     def step_clock(self, seconds: float) -> None:
         """Set its date so much later, or earlier: of time.time() in its tasks and threads; monotonic clocks go on."""
-        skews = self.network._running().turns.clock.skews
+        skews = self.network._runs.run.turns.clock.skews
         from liblinux.running._skew import HostClock  # noqa: PLC0415 - as above
 
         skews[self] = skews.get(self, HostClock()).stepped(round(seconds * 1e9))
@@ -236,7 +236,7 @@ class Host:
             raise ValueError(f"a clock cannot go {rate} times as fast: it goes forward")
         from liblinux.running._skew import HostClock  # noqa: PLC0415 - as above
 
-        skews = self.network._running().turns.clock.skews
+        skews = self.network._runs.run.turns.clock.skews
         skews[self] = skews.get(self, HostClock()).at_rate(self.network.kernel.now(), rate)
 
     # ---- coming up -----------------------------------------------------------
@@ -302,7 +302,7 @@ class Host:
     @property
     def interfaces(self) -> dict[str, Interface]:
         """Its interfaces by name, in the order of its links."""
-        self.network._assign()
+        self.network._wiring.assign()
         return {interface.name: interface for interface in self._node.interfaces}
 
     @property

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import logging
 import os
+import signal
 import socket
 import subprocess
+import threading
 
 from liblinux._library import find_slirp
 from liblinux._typing import TYPE_CHECKING, Any
@@ -25,6 +28,9 @@ __all__ = ["Internet"]
 _MTU = 32000
 _BUFFER_BYTES = 4 << 20
 _TEXT_BYTES = 512
+# It answers in microseconds; but should it die of something just then there is no answer.
+_PATIENCE_SECONDS = 10
+_log = logging.getLogger("liblinux.internet")
 
 
 class Internet(Device):
@@ -34,19 +40,29 @@ class Internet(Device):
     that server as `host.socket.nameservers`. Its TCP connections, UDP datagrams and
     pings become those of this process; `gateway` is this machine itself, whose
     loopback is reached there (unless `loopback=False`). Nobody comes in, but for
-    ports that :meth:`forward` opens. libslirp is in a process of its own, which ends
-    with the network: should it die of what the host sends, that is an `error`.
+    ports that :meth:`forward` opens. What a router would drop is dropped (headers
+    that are wrong, addresses that are never on a wire), fragments of IPv4 are put
+    together, urgent data of TCP become ordinary data.
+
+    libslirp is in a process of its own, which ends with the network. Should it die of
+    what the host sends it is begun anew, which the log "liblinux.internet" tells: its
+    connections are lost, as when a router is switched off and on, and forwarded ports
+    are forwarded again. Ten deaths within ten seconds are the end, and an `error`.
 
     Attributes: `gateway` and `gateway6`, addresses of this machine as the host sees
-    it; `name_server`. FileNotFoundError without libslirp.
+    it; `name_server`; `restarts`, how often libslirp was begun anew. FileNotFoundError
+    without libslirp.
     """
 
     mtu = _MTU
 
     def __init__(self, *, loopback: bool = True) -> None:
         super().__init__("internet")
+        self.restarts = 0
         self._loopback = loopback
         self._program: subprocess.Popen[bytes] | None = None
+        self._listener: threading.Thread | None = None
+        self._fate: str | None = None
         self._control: socket.socket | None = None
         self._frames: socket.socket | None = None
 
@@ -62,8 +78,9 @@ class Internet(Device):
             fds = (frames.fileno(), control.fileno())
             numbers = [str(number) for number in (*fds, self._outside.link._mtu, int(self._loopback))]
             self._program = subprocess.Popen(
-                [find_slirp(), *numbers, *arguments], pass_fds=fds, stdin=subprocess.DEVNULL, env={}
-            )
+                [find_slirp(), *numbers, *arguments],
+                pass_fds=fds, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env={},
+            )  # fmt: skip
         answer = self._control.recv(_TEXT_BYTES).decode(errors="replace")
         if answer != "ready":
             self.close()
@@ -71,7 +88,33 @@ class Internet(Device):
                 errno.ENOENT,
                 f"the way to the Internet is libslirp ({answer or 'its program ended'}); apt-get install libslirp0",
             )
+        self._fate = None
+        self._listener = threading.Thread(target=self._listen, args=(self._program,), daemon=True)
+        self._listener.start()
         return End(self._frames.fileno(), PACKETS)
+
+    def _listen(self, program: subprocess.Popen[bytes]) -> None:
+        """What the program says of libslirp's deaths, "died SIGNAL" or "gave up SIGNAL", goes to the log."""
+        assert program.stdout is not None
+        for line in program.stdout:
+            what, number = line.decode().rsplit(maxsplit=1)
+            name = signal.Signals(int(number)).name
+            if what == "died":
+                _log.warning("libslirp died of what the host sent (%s) and is begun anew; connections are lost", name)
+                self.restarts += 1
+            else:
+                self._fate = (
+                    f"libslirp died ten times within ten seconds, at last of {name}; "
+                    "find with Network.capture() what the host sends, and begin with a new Network"
+                )
+                _log.error("%s", self._fate)
+
+    @property
+    def error(self) -> OSError | None:
+        """Why no frames are carried any more; see :class:`Device`."""
+        if self._fate is not None:
+            return OSError(errno.ECONNABORTED, f"{self.name}: {self._fate}")
+        return super().error
 
     def _addresses(self, interface: Interface) -> list[str]:
         """What the program is told of the network; and `gateway`, `name_server`."""
@@ -103,12 +146,13 @@ class Internet(Device):
     def forward(self, port: int, *, to: int | None = None, udp: bool = False, address: str = "127.0.0.1") -> None:
         """Let `port` at `address` of this machine lead to port `to` of the host (the same, if None).
 
-        OSError when the port is in use, or needs rights.
+        OSError when the port is in use, or needs rights; TimeoutError when libslirp died just then.
         """
         if self._control is None:
             raise ValueError("the network is not up yet: call Network.up() first")
         protocol, target = "udp" if udp else "tcp", port if to is None else to
         packed = ipaddress.IPv4Address(address)
+        self._control.settimeout(_PATIENCE_SECONDS)
         self._control.send(f"forward {protocol} {packed} {port} {self._mine} {target}".encode())
         answer = self._control.recv(_TEXT_BYTES)
         if not answer:
@@ -124,7 +168,11 @@ class Internet(Device):
                 sock.close()
         if self._program is not None:
             self._program.wait()
-        self._program = self._control = self._frames = None
+            assert self._program.stdout is not None
+            if self._listener is not None:
+                self._listener.join()
+            self._program.stdout.close()
+        self._program = self._control = self._frames = self._listener = None
 
 
 def _others(interface: Any) -> tuple[Any, Any]:

@@ -107,7 +107,7 @@ class Link:
         lines = parse_lines(parameters, self._lines)
         if self._made:
             for (host, end), line in zip(self._hosts_and_ends, lines, strict=True):
-                self.network._send(host, [change_cable(end.index, line)])
+                self.network._wiring.send(host, [change_cable(end.index, line)])
         self._lines = lines
         self._note(", ".join(f"{name} {value}" for name, value in parameters.items()))
 
@@ -120,9 +120,9 @@ class Link:
         """Put the cable in again; addresses and routes are set anew, for the kernel drops those of a lost device."""
         self._put(up=True)
         for host, end in self._hosts_and_ends:
-            self.network._send(host, [new_address(end.index, address) for address in end.addresses()])
+            self.network._wiring.send(host, [new_address(end.index, address) for address in end.addresses()])
         for host in (self.a, self.b):
-            self.network._set_routes(host)
+            self.network._wiring.set_routes(host)
         self._note("up")
 
     def _note(self, text: str) -> None:
@@ -159,4 +159,4 @@ class Link:
     def _put(self, *, up: bool) -> None:
         self.network.up()
         for host, end in self._hosts_and_ends:
-            self.network._send(host, [put_up(end.index, up=up)])
+            self.network._wiring.send(host, [put_up(end.index, up=up)])

@@ -68,7 +68,7 @@ class _HostSocket(SuperSocket):  # type: ignore[misc]  # scapy is not typed for 
         return packets
 
     def _act(self, call: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        if self.host.network._running().takes_part():
+        if self.host.network._runs.run.takes_part():
             return self.host._context().run(call, *arguments, **options)
         return self.host.run_blocking(call, *arguments, **options)
 

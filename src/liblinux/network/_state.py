@@ -39,7 +39,7 @@ class NetworkSnapshot:
 
 def take(network: Network) -> NetworkSnapshot:
     """See :meth:`Network.snapshot`."""
-    if network._other_kernels or network._outsides:
+    if network._kernels.several or network._ways_out.outsides:
         raise RuntimeError("a snapshot holds hosts of one kernel, without links to anything outside of it")
     state = settle(network)
     _check_captures(network, "taken")
@@ -50,7 +50,7 @@ def take(network: Network) -> NetworkSnapshot:
 
 def settle(network: Network) -> tuple[Any, ...]:
     """Do all that is done in a network before it is kept: afterwards it is as one that is put back."""
-    run = network._running()
+    run = network._runs.run
     state = run.state()
     # What is done when sockets are first used would be done in the first run after it, and in no other.
     _ = [network.kernel.socket, *(host.socket for host in network._hosts.values())]
@@ -63,7 +63,7 @@ def restore(network: Network, snapshot: NetworkSnapshot) -> None:
         raise TypeError(f"restore() takes what snapshot() returned, not {type(snapshot).__name__}")
     if snapshot._hosts != tuple(network._hosts.values()) or snapshot._links != tuple(network.links):
         raise ValueError("hosts or links were added since the snapshot; add them before it is taken")
-    run = network._running()
+    run = network._runs.run
     run.check_restorable()
     _check_captures(network, "put back")
     if network._captures is not None:

@@ -20,7 +20,7 @@ from liblinux._sockets.tcp_info import _BYTES, _LAYOUT
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
 
-__all__ = ["Field", "Found", "columns", "count_packets", "find_interfaces", "find_sockets", "split_answers"]
+__all__ = ["Field", "Found", "columns", "find_interfaces", "find_sockets", "split_answers"]
 
 _ANSWER = struct.Struct("=QII")  # of kernel/host/sample.c
 _HEADER = struct.Struct("=IHHII")
@@ -180,18 +180,6 @@ def _counter_fields(at: int) -> dict[str, Field]:
     # struct rtnl_link_stats64, in words of eight bytes; a cable counts what is lost on the line as carrier errors.
     places = {"sent_packets": 1, "sent_bytes": 3, "line_losses": 17}
     return {name: Field(at + 8 * place, 8) for name, place in places.items()}
-
-
-def count_packets(sample: bytes, indices: set[int]) -> int:
-    """The packets that interfaces have sent, by one sample of all questions."""
-    total = 0
-    for answers in split_answers(sample).values():
-        for _, start, length in answers:
-            answer = sample[start : start + length]
-            for one in find_interfaces(answer):
-                if "sent_packets" in one.fields and one.about in indices:
-                    total += struct.unpack_from("=Q", answer, one.fields["sent_packets"].offset)[0]
-    return total
 
 
 # ---- columns ----------------------------------------------------------------------

@@ -61,7 +61,6 @@ class Recorder:
         self._end = -1
         self._missed = 0
         self._data: list[bytes] = []
-        self._latest = b""
         net.up()
         if net.kernel.clock != "virtual":
             raise ValueError("samples are taken at steps of virtual time; make Network(clock='virtual')")
@@ -134,11 +133,10 @@ class Recorder:
                 question.socket.close()
 
     def _take(self, *, stop: bool) -> None:
-        data, missed, last = self._native.samples(stop)
+        data, missed, _ = self._native.samples(stop)
         self._missed += missed
         if data:
             self._data.append(data)
-            self._latest = data[last:]
 
     # ---- what happens meanwhile ----------------------------------------------------
 
@@ -146,15 +144,6 @@ class Recorder:
     def time(self) -> float:
         """Seconds of virtual time since it began."""
         return ((self._end if self._end >= 0 else self._now()) - self._begin) / _SECOND_NS
-
-    @property
-    def packets(self) -> int:
-        """How many packets the links that it looks at had carried at the last step; callable from any thread."""
-        from liblinux.observing._answers import count_packets  # noqa: PLC0415 - for those who do
-
-        if self._end < 0:
-            self._take(stop=False)
-        return count_packets(self._latest, {index for _, index in self._ends})
 
     def event(self, text: str, host: Host | str = "") -> None:
         """Note that something happens now, on a host or in the network as a whole."""

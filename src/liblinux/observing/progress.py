@@ -7,7 +7,8 @@
 
 On something that is no terminal nothing is drawn but one line at the end. A
 thread of its own looks, some times a second of real time, and takes no part in
-the run: the network's programs, its chance and its clock know nothing of it.
+the run: the network's programs, its chance and its clock know nothing of it. Packets
+are those that cables have been given, which the kernel counts anyway.
 """
 
 from __future__ import annotations
@@ -61,11 +62,11 @@ class Progress:
         self._console = Console(file=file or sys.stderr)
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
-        self._last: tuple[float, float, int | None] | None = None
+        self._last: tuple[float, float, int] | None = None
 
     def __enter__(self) -> Self:
         self._begin, self._began = self._now(), time.clock_gettime(_CLOCK)
-        self._packets_before = self._count()
+        self._packets_before = self._net.frames
         self._last = None
         if self._console.is_terminal:
             self._thread = threading.Thread(target=self._show, name="progress", daemon=True)
@@ -96,21 +97,13 @@ class Progress:
 
     # ---- looking ------------------------------------------------------------------
 
-    def _count(self) -> int | None:
-        """Packets that cables have carried, as the last sample of a recorder knows; None without one."""
-        recorder = self._net._recorder or self._net._recorded
-        return recorder.packets if recorder is not None else None
-
-    def _look(self) -> tuple[float, float, int | None]:
+    def _look(self) -> tuple[float, float, int]:
         """Virtual and real seconds since the beginning, and packets."""
         virtual = (self._now() - self._begin) / _SECOND_NS
-        return virtual, time.clock_gettime(_CLOCK) - self._began, self._count()
+        return virtual, time.clock_gettime(_CLOCK) - self._began, self._net.frames - self._packets_before
 
     @property
     def line(self) -> str:
         """ "12.5 s of virtual time in 0.3 s, 42x, 12,345 packets"."""
         virtual, real, packets = self._last or self._look()
-        parts = [f"{virtual:,.1f} s of virtual time in {real:.1f} s", f"{virtual / real:,.0f}x" if real else ""]
-        if packets is not None:
-            parts.append(f"{packets - (self._packets_before or 0):,} packets")
-        return ", ".join(part for part in parts if part)
+        return f"{virtual:,.1f} s of virtual time in {real:.1f} s, {virtual / (real or 1):,.0f}x, {packets:,} packets"

@@ -28,7 +28,7 @@ from liblinux._sockets.module import SocketModule  # noqa: F401 - it must see th
 from liblinux._sockets.sock import Socket
 from liblinux._sockets.tls import TlsSocket
 from liblinux.asyncio._current import acting
-from liblinux.running import _strict, _trio
+from liblinux.running import _probes, _strict, _trio
 from liblinux.running._chance import choose_bytes, choose_seed
 from liblinux.running._clocks import CLOCKS, choose_clock
 from liblinux.running._locks import Lock
@@ -37,6 +37,7 @@ from liblinux.running._turns import strand_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
 __all__ = ["in_place", "translate"]
 
@@ -66,10 +67,16 @@ class _Kind(type(_REAL)):  # type: ignore[misc]  # whatever the metaclass of soc
         host = acting.get()
         if cls is _Either and host is not None:
             return host.socket.socket(*arguments, **named)
+        if cls is _Either and strand_here() is not None and _is_of_a_loop(sys._getframe(1)):
+            _strict.refuse_socket()
         return super().__call__(*arguments, **named)
 
     def __instancecheck__(cls, instance: object) -> bool:
         return isinstance(instance, Socket | _REAL) if cls is _Either else super().__instancecheck__(instance)
+
+
+def _is_of_a_loop(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).startswith("asyncio.")
 
 
 class _Either(_REAL, metaclass=_Kind):
@@ -80,7 +87,12 @@ def _of_host(module: str, name: str, real: Callable[..., Any]) -> Callable[..., 
     def choice(*arguments: Any, **named: Any) -> Any:
         host = acting.get()
         if host is None:
-            return real(*arguments, **named)
+            try:
+                return real(*arguments, **named)
+            except socket.gaierror as error:
+                if strand_here() is not None:
+                    error.add_note(f"It was asked for as no host, so this machine looked for it; {_strict.ADVICE}")
+                raise
         return getattr(getattr(host, module), name)(*arguments, **named)
 
     choice.__name__ = choice.__qualname__ = name
@@ -188,6 +200,14 @@ _runs = 0
 _counting = threading.Lock()
 
 
+def _change(place: Any, name: str, value: Any) -> None:
+    _before.append((place, name, vars(place)[name]))
+    setattr(place, name, value)
+
+
+_finder = _probes.Finder(_change)
+
+
 @contextlib.contextmanager
 def in_place() -> Iterator[None]:
     """The choices are in place during a `with` statement, of as many threads as like."""
@@ -195,19 +215,20 @@ def in_place() -> Iterator[None]:
     with _counting:
         _runs += 1
         if _runs == 1:
-            changes = list(_CHANGES)
+            changes = _CHANGES + _probes.changes()
             if "trio" in sys.modules:
                 changes += _trio.changes()
-            for place, name, value in changes:
-                _before.append((place, name, vars(place)[name]))
-                setattr(place, name, value)
+            for change in changes:
+                _change(*change)
             _replace_taken()
+            sys.meta_path.insert(0, _finder)
     try:
         yield
     finally:
         with _counting:
             _runs -= 1
             if _runs == 0:
+                sys.meta_path.remove(_finder)
                 while _before:
                     setattr(*_before.pop())
 

@@ -16,7 +16,7 @@ from liblinux._errors import HostAccess
 from liblinux._sockets.sock import Socket
 from liblinux.running._turns import strand_here
 
-__all__ = ["refuse_sleep", "watch"]
+__all__ = ["ADVICE", "refuse_sleep", "refuse_socket", "watch"]
 
 _EVENTS = {
     "socket.__new__": "a socket of this machine was made",
@@ -25,8 +25,9 @@ _EVENTS = {
     "socket.gethostbyaddr": "an address was looked up by this machine",
     "time.sleep": "time.sleep() of this machine was called",
 }
+ADVICE = "start what needs the network as a host: host.create_task(), host.run(), host.thread()"
 _ADVICE = {
-    "socket": "start what needs the network as a host: host.create_task(), host.run(), host.thread()",
+    "socket": ADVICE,
     "time": "await asyncio.sleep() in coroutines, or start what blocks with host.thread() or asyncio.to_thread()",
 }
 _BETWEEN = ("socket", "liblinux.running._patches")
@@ -44,6 +45,12 @@ def watch() -> None:
 def refuse_sleep() -> None:
     """time.sleep() in a coroutine of a strict run."""
     _refuse("time.sleep", "time.sleep() was called in a coroutine, and stops its whole event loop", sys._getframe(2))
+
+
+def refuse_socket() -> None:
+    """A socket that an event loop makes as no host, strict or not: it could wait for those of hosts only."""
+    stack = "".join(traceback.format_stack(sys._getframe(2))[-_SHOWN:])
+    raise HostAccess(f"the event loop was to wait for a socket of this machine, by\n{stack.rstrip()}\n{ADVICE}")
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:

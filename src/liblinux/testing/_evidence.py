@@ -64,7 +64,7 @@ class Evidence:
     def add_network(self, network: Network) -> None:
         """A network whose kernels may be booted later."""
         self._networks.append(network)
-        if network._kernel is None:
+        if not network.kernels:
             network._when_up.append(lambda: self._note_kernels(network))
         else:
             self._note_kernels(network)
@@ -90,7 +90,7 @@ class Evidence:
             else:
                 self._capture = network._capturing().start(path, None, survives=True)
 
-        if network._is_up:
+        if network._wiring.is_up:
             start()
         network._when_up.append(start)
 

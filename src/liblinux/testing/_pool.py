@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from liblinux import Snapshot
     from liblinux._dmesg import Record
+    from liblinux.network._kernels import Kernels
     from liblinux.network._state import NetworkSnapshot
 
     Setup = Callable[[Network], object]
@@ -77,11 +78,11 @@ class Lender:
         self._idle: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._lent: dict[Kernel, _Kept | None] = {}
 
-    def lend(self, network: Network) -> Kernel:
+    def lend(self, kernels: Kernels) -> Kernel:
         """A kernel for a network, as it would boot one for itself."""
-        settings, arguments = network._wants()
-        key = _key("network", {**settings, **arguments, **network._options})
-        return self.boot(key, lambda: network._boot_kernel(**network._options))
+        settings, arguments = kernels.wants()
+        key = _key("network", {**settings, **arguments, **kernels.options})
+        return self.boot(key, lambda: kernels.boot(**kernels.options))
 
     def boot(self, key: Hashable, boot: Callable[[], Kernel]) -> Kernel:
         """A kernel that is as `boot()` makes it."""
@@ -145,8 +146,7 @@ class _Prepared:
         network = self.network
         if self._snapshot is None or network.closed or not network.kernel_is_alive:
             return False
-        if network._run is not None:
-            network._run.close()
+        network._runs.close()
         if network._captures is not None:
             network._captures.end_all()
         network._when_up.clear()
@@ -195,7 +195,7 @@ class Pool:
         """A network of these arguments, empty or prepared by `setup`."""
         if setup is None:
             with Network(**options) as network:
-                network._lender = self._lender
+                network._kernels.lender = self._lender
                 yield network
             return
         key = (_key("prepared", options), setup)
@@ -232,7 +232,7 @@ class Pool:
 
 def _can_be_kept(network: Network) -> bool:
     """Whether snapshots of it can be taken, see :meth:`Network.snapshot`."""
-    return not (network._other_kernels or network._outsides or network.kernel._pumps)
+    return not (network._kernels.several or network._ways_out.outsides or network.kernel._pumps)
 
 
 def _key(kind: str, options: Mapping[str, Any]) -> Hashable:

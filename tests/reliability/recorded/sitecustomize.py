@@ -33,7 +33,7 @@ def _record_networks() -> None:
             if not begun and net.links:
                 begun.append(net._capturing().start(_path(".pcapng"), None, survives=True))
 
-        if net._options["clock"] == "virtual":
+        if net._kernels.options["clock"] == "virtual":
             net._when_up.append(begin)
 
     Network.__init__ = made  # type: ignore[assignment]  # that is what is done here, and below

@@ -262,7 +262,9 @@ def _connect(call: Call) -> int:
         return call.patiently(file, waiting.OUT, lambda: call.call("connect", file.fd, address, length))
     if result != -errno.EINPROGRESS or not file.waits:
         return result
-    if not waiting.ready(call, file.fd, waiting.OUT, waiting.deadline(call, file, waiting.OUT)):
+    # An association of SCTP that the other end has ended meanwhile is no more to be written to: that is to be seen too.
+    events = waiting.OUT | waiting.IN | waiting.HANG_UP
+    if not waiting.ready(call, file.fd, events, waiting.deadline(call, file, waiting.OUT)):
         return result
     said = bytearray(4)
     call.call("getsockopt", file.fd, socket.SOL_SOCKET, socket.SO_ERROR, said, bytearray(struct.pack("<i", 4)))

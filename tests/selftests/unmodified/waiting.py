@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 IN: Final = host_select.POLLIN
 OUT: Final = host_select.POLLOUT
+HANG_UP: Final = host_select.POLLRDHUP
 _SLICE_SECONDS = 0.05
 _MIXED_SLICE_SECONDS = 0.003  # when files of both sides are looked at in turns
 _NR_PIDFD_GETFD = 438
@@ -56,6 +57,8 @@ def _left(until: float | None, most: float) -> float:
 
 
 def _check(call: Call) -> None:
+    # What a program closed, or had when it ended, is only now closed in the kernel; others may wait for just that.
+    call.server.sweep()
     if not call.server.valid(call.listener, call.notification):
         raise calls.Gone
 

@@ -272,6 +272,7 @@ static netdev_tx_t cable_xmit(struct sk_buff *skb, struct net_device *dev)
 
 	end->tx_packets++;
 	end->tx_bytes += length;
+	lib_cpu.frames++;
 	skb_tx_timestamp(skb);
 	if (unlikely(end->capture_out))
 		cable_tell(skb, end->capture_out, LL_FRAME_OUT);

@@ -131,7 +131,9 @@ class Filters:
         kind = _attribute(_TCA_KIND, b"bpf\0")
         flags = _NLM_F_CREATE | _NLM_F_EXCL
         try:
-            host.network._send(host, [_message(_RTM_NEWTFILTER, flags, head, kind, _attribute(_TCA_OPTIONS, options))])
+            host.network._wiring.send(
+                host, [_message(_RTM_NEWTFILTER, flags, head, kind, _attribute(_TCA_OPTIONS, options))]
+            )
         except OSError as error:
             if error.errno == errno.EINVAL:
                 raise ValueError("the kernel refused the BPF program: a jump or an instruction is wrong") from error
@@ -141,7 +143,7 @@ class Filters:
         """Take the filters of a priority away."""
         index = interface if isinstance(interface, int) else interface.index
         head = _TRAFFIC.pack(0, index, 0, place, priority << 16 | _ALL_PROTOCOLS)
-        host.network._send(host, [_message(_RTM_DELTFILTER, 0, head)])
+        host.network._wiring.send(host, [_message(_RTM_DELTFILTER, 0, head)])
 
     def forget(self, host: Host, index: int) -> None:
         """An interface is gone, and its filters with it."""
@@ -153,7 +155,7 @@ class Filters:
         head = _TRAFFIC.pack(0, index, _CLSACT_HANDLE, _CLSACT, 0)
         flags = _NLM_F_CREATE | _NLM_F_EXCL
         try:
-            host.network._send(host, [_message(_RTM_NEWQDISC, flags, head, _attribute(_TCA_KIND, b"clsact\0"))])
+            host.network._wiring.send(host, [_message(_RTM_NEWQDISC, flags, head, _attribute(_TCA_KIND, b"clsact\0"))])
         except FileExistsError:
             raise FileExistsError(
                 errno.EEXIST,

@@ -163,7 +163,7 @@ class Detour:
             rtnetlink.set_mtu(self._index, _LARGEST_MTU),
             rtnetlink.put_up(self._index),
         ]
-        self._host.network._send(self._host, messages)
+        self._host.network._wiring.send(self._host, messages)
         return fd
 
     def remove(self, intercept: Intercept) -> None:

@@ -86,7 +86,7 @@ class Life:
             self._faulting.silence.set(host, silent=True)
         if how != "process":
             destroy_connections(host.process)
-        turns = host.network._running().turns
+        turns = host.network._runs.run.turns
         for strand in [one for one in turns.strands if one.host is host]:
             turns.fail(strand, SystemExit(f"host {host.name} was killed"))
         # In the order of their numbers: that of the set depends on where they are in memory.
@@ -157,7 +157,7 @@ class Life:
         if self.dead or self.paused:
             return
         self.paused = True
-        self._host.network._running().turns.hold(self._host)
+        self._host.network._runs.run.turns.hold(self._host)
         if self._faulting.loop is not None:
             hold(self._faulting.loop, self._host)
         if silent:
@@ -168,7 +168,7 @@ class Life:
         if not self.paused:
             return
         self.paused = False
-        self._host.network._running().turns.release(self._host)
+        self._host.network._runs.run.turns.release(self._host)
         if self._faulting.loop is not None:
             release(self._faulting.loop, self._host)
         self._faulting.silence.set(self._host, silent=False)

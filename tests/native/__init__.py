@@ -1,0 +1,1 @@
+"""The extension module by itself: every promise of `_native.pyi`, on a booted kernel."""
