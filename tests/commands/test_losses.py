@@ -68,6 +68,17 @@ def test_names_that_a_file_system_takes_for_one(filesystem: str, tmp_path: Path,
     assert not (tmp_path / "new.img").exists()
 
 
+def test_what_was_not_copied_has_lost_nothing(images: Images, tmp_path: Path, command: Command) -> None:
+    """Its name is refused when all the rest of it is done."""
+    image = images.empty("fat.img", 16 * MIB)
+    run("mkfs.fat", image)
+    source = tmp_path / "file"
+    source.touch()
+    result = command("cp", source, f"{image}:/a:b")
+    assert result.exit_code == 1
+    assert result.stderr == f"liblinux: {source}: the target cannot hold this name: Invalid argument\n"
+
+
 def test_owner_and_mode_of_ntfs_are_no_attributes_besides(images: Images, tmp_path: Path, command: Command) -> None:
     image = images.empty("ntfs.img", 16 * MIB)
     run("mkfs.ntfs", "-FQq", image)
