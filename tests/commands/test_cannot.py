@@ -118,9 +118,11 @@ def test_no_image(name: str, images: Images, command: Command) -> None:
     ("options", "said"),
     [([], "1000 bytes, is not a multiple of the sector size 512"), (["--memory", "much"], "memory")],
 )
-def test_no_disk(options: list[str], said: str, images: Images, command: Command) -> None:
+@pytest.mark.parametrize("name", ["ls", "info", "fsck", "resize", "extract", "trim"])
+def test_no_disk(name: str, options: list[str], said: str, images: Images, command: Command) -> None:
     path = images.empty(size=1000)
-    result = command("ls", *options, path)
+    more: dict[str, list[str | Path]] = {"resize": ["10M"], "extract": [images.directory / "new"]}
+    result = command(name, *options, path, *more.get(name, []))
     assert result.exit_code == 1
     assert result.stderr.startswith(f"liblinux: {path}: ") and said in result.stderr
 
