@@ -14,9 +14,10 @@
  * another thread comes, which takes over the role (queue.c). With the virtual
  * clock it does not sleep but moves the clock, unless nothing is left to wait for.
  *
- * No signals, and no thread that is needed: see reader.c for one that helps. Callbacks of the embedding are made on normal
- * stacks with no lock held. A thread in such a callback has an unfinished call
- * in this kernel, so it must not make another: see host_in_callback().
+ * No signals, and no thread that is needed: see reader.c for one that helps.
+ * Callbacks of the embedding are made on normal stacks with no lock held. A
+ * thread in such a callback has an unfinished call in this kernel, so it must
+ * not make another: see host_in_callback().
  */
 #define _GNU_SOURCE
 #include <errno.h>
