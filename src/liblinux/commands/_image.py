@@ -26,7 +26,7 @@ __all__ = ["ImageOptions", "image_options", "refusing"]
 
 @contextmanager
 def refusing(image: str) -> Iterator[None]:
-    """OSError with the image's name instead of ValueError, while an image is opened.
+    """OSError with the image's name instead of ValueError, and of OSError without a name, while an image is opened.
 
     That is for a size that no disk has, or an option that is no argument of Kernel(): the message says which.
     """
@@ -37,6 +37,10 @@ def refusing(image: str) -> Iterator[None]:
             raise
         said = str(error).removeprefix(f"{image} is ").replace(f"the size of {image}, ", "its size, ")
         raise OSError(errno.EINVAL, said, image) from None
+    except OSError as error:
+        if error.filename is None and not isinstance(error, LiblinuxError):
+            error.filename = image
+        raise
 
 
 class ImageOptions(Value):
