@@ -7,6 +7,8 @@ VENV = .venv/bin
 TESTS ?=
 # Tests run side by side, one on each processor; 0 for one after the other.
 JOBS ?= auto
+# Bytecode is kept, also where the environment says no: each of the tests' programs would be compiled anew.
+export PYTHONDONTWRITEBYTECODE =
 # What a test may rely on to be there.
 export LIBLINUX_BUILT = $(KERNELS)
 

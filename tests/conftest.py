@@ -19,7 +19,7 @@ import fuse_mounts
 import liblinux
 from liblinux.cli import cli
 
-pytest_plugins = ["pytester", "tap13", "liblinux.packetdrill.pytest_plugin"]
+pytest_plugins = ["pytester", "tap13", "big_files", "liblinux.packetdrill.pytest_plugin"]
 
 # Debian keeps mkfs and fsck where users' PATH does not lead.
 ENVIRONMENT = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"}
@@ -30,7 +30,7 @@ MIB = 1 << 20
 DEBUG_KERNELS = [name for name in os.environ.get("LIBLINUX_BUILT", "").split() if name.endswith("-debug")]
 collect_ignore_glob = [] if DEBUG_KERNELS else ["debug/test_*.py"]
 # Where nothing can be mounted, commands/test_mount_refused.py tests that `liblinux mount` says so.
-collect_ignore = ["commands/test_mount.py"] if fuse_mounts.why_not() else []
+collect_ignore = ["commands/test_mount.py", "readahead/test_slow_disk.py"] if fuse_mounts.why_not() else []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -54,6 +54,12 @@ static int host_transfer_all(int fd, bool write, struct iovec *vectors,
 	return 0;
 }
 
+int host_fd_read(int fd, struct ll_iovec *vectors, u32 count, u64 offset)
+{
+	return host_transfer_all(fd, false, (struct iovec *)vectors, count,
+				 offset, 0);
+}
+
 static int host_fd_data(int fd, struct ll_io *io)
 {
 	struct iovec vectors[DISK_SEGMENTS];

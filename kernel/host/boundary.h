@@ -15,7 +15,8 @@
  *    run code of an embedding language. Work that needs any of this is handed
  *    over by leaving the kernel with LL_EXIT_HOST.
  *  - Threading. One host thread at a time is inside a kernel. Only `attention`
- *    and `submitted` of `struct ll_cpu` may be touched by other threads.
+ *    and `submitted` of `struct ll_cpu` may be touched by other threads, and
+ *    memory that is being read into (`disk_start`).
  *
  * Errors are -errno. Times are nanoseconds. Addresses are host addresses.
  */
@@ -148,7 +149,8 @@ struct ll_io {
 	u64 bytes;
 	struct ll_iovec *segments; /* READ and WRITE */
 	u32 nr_segments;
-	u32 done; /* set by the host with the result, LL_EXIT_HOST only */
+	/* Set by the host with the result: after LL_EXIT_HOST or `disk_start`. */
+	u32 done;
 	s64 result; /* 0, or -errno */
 };
 
@@ -195,6 +197,13 @@ struct ll_host_ops {
 	void (*console)(void *host, const char *text, u64 bytes);
 	/* 0, -errno, or LL_IO_NEEDS_HOST. */
 	int (*disk_io)(void *host, struct ll_io *io);
+	/*
+	 * Begin a READ, of any number of segments, and do not wait for it: 1, or
+	 * 0 when it must be asked for with disk_io. It is over, with `io->done`
+	 * set and `attention` raised, when the kernel is entered the next time
+	 * at the latest; `io` and the segments must stay until then.
+	 */
+	int (*disk_start)(void *host, struct ll_io *io);
 	/* `call` of another thread than the runner is finished: wake it. */
 	void (*finished)(void *host, struct ll_call *call);
 	/*
@@ -282,7 +291,7 @@ struct ll_cpu {
 	const char *give_up; /* after LL_EXIT_LOOK: panic, for this reason */
 
 	/* Written by any thread, atomically. */
-	u32 attention; /* look at `submitted` soon */
+	u32 attention; /* look at `submitted`, and at READs that were started */
 	struct ll_call *submitted; /* last in first out */
 
 	/* Written by the kernel before it leaves. */

@@ -22,12 +22,16 @@ static bool keep_begins(const char *name, const char *with)
 	return !strncmp(name, with, strlen(with));
 }
 
-/* A format's own view of what others have by another name is left out. */
+/*
+ * A format's own view of what others have by another name is left out: of XFS
+ * its ACLs, of NTFS owner and mode ("$LXUID" and so on, those of Windows' Linux).
+ */
 static bool keep_is_wanted(const char *name)
 {
 	if (keep_begins(name, "system."))
 		return keep_begins(name, "system.posix_acl_");
-	return !keep_begins(name, "trusted.SGI_ACL_");
+	return !keep_begins(name, "trusted.SGI_ACL_") &&
+	       !keep_begins(name, "$LX");
 }
 
 /*

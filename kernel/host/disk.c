@@ -6,7 +6,8 @@
  * can be. When it needs the embedding program, the kernel is left, and the
  * same request is served by the runner on its own stack.
  *
- * A disk's data is touched by the runner only. Its size is an atomic word: it
+ * A disk's data is touched by the runner only, and when it is a descriptor read
+ * by the reader as well (reader.c), while the runner is inside. Its size is an atomic word: it
  * may be changed by any thread.
  */
 #define _GNU_SOURCE
@@ -51,6 +52,33 @@ int host_disk_io(void *host, struct ll_io *io)
 {
 	(void)host;
 	return host_disk_do(io, false);
+}
+
+/*
+ * ops->disk_start. Only of descriptors, which two threads can read at once; with
+ * the real clock, for on the virtual one every run is to be the same; and not
+ * when disk_io has been replaced, for then somebody wants to see all requests.
+ */
+int host_disk_start(void *host, struct ll_io *io)
+{
+	struct host_kernel *kernel = host;
+	struct host_disk *disk = io->handle;
+	u64 bytes = __atomic_load_n(&disk->bytes, __ATOMIC_ACQUIRE);
+
+	if (disk->backing != BACKING_FD || io->op != LL_IO_READ ||
+	    kernel->cpu->clock != LL_CLOCK_REAL ||
+	    kernel->ops.disk_io != host_disk_io || io->offset > bytes ||
+	    io->bytes > bytes - io->offset)
+		return 0;
+	if ((disk->flags & HOST_DISK_OVERLAY) &&
+	    !host_overlay_is_bare(disk, io->offset, io->bytes))
+		return 0;
+	if (!host_reader_takes(disk))
+		return 0;
+	kernel->statistics.reads++;
+	kernel->statistics.started_reads++;
+	host_reader_start(disk, io);
+	return 1;
 }
 
 /* LL_EXIT_HOST: on the runner's stack. */

@@ -45,6 +45,13 @@ int host_disk_do(struct ll_io *io, bool on_host);
 int host_backing_io(struct host_disk *disk, struct ll_io *io, bool on_host);
 int host_overlay_io(struct host_disk *disk, struct ll_io *io, bool on_host);
 
+/* Is all of that range what the backing has? Asked by the runner. */
+bool host_overlay_is_bare(struct host_disk *disk, u64 offset, u64 bytes);
+/* All of it, from a descriptor; `vectors` is used up. */
+int host_fd_read(int fd, struct ll_iovec *vectors, u32 count, u64 offset);
+void host_reader_start(struct host_disk *disk, struct ll_io *io);
+bool host_reader_takes(struct host_disk *disk);
+
 int host_overlay_save(struct host_disk *disk, struct host_image_file *file,
 		      struct host_saved_overlay *saved);
 int host_overlay_restore(struct host_disk *disk, struct host_image_file *file,

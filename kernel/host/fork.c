@@ -105,11 +105,27 @@ static int host_each_shared(struct host_kernel *kernel, host_granule_work work)
 
 /* ---- before ---------------------------------------------------------- */
 
+/*
+ * Is somebody else inside? If not, nobody comes in until after the fork: this
+ * thread owns the kernel then, by its bias or until host_let_in().
+ */
 static bool host_somebody_is_inside(struct host_kernel *kernel)
 {
-	bool inside = kernel->bias != NOBODY ? kernel->busy : kernel->owner;
+	kernel->fork_owned = false;
+	if (kernel->dead || host_in_callback(kernel))
+		return false;
+	if (kernel->bias == host_self.id)
+		return kernel->busy;
+	host_own_revoke_locked(kernel);
+	kernel->fork_owned = host_own_shared(kernel);
+	return !kernel->fork_owned;
+}
 
-	return inside && !kernel->dead && !host_in_callback(kernel);
+/* Nobody is queued: for that `lock` is needed, which this thread has. */
+static void host_let_in(struct host_kernel *kernel)
+{
+	if (kernel->fork_owned)
+		__atomic_store_n(&kernel->owner, 0, __ATOMIC_RELEASE);
 }
 
 static void host_before(struct host_kernel *kernel, u64 unused)
@@ -142,6 +158,7 @@ static void host_in_parent(struct host_kernel *kernel, u64 unused)
 {
 	(void)unused;
 	host_fork_close(kernel);
+	host_let_in(kernel);
 	pthread_mutex_unlock(&kernel->capture.lock);
 	pthread_mutex_unlock(&kernel->log.lock);
 	pthread_mutex_unlock(&kernel->lock);
@@ -196,6 +213,8 @@ static void host_separate(struct host_kernel *kernel)
 static void host_in_child(struct host_kernel *kernel, u64 unused)
 {
 	(void)unused;
+	/* If any were under way somebody was inside, and it is dead here. */
+	kernel->nr_reads = 0;
 	if (!kernel->fork_failed)
 		host_separate(kernel);
 	if (kernel->fork_failed && !kernel->dead) {
@@ -208,6 +227,8 @@ static void host_in_child(struct host_kernel *kernel, u64 unused)
 		kernel->sleeper = NULL;
 		kernel->last_wait = &kernel->waits;
 		__atomic_store_n(&kernel->dead, true, __ATOMIC_RELEASE);
+	} else if (!kernel->dead) {
+		host_let_in(kernel);
 	}
 	pthread_mutex_unlock(&kernel->capture.lock);
 	pthread_mutex_unlock(&kernel->log.lock);
@@ -219,15 +240,18 @@ static void host_in_child(struct host_kernel *kernel, u64 unused)
 static void host_fork_prepare(void)
 {
 	host_registry_hold(host_before);
+	host_reader_before_fork();
 }
 
 static void host_fork_parent(void)
 {
+	host_reader_in_parent();
 	host_registry_release(host_in_parent);
 }
 
 static void host_fork_child(void)
 {
+	host_reader_in_child();
 	host_registry_release(host_in_child);
 }
 

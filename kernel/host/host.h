@@ -197,6 +197,8 @@ struct host_statistics {
 	u64 aliases, unaliases, aliased_bytes;
 	u64 reads, writes, flushes;
 	u64 frames; /* over cables */
+	/* Of the reads: begun without waiting, and bytes by the second thread. */
+	u64 started_reads, reader_bytes;
 };
 void host_kernel_statistics(struct host_kernel *kernel,
 			    struct host_statistics *statistics);

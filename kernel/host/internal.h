@@ -125,11 +125,26 @@ struct host_capture {
 	u64 lost;
 };
 
+/* A large read that was started and is not over; see reader.c. */
+struct host_read {
+	struct ll_io *io;
+	int fd;
+	/* The next piece: where in the segments, and in the file. */
+	u32 segment;
+	u64 within, offset, left;
+	u32 busy; /* pieces that are being read; a futex */
+	bool waiting; /* for it to become 0 */
+	u64 aside; /* bytes that the reader read */
+	int error;
+	struct host_read *next;
+};
+
 struct host_kernel {
 	/* What a call that does not block touches. */
 	u64 bias; /* id of the thread whose kernel it is, or NOBODY; own.h */
 	u32 busy; /* that thread is inside */
 	u32 owner; /* 0 free, 1 owned, 2 owned and calls are queued */
+	u32 nr_reads; /* under way: never while nobody is inside; reader.c */
 	bool aborting; /* see abort.c */
 	struct host_wait *sleeper; /* the runner, while it sleeps; under `lock` */
 	struct ll_cpu *cpu;
@@ -154,6 +169,7 @@ struct host_kernel {
 	struct host_wait *waits, **last_wait;
 	bool inherited; /* from the biased thread: see own.h */
 	bool dead;
+	bool seized; /* no call may be queued: see snapshot.c */
 	bool stuck; /* it is dead because nothing can ever happen in it */
 	char dead_text[256];
 	u64 progress, progress_at; /* seen last, and when: see wait.c */
@@ -185,6 +201,9 @@ struct host_kernel {
 	struct host_task *fault_task;
 
 	struct host_disk *disks[DISKS];
+	struct host_read reads[READS];
+	u64 read_bytes; /* started so far */
+	u64 alone_until; /* ns: no reads are started before */
 	struct host_injector *injector; /* the newest; see inject.c */
 	u64 clock_ahead; /* ns that the kernel's real clock was made to jump */
 	struct host_log log;
@@ -192,7 +211,7 @@ struct host_kernel {
 
 	/* Between the two halves of a fork; see fork.c. */
 	int fork_fd;
-	bool fork_failed;
+	bool fork_failed, fork_owned;
 
 	struct host_kernel *next_free;
 };
@@ -330,8 +349,18 @@ void host_registry_release(void (*function)(struct host_kernel *kernel, u64));
 
 /* disk.c */
 int host_disk_io(void *host, struct ll_io *io);
+int host_disk_start(void *host, struct ll_io *io);
 int host_disk_serve(struct host_kernel *kernel, struct ll_io *io);
 void host_disk_exit(struct host_kernel *kernel);
+
+/* reader.c */
+/* Reads of this kernel that are under way are over afterwards. The runner's. */
+void host_reader_drain(struct host_kernel *kernel);
+/* On a stack of the host, after a drain: is a thread worth having by now? */
+void host_reader_engage(struct host_kernel *kernel);
+void host_reader_before_fork(void);
+void host_reader_in_parent(void);
+void host_reader_in_child(void);
 
 /* inject.c */
 /* On the runner's stack: was that a write to be torn? Then it is done. */

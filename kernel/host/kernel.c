@@ -235,6 +235,8 @@ int host_kernel_open(const struct host_options *options,
 		code = -ENOMEM;
 	if (!code)
 		code = host_fault_init();
+	/* Nobody else's before it has booted: see fork.c. */
+	kernel->owner = 1;
 	if (!code)
 		code = host_register(kernel);
 	if (code) {

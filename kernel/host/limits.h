@@ -75,6 +75,27 @@
 #define DISK_ZERO_BYTES (64 * KIB)
 #define OVERLAY_BLOCK_BYTES 4096ULL
 #define LOG_BYTES (256 * KIB)
+/* Large reads of one kernel that are under way at once. */
+#define READS 16
+/* What one thread takes of such a read at a time. */
+#define READ_PIECE_BYTES (128 * KIB)
+#define READ_PIECE_SEGMENTS 64
+/* What a kernel reads so before a second thread is worth its making. */
+#define READER_FROM_BYTES (2 * MIB)
+#define READER_STACK_BYTES (256 * KIB)
+/* Looks for more work, or for the end of a piece, before sleeping. */
+#define READER_SPINS 500
+/* How long it stays when there is nothing to do. */
+#define READER_LINGER_NS 50000000ULL
+/*
+ * The reader is late when the runner waits for so long, and as many times its
+ * own longest piece. The runner reads alone then, for so many times the wait.
+ */
+#define READER_LATE_NS 1000000ULL
+#define READER_LATE_PIECES 4
+#define READER_ALONE_TIMES 20
+/* Looks, with a yield between, whether it has ended before a fork. */
+#define READER_FORK_ROUNDS 100
 
 /* ---- groups --------------------------------------------------------- */
 

@@ -204,6 +204,9 @@ static int host_share_granule(struct host_kernel *kernel, u64 granule)
 
 	if (move.bytes > kernel->memory_bytes - move.offset)
 		move.bytes = kernel->memory_bytes - move.offset;
+	/* What is read into it meanwhile would be lost as well. */
+	if (kernel->nr_reads)
+		host_reader_drain(kernel);
 	lock = cpu < move.offset + move.bytes &&
 	       cpu + sizeof(struct ll_cpu) > move.offset;
 	if (lock)

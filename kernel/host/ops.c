@@ -53,6 +53,7 @@ const struct ll_host_ops host_default_ops = {
 	.random = host_random,
 	.console = host_log_add,
 	.disk_io = host_disk_io,
+	.disk_start = host_disk_start,
 	.finished = host_finished,
 	.alias = host_memory_alias,
 	.unalias = host_memory_unalias,

@@ -247,6 +247,15 @@ static u64 host_run(struct host_disk *disk, u64 offset, u64 bytes)
 	return end - offset;
 }
 
+bool host_overlay_is_bare(struct host_disk *disk, u64 offset, u64 bytes)
+{
+	u64 end = offset + bytes;
+
+	return end <= disk->base_bytes && end <= disk->overlay_bytes &&
+	       !host_is_present(disk, offset / OVERLAY_BLOCK_BYTES) &&
+	       host_run(disk, offset, bytes) == bytes;
+}
+
 static int host_overlay_read(struct host_disk *disk, struct ll_io *io,
 			     bool on_host)
 {

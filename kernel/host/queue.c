@@ -193,6 +193,9 @@ enum host_admission host_admit(struct host_kernel *kernel,
 		return ADMIT_DEAD;
 	if (!wait->task->task)
 		return ADMIT_GONE;
+	/* Its memory is being copied or put back: nothing may come into it. */
+	if (kernel->seized)
+		return ADMIT_LATER;
 	/* It may have been given away again since the caller looked. */
 	host_own_revoke_locked(kernel);
 	if (host_take_over(kernel))

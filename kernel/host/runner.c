@@ -14,9 +14,10 @@
  * another thread comes, which takes over the role (queue.c). With the virtual
  * clock it does not sleep but moves the clock, unless nothing is left to wait for.
  *
- * No helper threads, no signals. Callbacks of the embedding are made on normal
- * stacks with no lock held. A thread in such a callback has an unfinished call
- * in this kernel, so it must not make another: see host_in_callback().
+ * No signals, and no thread that is needed: see reader.c for one that helps.
+ * Callbacks of the embedding are made on normal stacks with no lock held. A
+ * thread in such a callback has an unfinished call in this kernel, so it must
+ * not make another: see host_in_callback().
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -40,6 +41,11 @@ static inline void host_enter(struct host_kernel *kernel)
 	host_self.inside = kernel;
 	kernel->enter(kernel->cpu);
 	host_self.inside = NULL;
+	/* Nothing changes the kernel's memory while nobody is inside. */
+	if (unlikely(kernel->nr_reads)) {
+		host_reader_drain(kernel);
+		host_reader_engage(kernel);
+	}
 }
 
 /* The kernel will never be entered again; it stays owned. */
@@ -413,9 +419,14 @@ host_call_slowly(struct host_kernel *kernel, struct host_wait *wait,
 		host_start(kernel, wait);
 		return;
 	}
-	pthread_mutex_lock(&kernel->lock);
-	admission = host_admit(kernel, wait);
-	pthread_mutex_unlock(&kernel->lock);
+	for (;;) {
+		pthread_mutex_lock(&kernel->lock);
+		admission = host_admit(kernel, wait);
+		pthread_mutex_unlock(&kernel->lock);
+		if (admission != ADMIT_LATER)
+			break;
+		sched_yield();
+	}
 	switch (admission) {
 	case ADMIT_RUNNER:
 		host_start(kernel, wait);
@@ -437,6 +448,8 @@ host_call_slowly(struct host_kernel *kernel, struct host_wait *wait,
 		break;
 	case ADMIT_DEAD:
 		wait->dead = true;
+		break;
+	case ADMIT_LATER:
 		break;
 	}
 }

@@ -12,6 +12,7 @@ enum host_admission {
 	ADMIT_QUEUED,
 	ADMIT_GONE,
 	ADMIT_DEAD,
+	ADMIT_LATER,
 };
 
 /* runner.c, no lock held */

@@ -61,12 +61,23 @@ static int host_seize(struct host_kernel *kernel, bool dead)
 		return -EOWNERDEAD;
 	}
 	pthread_mutex_lock(&kernel->lock);
-	quiet = !kernel->waits && !kernel->cpu->submitted;
+	quiet = (!kernel->waits && !kernel->cpu->submitted) || kernel->dead;
+	/* Who comes now waits until host_unseize(). */
+	kernel->seized = quiet;
 	pthread_mutex_unlock(&kernel->lock);
-	if (quiet || kernel->dead)
+	if (quiet)
 		return 0;
 	host_give_up(kernel);
 	return -EBUSY;
+}
+
+static void host_unseize(struct host_kernel *kernel)
+{
+	pthread_mutex_lock(&kernel->lock);
+	kernel->seized = false;
+	pthread_mutex_unlock(&kernel->lock);
+	if (!kernel->dead)
+		host_own_begin(kernel);
 }
 
 /* ---- taking ---------------------------------------------------------- */
@@ -176,7 +187,7 @@ int host_kernel_snapshot(struct host_kernel *kernel,
 	error = host_seize(kernel, false);
 	if (!error) {
 		error = host_take(kernel, file, taken);
-		host_own_begin(kernel);
+		host_unseize(kernel);
 	}
 	host_image_file_release(file);
 	return error;
@@ -285,7 +296,7 @@ static void host_revive(struct host_kernel *kernel)
 	if (kernel->dead)
 		__atomic_store_n(&kernel->owner, 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&kernel->dead, false, __ATOMIC_RELEASE);
-	host_own_begin(kernel);
+	host_unseize(kernel);
 }
 
 int host_kernel_restore(struct host_kernel *kernel,
@@ -296,8 +307,7 @@ int host_kernel_restore(struct host_kernel *kernel,
 	if (error)
 		return error;
 	if (!host_has_disks(kernel, snapshot)) {
-		if (!kernel->dead)
-			host_own_begin(kernel);
+		host_unseize(kernel);
 		return -ENODEV;
 	}
 	error = host_restore_memory(kernel, snapshot);
@@ -314,6 +324,7 @@ int host_kernel_restore(struct host_kernel *kernel,
 	pthread_mutex_lock(&kernel->lock);
 	strcpy(kernel->dead_text, "a snapshot could not be put back");
 	__atomic_store_n(&kernel->dead, true, __ATOMIC_RELEASE);
+	kernel->seized = false;
 	pthread_mutex_unlock(&kernel->lock);
 	return error;
 }

@@ -60,7 +60,7 @@ static bool door_tcp(unsigned char *tcp, int bytes)
 	    !door_u16(tcp + 2))
 		return false;
 	flags = tcp[13] & (DOOR_FIN | DOOR_SYN | DOOR_RST | DOOR_ACK);
-	/* Nothing begins and ends at once, and nothing but SYN and RST is without ACK. */
+	/* Nothing begins and ends at once; all but SYN and RST have ACK. */
 	if ((flags & DOOR_SYN && flags & (DOOR_FIN | DOOR_RST)) ||
 	    !(flags & (DOOR_SYN | DOOR_RST | DOOR_ACK)))
 		return false;

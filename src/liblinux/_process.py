@@ -24,9 +24,10 @@ _EVERY_ID = b"0 0 4294967295\n"
 class Process(Actor):
     """A process of a kernel; made by :meth:`Kernel.process`, ended by :meth:`close`."""
 
-    def __init__(self, kernel: Kernel, native: _native.Process, *, own_network: bool) -> None:
+    def __init__(self, kernel: Kernel, native: _native.Process, *, own_network: bool, parent: Actor) -> None:
         super().__init__(kernel._native, native, kernel.syscalls)
         self._kernel = kernel
+        self._parent = parent
         self._own_network = own_network
         self._pid = native.pid
 
@@ -58,7 +59,7 @@ class Process(Actor):
         try:
             self._close_files()
         finally:
-            _end(self._kernel, self._process)
+            _end(self._process, self._kernel if self._parent.os.closed else self._parent)
             self.os._ended = True
             self._kernel._processes.discard(self)
 
@@ -84,13 +85,20 @@ def start(
     cwd: str | None = None,
     umask: int | None = None,
     share_files: bool = False,
+    parent: Process | None = None,
 ) -> Process:
-    """Make a process; see :meth:`Kernel.process`. With `share_files` it has init's descriptors."""
+    """Make a process; see :meth:`Kernel.process`.
+
+    With `share_files` it has init's descriptors. A child of `parent` is in the network namespace that the calling
+    thread has entered as that process, and it has a loopback device of its own there.
+    """
     if kernel.closed:
         raise KernelClosed("cannot start a process: the kernel is closed")
     wanted = _namespaces(namespaces)
     flags = sum(_abi.NAMESPACES[name] for name in wanted) | _abi.CLONE_FILES * share_files
-    process = Process(kernel, kernel._process.spawn(namespaces=flags), own_network="net" in wanted)
+    own_network = "net" in wanted or parent is not None
+    native = (parent or kernel)._process.spawn(namespaces=flags)
+    process = Process(kernel, native, own_network=own_network, parent=parent or kernel)
     try:
         _settle(kernel, process, wanted)
         if "net" in wanted and (uid or gid or groups):
@@ -139,8 +147,8 @@ def _namespaces(names: Iterable[str]) -> frozenset[str]:
     return wanted
 
 
-def _end(kernel: Kernel, native: _native.Process) -> None:
+def _end(native: _native.Process, parent: Actor) -> None:
     """End a process and reap it. exit() comes back before the last of its tasks is gone, so this waits."""
     pid = native.pid
     native.exit()
-    kernel.os.call("wait4", pid, None, _abi.WALL, None)
+    parent.os.call("wait4", pid, None, _abi.WALL, None)

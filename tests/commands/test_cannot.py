@@ -118,9 +118,11 @@ def test_no_image(name: str, images: Images, command: Command) -> None:
     ("options", "said"),
     [([], "1000 bytes, is not a multiple of the sector size 512"), (["--memory", "much"], "memory")],
 )
-def test_no_disk(options: list[str], said: str, images: Images, command: Command) -> None:
+@pytest.mark.parametrize("name", ["ls", "info", "fsck", "resize", "extract", "trim"])
+def test_no_disk(name: str, options: list[str], said: str, images: Images, command: Command) -> None:
     path = images.empty(size=1000)
-    result = command("ls", *options, path)
+    more: dict[str, list[str | Path]] = {"resize": ["10M"], "extract": [images.directory / "new"]}
+    result = command(name, *options, path, *more.get(name, []))
     assert result.exit_code == 1
     assert result.stderr.startswith(f"liblinux: {path}: ") and said in result.stderr
 
@@ -187,3 +189,12 @@ def test_names_do_not_steer_the_terminal(images: Images, command: Command) -> No
     shown = pexpect.run(shell, env=dict(ENVIRONMENT))
     assert b"?[31mred" in shown and b"\x1b" not in shown
     assert "\x1b[31mred" in command("ls", path).stdout
+
+
+def test_a_volume_where_there_are_none(images: Images, command: Command) -> None:
+    path = images.ext4()
+    result = command("ls", "--volume", "vg/root", path)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "liblinux: there is no volume 'vg/root'\n  it has no volumes at all: name none, or a partition\n"
+    )

@@ -60,6 +60,13 @@ def test_no_device(images: Images, command: Command, monkeypatch: pytest.MonkeyP
     assert "modprobe fuse" in result.stderr
 
 
+def test_the_binding_is_here() -> None:
+    """Tests have it (liblinux[test]): else all of those of mounts would be left out, and nothing would say so."""
+    import pyfuse3
+
+    assert issubclass(pyfuse3.FUSEError, Exception)
+
+
 def test_no_binding(images: Images) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _WITHOUT_BINDING, "mount", str(images.ext4()), str(images.directory)],

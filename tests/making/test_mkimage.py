@@ -125,7 +125,8 @@ def test_a_normal_user_makes_what_is_roots(tree: Path, tmp_path: Path, as_nobody
             null = image.os.stat("/dev/null")
             assert (null.st_mode, null.st_rdev) == (stat.S_IFCHR | 0o666, os.makedev(1, 3))
         for fs in ("erofs", "squashfs", "iso9660"):
-            assert make_image(home / "tree", home / fs, fs, owner=(0, 0)) == []
+            lost = make_image(home / "tree", home / fs, fs, owner=(0, 0))
+            assert [loss.what for loss in lost] == ([] if fs == "erofs" else ["times"])
             with ImageRoot(home / fs) as image:
                 assert image.os.stat("/hello").st_uid == 0
                 assert image.os.listdir("/") == ["hello"]

@@ -27,8 +27,13 @@ _SELFTESTS = Path("tools/testing/selftests")
 _SKIPPED = 4  # KSFT_SKIP
 _GOOD = re.compile(r"\[ *OK *\]|^ok \d|^PASS\b|TEST.*\bPASS\b", re.MULTILINE)
 _BAD = re.compile(r"\[ *FAIL *\]|^not ok \d|^FAIL\b|TEST.*\bFAIL\b", re.MULTILINE)
+# A script that goes on without a program or a library of its own, and then says that all is well.
+_LACKS = re.compile(r"line \d+: \S+: command not found", re.MULTILINE)
+_NOT_FOUND = 127
 _OWN_NETWORK = ["unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh"]
 _DIRECTORIES = ("/run/netns", "/var", "/etc/netns")
+# What programs are linked with, as in their Makefiles.
+_LIBRARIES = {"nf_queue": ("-lmnl",), "conntrack_dump_flush": ("-lmnl",)}
 LIST = Path(__file__).with_name("net.toml")
 
 
@@ -46,7 +51,7 @@ class Outcome:
     @property
     def verdict(self) -> str:
         """One word or two, for a table."""
-        if self.status == 0:
+        if self.status == 0 and not self.failed:
             return f"pass ({self.passed})" if self.passed > 1 else "pass"
         if self.status == _SKIPPED and not self.failed:
             return "skips itself"
@@ -106,14 +111,21 @@ def compile_program(version: str, net: Path, name: str) -> None:
     With the machine's headers where these are enough; those of the kernel's source take a while to make.
     CalledProcessError when a program cannot be compiled.
     """
-    wanted = {name} if not name.endswith(".sh") else _called_by(net, name)
+    directory = (net / name).parent
+    wanted = _called_by(net, name) if name.endswith(".sh") else {Path(name).name}
     for program in sorted(wanted):
-        if not (net / f"{program}.c").exists() or (net / program).exists():
+        source_of = next((at / f"{program}.c" for at in (directory, net) if (at / f"{program}.c").exists()), None)
+        if source_of is None or source_of.with_suffix("").exists():
             continue
-        command = ["gcc", "-O1", "-w", "-D_GNU_SOURCE=", "-I..", "-I.", "-o", program, f"{program}.c", "-lpthread"]
-        if subprocess.run(command, cwd=net, check=False, capture_output=True).returncode:
+        parts = [source_of.name, *(str(path) for path in sorted(source_of.parent.glob("lib/*.c")))]
+        command = ["gcc", "-O1", "-w", "-D_GNU_SOURCE=", "-I..", "-I.", f"-I{net.parent}", "-iquote", "lib"]
+        # Headers of the source that are named by the way up to them.
+        command += ["-iquote", str(source(version) / _SELFTESTS / "net" / Path(name).parent / "lib")]
+        command += ["-idirafter", str(source(version) / "tools/include"), "-o", program]
+        command += [*(parts if source_of.parent != net else parts[:1]), "-lpthread", *_LIBRARIES.get(program, ())]
+        if subprocess.run(command, cwd=source_of.parent, check=False, capture_output=True).returncode:
             command[1:1] = ["-isystem", str(_headers(version, net))]
-            subprocess.run(command, cwd=net, check=True, capture_output=True)
+            subprocess.run(command, cwd=source_of.parent, check=True, capture_output=True)
 
 
 def _headers(version: str, net: Path) -> Path:
@@ -126,7 +138,8 @@ def _headers(version: str, net: Path) -> Path:
 
 def _called_by(net: Path, script: str) -> set[str]:
     text = (net / script).read_text(encoding="utf-8", errors="replace")
-    return {path.stem for path in net.glob("*.c") if re.search(rf"\b{re.escape(path.stem)}\b", text)}
+    here = {*net.glob("*.c"), *(net / script).parent.glob("*.c")}
+    return {path.stem for path in here if re.search(rf"\b{re.escape(path.stem)}\b", text)}
 
 
 def run(version: str, net: Path, name: str, *, timeout: float) -> Outcome:
@@ -137,7 +150,7 @@ def run(version: str, net: Path, name: str, *, timeout: float) -> Outcome:
     compile_program(version, net, name)
     command = ["bash", f"./{Path(name).name}"] if name.endswith(".sh") else [f"./{Path(name).name}"]
     environment = {
-        "PATH": f"{Path(__file__).parent}/bin:{net}:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH": f"{Path(__file__).parent}/bin:{(net / name).parent}:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": str(net),
         "LC_ALL": "C",
     }
@@ -153,4 +166,5 @@ def run(version: str, net: Path, name: str, *, timeout: float) -> Outcome:
         done = Server(kernel).run(command, cwd=(net / name).parent, env=environment, timeout=timeout)
     output = done.stdout.decode(errors="replace")
     seconds = time.monotonic() - start
-    return Outcome(name, done.returncode, len(_GOOD.findall(output)), len(_BAD.findall(output)), seconds, output)
+    status = _NOT_FOUND if done.returncode == 0 and _LACKS.search(output) else done.returncode
+    return Outcome(name, status, len(_GOOD.findall(output)), len(_BAD.findall(output)), seconds, output)

@@ -8,10 +8,12 @@ Without names all that net.toml lists. Results are kept in results.json beside i
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import net_programs as programs
@@ -19,6 +21,7 @@ import net_programs as programs
 RESULTS = Path(__file__).with_name("results.json")
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs/NET-SELFTESTS.md"
 _VERSIONS = ("6.12", "6.1")
+_IN_A_ROW = 5
 _HEAD = """\
 # The kernel's network selftests
 
@@ -37,23 +40,36 @@ In brackets: checks that a test itself reports. What is quick is in the test sui
 
 
 def document(results: dict[str, dict[str, str]]) -> str:
-    """The page: what ran, then what does not, with its reason."""
+    """The page: what ran, and why it did not pass; then what does not run, with its reason."""
     run = [str(name) for name in programs.listed()["run"]]
-    quick = programs.listed()["quick"]
-    lines = [_HEAD + "| test | in the suite | " + " | ".join(_VERSIONS) + " |", "|---|---|---|---|"]
+    quick, explained = programs.listed()["quick"], programs.listed()["explained"]
+    lines = [_HEAD + "| test | in the suite | " + " | ".join(_VERSIONS) + " | why |", "|---|---|---|---|---|"]
     every = {version: set(programs.all_tests(version)) for version in _VERSIONS}
     for name in sorted(run):
         cells = [
             results.get(name, {}).get(version, "not run yet") if name in every[version] else "is not in it"
             for version in _VERSIONS
         ]
-        lines.append(f"| {name} | {'yes' if name in quick else ''} | {' | '.join(cells)} |")
+        in_suite, why = "yes" if name in quick else "", explained.get(name, "")
+        lines.append(f"| {name} | {in_suite} | {' | '.join(cells)} | {why} |")
     lines += ["", "## Those that do not run", ""]
     left: dict[str, list[str]] = {}
     for name in sorted(set().union(*every.values()) - set(run)):
         left.setdefault(programs.reason(name) or "no reason is given in net.toml", []).append(name)
-    lines += [f"- {why}: {', '.join(names)}." for why, names in sorted(left.items())]
-    return "\n".join(lines) + "\n"
+    for why, names in sorted(left.items()):
+        lines += [f"### {len(names)}: {why}", "", "| directory | tests |", "|---|---|", *_rows(names), ""]
+    return "\n".join(lines)
+
+
+def _rows(names: list[str]) -> Iterator[str]:
+    """Rows of a few names each, those of a directory together."""
+    for directory, group in itertools.groupby(names, lambda name: str(Path(name).parent)):
+        for some in _few(list(group)):
+            yield f"| {'' if directory == '.' else directory} | {', '.join(Path(name).name for name in some)} |"
+
+
+def _few(names: list[str]) -> list[list[str]]:
+    return [names[at : at + _IN_A_ROW] for at in range(0, len(names), _IN_A_ROW)]
 
 
 def main() -> None:

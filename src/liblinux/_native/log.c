@@ -81,12 +81,13 @@ PyObject *native_kernel_statistics(PyObject *self, PyObject *unused)
 		return NULL;
 #define NATIVE_COUNTER(name) #name, (unsigned long long)now.name
 	return Py_BuildValue(
-		"{sKsKsKsKsKsKsKsKsKsKsKsKsK}", NATIVE_COUNTER(entries),
+		"{sKsKsKsKsKsKsKsKsKsKsKsKsKsKsK}", NATIVE_COUNTER(entries),
 		NATIVE_COUNTER(done), NATIVE_COUNTER(host_exits),
 		NATIVE_COUNTER(idle_exits), NATIVE_COUNTER(faults_inside),
 		NATIVE_COUNTER(faults_outside), NATIVE_COUNTER(aliases),
 		NATIVE_COUNTER(unaliases), NATIVE_COUNTER(aliased_bytes),
 		NATIVE_COUNTER(reads), NATIVE_COUNTER(writes),
-		NATIVE_COUNTER(flushes), NATIVE_COUNTER(frames));
+		NATIVE_COUNTER(flushes), NATIVE_COUNTER(frames),
+		NATIVE_COUNTER(started_reads), NATIVE_COUNTER(reader_bytes));
 #undef NATIVE_COUNTER
 }

@@ -309,6 +309,10 @@ class TreeWriter:
         if error.errno in _BAD_NAME:
             what = "the name, or what the link says" if stat.S_ISLNK(entry.mode) else "the name"
             return OSError(error.errno, f"this file system cannot hold {what}", entry.name)
+        if error.errno == errno.EEXIST:
+            folded = entry.path.lower()
+            other = next((os.fsdecode(path) for path in self._kinds if path.lower() == folded), "another")
+            return OSError(error.errno, f"to this file system its name is that of {other}", entry.name)
         return OSError(error.errno, os.strerror(error.errno or 0), entry.name)
 
 

@@ -19,8 +19,9 @@ __all__ = ["read_tree"]
 
 _PIECE_BYTES = 1 << 20
 _SECTOR_BYTES = 512
-# Views of what has a place of its own: XFS shows ACLs a second time, NTFS its attributes.
-_VIEWS = ("system.", "trusted.SGI_ACL_")
+# Views of what has a place of its own: XFS shows ACLs a second time, NTFS its attributes
+# (its owner and mode are in $LXUID, $LXGID, $LXMOD and $LXDEV, as the Linux of Windows has them).
+_VIEWS = ("system.", "trusted.SGI_ACL_", "$LX")
 _ACLS = (ACL_ACCESS, ACL_DEFAULT)
 _NO_XATTRS = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EACCES, errno.ENODATA)
 

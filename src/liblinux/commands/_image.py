@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import contextmanager
 
 import click
 
@@ -15,12 +16,27 @@ from liblinux.commands import _inside
 from liblinux.commands._asking import passphrase_from, unpacking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any, Self
 
     from liblinux._image_disks import Opening, Progress
 
-__all__ = ["ImageOptions", "image_options"]
+__all__ = ["ImageOptions", "image_options", "refusing"]
+
+
+@contextmanager
+def refusing(image: str) -> Iterator[None]:
+    """OSError with the image's name instead of ValueError, while an image is opened.
+
+    That is for a size that no disk has, or an option that is no argument of Kernel(): the message says which.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if isinstance(error, LiblinuxError):
+            raise
+        said = str(error).removeprefix(f"{image} is ").replace(f"the size of {image}, ", "its size, ")
+        raise OSError(errno.EINVAL, said, image) from None
 
 
 class ImageOptions(Value):
@@ -49,7 +65,7 @@ class ImageOptions(Value):
         if _inside.current is not None and image == _inside.current.name:
             return _inside.current.borrow(writable=writable)
         try:
-            with unpacking(image) as progress:
+            with refusing(image), unpacking(image) as progress:
                 return ImageRoot(image, writable=writable, **self.arguments(overlay, progress))
         except MountError as error:
             error.filename = image  # "/dev/lda" is the kernel's name for it, and nobody else's
@@ -60,11 +76,6 @@ class ImageOptions(Value):
             if colon and os.path.isfile(file):
                 error.strerror = f"{os.strerror(errno.ENOENT)}; a path in an image begins with a slash: {file}:/{path}"
             raise
-        except ValueError as error:
-            if isinstance(error, LiblinuxError):
-                raise
-            # A size that no disk has, or an option that is no argument of Kernel(): the message says which.
-            raise OSError(errno.EINVAL, str(error), image) from None
 
     def arguments(self, overlay: bool | None = None, progress: Progress | None = None) -> dict[str, Any]:
         """The options as arguments of :class:`ImageRoot`, as far as they say anything."""

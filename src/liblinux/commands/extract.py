@@ -7,7 +7,7 @@ import re
 import click
 
 from liblinux._typing import Any
-from liblinux.commands._image import ImageOptions, image_options
+from liblinux.commands._image import ImageOptions, image_options, refusing
 from liblinux.commands._output import print_json
 from liblinux.commands._target import ImageOrTarget, Target
 from liblinux.commands._transfer import show_progress, tell, tell_report
@@ -91,7 +91,7 @@ def extract_command(
     chosen = image_options.arguments()
     chosen.pop("untrusted")
     try:
-        with show_progress(progress, "extracting"):
+        with refusing(image.image), show_progress(progress, "extracting"):
             found = extract(
                 image.image,
                 directory,

@@ -8,7 +8,7 @@ import click
 
 from liblinux._image_disks import ImageDisks
 from liblinux.commands._asking import unpacking
-from liblinux.commands._image import ImageOptions, image_options
+from liblinux.commands._image import ImageOptions, image_options, refusing
 from liblinux.commands._lines import shown
 from liblinux.commands._output import human_size, print_json, print_line
 
@@ -42,7 +42,7 @@ def info_command(image: str, as_json: bool, image_options: ImageOptions) -> None
     """
     from liblinux.imageinfo import inspect  # noqa: PLC0415 - after the help
 
-    with unpacking(image) as progress:
+    with refusing(image), unpacking(image) as progress:
         disks = ImageDisks(image.removesuffix(":/").removesuffix(":"), **image_options.opening(progress=progress))
     try:
         found = inspect(disks, image)

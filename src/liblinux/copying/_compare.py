@@ -34,6 +34,8 @@ _KINDS = {
     stat_modes.S_IFIFO: "pipe",
     stat_modes.S_IFSOCK: "socket",
 }
+# What is there by another name as well: ACLs of XFS, owner and mode of NTFS.
+_VIEWS = ("trusted.SGI_ACL_", "$LX")
 _DEVICES = (stat_modes.S_IFCHR, stat_modes.S_IFBLK)
 
 
@@ -128,7 +130,11 @@ class _Side:
         system, path = self.place.system, self.whole(index)
         try:
             names = system.listxattr(path, follow_symlinks=False)
-            return {name: system.getxattr(path, name, follow_symlinks=False) for name in names}
+            return {
+                name: system.getxattr(path, name, follow_symlinks=False)
+                for name in names
+                if not name.startswith(_VIEWS)
+            }
         except OSError as error:
             if error.errno != errno.EOPNOTSUPP:
                 raise

@@ -150,10 +150,13 @@ class Problems:
         return tuple(self._errors)
 
     def losses(self) -> Iterator[Loss]:
-        """What is lost, the most frequent first."""
+        """What is lost, the most frequent first; of what is not there at all nothing is."""
+        failed = {index for index, _ in self._failed}
         for (what, number), indices in sorted(self._losses.items(), key=lambda item: -len(item[1])):
             why = os.strerror(number) if number else _KEPT_OTHERWISE
-            yield Loss(what, len(set(indices)), why, self._survey.name_of(self._top, indices[0]))
+            there = [index for index in indices if index not in failed] if failed else indices
+            if there:
+                yield Loss(what, len(set(there)), why, self._survey.name_of(self._top, there[0]))
 
     def each(self) -> Iterator[tuple[int, str, str]]:
         """Every entry that has lost something or is missing: its index, what, why."""

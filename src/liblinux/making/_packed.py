@@ -22,7 +22,7 @@ from liblinux.archives._tar_out import TarWriter
 from liblinux.making._programs import find_program, run_program
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from liblinux.archives._entry import Entry
     from liblinux.archives._lost import Losses
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from liblinux.making._sources import Source
 
 __all__ = ["pack", "stored_owner"]
+
+_ACLS = "system.posix_acl"
 
 
 def pack(
@@ -59,7 +61,8 @@ def pack(
         os.mkdir(top)
         writer = TreeWriter(os, os.fsencode(top), losses)
         try:
-            for entry in plan.of(entries()):
+            planned = plan.of(entries())
+            for entry in _for_iso(planned, losses, epoch) if filesystem == "iso9660" else planned:
                 writer.add(entry)
             writer.finish()
         finally:
@@ -82,7 +85,7 @@ def _squashfs(
     entries: Source, plan: Plan, path: str, losses: Losses, epoch: int | None, options: Sequence[str]
 ) -> None:
     os.unlink(path)  # it would be added to
-    planned = plan.of(entries())
+    planned = _for_squashfs(plan.of(entries()), losses)
     first = next(planned, None)
     program = find_program("sqfstar", "squashfs-tools")
     command = [program, *_root_options(first), *options, "-quiet", "-no-progress", path]
@@ -117,6 +120,36 @@ def _squashfs(
         raise LiblinuxError(
             f"sqfstar failed ({process.returncode}): {b''.join(said).decode('utf-8', 'replace').strip()}"
         )
+
+
+def _for_squashfs(entries: Iterable[Entry], losses: Losses) -> Iterator[Entry]:
+    """The entries; what SquashFS has no place for, or sqfstar does not take, is noted."""
+    for entry in entries:
+        if entry.same_as is None:
+            if any(name.startswith(_ACLS) for name in entry.xattrs):
+                losses.add("access control lists", "SquashFS has none", entry)
+            _note_time(entry, losses)
+        yield entry
+
+
+def _for_iso(entries: Iterable[Entry], losses: Losses, epoch: int | None) -> Iterator[Entry]:
+    """The entries; what ISO 9660 with Rock Ridge has no place for in Linux is noted."""
+    why = "ISO 9660 has none"
+    for entry in entries:
+        if entry.same_as is not None:
+            losses.add("hard links (they are files of their own now)", "Linux finds none in ISO 9660", entry)
+        for name in entry.xattrs:
+            losses.add("access control lists" if name.startswith(_ACLS) else f"extended attribute {name}", why, entry)
+        # The host's mode bits say what is left of an ACL: xorriso takes them from there.
+        entry.xattrs = {name: value for name, value in entry.xattrs.items() if name.startswith(_ACLS)}
+        if entry.same_as is None and epoch is None:  # else all times are that one
+            _note_time(entry, losses)
+        yield entry
+
+
+def _note_time(entry: Entry, losses: Losses) -> None:
+    if (entry.mtime or 0) % SECOND:
+        losses.add("times", "the target rounds them", entry)
 
 
 def _root_options(first: Entry | None) -> list[str]:

@@ -6,7 +6,8 @@ Network                what users call                      _network.py
   Wiring               what is declared comes up            _wiring.py
   WaysOut              where links lead out of a kernel     _ways_out.py
   Runs                 coroutines, functions, threads       _runs.py
-  Host                 a process in a namespace of its own  _host.py
+  Namespaces           of hosts, set up by one visitor      _namespaces.py
+  Host                 a namespace; a process when it acts  _host.py
   Link                 a cable, and what it does to frames  _link.py
 segments, addresses    before a kernel is there             _topology.py
 shortest paths         as few routes as they need           _routing.py

@@ -71,8 +71,7 @@ class Beyond(Host):
 
     @property
     def _inside(self) -> Process:
-        assert self._process is not None, "up() makes it"
-        return self._process
+        return self._acting()
 
     def make_tap(self, mtu: int, *, header: bool, wait: bool) -> int:
         """The TAP device that all frames of the cable pass; returns its descriptor.

@@ -1,4 +1,4 @@
-"""Hosts: processes of the network's kernel, each in a network namespace of its own."""
+"""Hosts: network namespaces of the network's kernel, each with a process of its own when it acts."""
 
 from __future__ import annotations
 
@@ -51,6 +51,7 @@ class Host:
         self.name = node.name
         self._node = node
         self._version = version  # of its kernel; None: the one of the network
+        self._namespace = -1  # the descriptor that keeps it; none before it is up
         self._process: Process | None = None
         self._ip: Any = None
         self._netlinks: list[tuple[Any, Any]] = []
@@ -60,10 +61,16 @@ class Host:
 
     @property
     def process(self) -> Process:
-        """The process that acts as the host; with the first look at it the network comes up."""
+        """The process that acts as the host, made when it is first looked at; the network comes up before."""
         self.network.up()
-        assert self._process is not None, "up() makes the processes of all hosts"
-        return self._process
+        return self._acting()
+
+    def _acting(self) -> Process:
+        process = self._process
+        # A kernel that was put back has forgotten it perhaps.
+        if process is None or (process.closed and self.network.kernel_is_alive):
+            process = self.network._wiring.namespaces.start_process(self)
+        return process
 
     @property
     def kernel(self) -> Kernel:

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 __all__ = ["Kernels"]
 
 _KERNEL_BYTES = 64 << 20
-_HOST_BYTES = 1 << 20
+_HOST_BYTES = 768 << 10
 _RLIMIT_NOFILE, _OPEN_FILES = 7, 1 << 20
 _WITHOUT_IPV6 = "ipv6.disable=1"
+# DCCP sizes its table of connections by the memory that there is, and writes to all of it: 2.5 MB where there are
+# a thousand hosts. This is what a kernel of 64 MB has.
+_TABLES = "dccp.thash_entries=4096"
 _SETTINGS: dict[str, str | int] = {
     # The queue of a link is what waits at it, in the order of arrival.
     "net.core.default_qdisc": "pfifo",
@@ -54,7 +57,7 @@ class Kernels:
         self.lender: Lender | None = None
         self._memory = memory
         self._hosts = hosts
-        self._command_line = command_line if ipv6 else f"{_WITHOUT_IPV6} {command_line}"
+        self._command_line = " ".join(filter(None, (_TABLES, "" if ipv6 else _WITHOUT_IPV6, command_line)))
         self._ipv6 = ipv6
         self._first: Kernel | None = None
         self._others: dict[str, Kernel] = {}

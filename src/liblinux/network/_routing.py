@@ -8,15 +8,17 @@ one for each subnet that is behind another.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from array import array
+from collections import Counter
+from itertools import compress
 
 from liblinux._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 
-    from liblinux.network._topology import Interface, Node, Segment, Subnets
+    from liblinux.network._topology import Node, Segment, Subnets
 
 __all__ = ["Route", "find_routes"]
 
@@ -26,10 +28,10 @@ Route = tuple[int, int, bytes, bytes]
 
 def find_routes(nodes: Sequence[Node], segments: Sequence[Segment], subnets: Subnets) -> dict[Node, list[Route]]:
     """The routes of every node that needs some."""
-    hops = _search(segments)
+    hops = _Hops(nodes, segments)
     tables = [
-        _Table(4, subnets.base4, {one: one.ipv4 for one in segments}, lambda interface: interface.ipv4),
-        _Table(6, subnets.base6, {one: one.ipv6 for one in segments}, lambda interface: interface.ipv6),
+        _Table(4, subnets.base4, [one.ipv4 for one in segments], [one.ipv4 for one in hops.numbers]),
+        _Table(6, subnets.base6, [one.ipv6 for one in segments], [one.ipv6 for one in hops.numbers]),
     ]
     routes: dict[Node, list[Route]] = {}
     for node in nodes:
@@ -38,31 +40,62 @@ def find_routes(nodes: Sequence[Node], segments: Sequence[Segment], subnets: Sub
         if not _chooses(node):
             found = list(_default(node))
         else:
-            found = [route for table in tables for route in table.routes(hops[node])]
+            numbers = hops.of(node)
+            found = [route for table in tables if table for route in table.routes(numbers)]
         if found:
             routes[node] = found
     return routes
 
 
-def _search(segments: Sequence[Segment]) -> dict[Node, dict[Segment, Interface]]:
-    """For each node with a choice and each segment that is not its own: the neighbour's interface to send to."""
-    hops: dict[Node, dict[Segment, Interface]] = defaultdict(dict)
-    routed = {segment: [one for one in segment.interfaces if _chooses(one.node)] for segment in segments}
-    for target in segments:
-        reached = {interface.node for interface in target.interfaces}
-        edge = [interface.node for interface in target.interfaces if interface.node.forwards]
-        while edge:
-            further = []
-            for node in edge:
-                for mine in node.interfaces:
-                    for other in routed[mine.segment]:
-                        if other.node not in reached:
-                            reached.add(other.node)
-                            hops[other.node][target] = mine
-                            if other.node.forwards:
-                                further.append(other.node)
-            edge = further
-    return hops
+class _Hops:
+    """For each node with a choice and each segment that is not its own: the neighbour's interface to send to.
+
+    Interfaces go by numbers, all of them in one array, which the host gets back as a whole: a thousand
+    routers have a million of them, and dictionaries left 36 MB behind that nobody could use.
+    """
+
+    def __init__(self, nodes: Iterable[Node], segments: Sequence[Segment]) -> None:
+        # From 1 on: 0 is no way.
+        self.numbers = {
+            interface: number
+            for number, interface in enumerate((one for segment in segments for one in segment.interfaces), 1)
+        }
+        self._width = len(segments)
+        self._places = {node: place for place, node in enumerate(filter(_chooses, nodes))}
+        self._table = array("I", [0]) * (len(self._places) * self._width)
+        self._search(segments)
+
+    def of(self, node: Node) -> Sequence[int]:
+        """For each segment the number of the interface that the node sends to."""
+        start = self._places[node] * self._width
+        return self._table[start : start + self._width]
+
+    def _search(self, segments: Sequence[Segment]) -> None:
+        nodes = list(self._places)
+        behind = [list(self._behind(node)) if node.forwards else [] for node in nodes]
+        starts = [place * self._width for place in range(len(nodes))]
+        table = self._table
+        for column, target in enumerate(segments):
+            reached = bytearray(len(nodes))
+            edge = [self._places[one.node] for one in target.interfaces if one.node in self._places]
+            for place in edge:
+                reached[place] = True
+            while edge:
+                further = []
+                for place in edge:
+                    for other, number in behind[place]:
+                        if not reached[other]:
+                            reached[other] = True
+                            table[starts[other] + column] = number
+                            further.append(other)
+                edge = further
+
+    def _behind(self, node: Node) -> Iterator[tuple[int, int]]:
+        """Who may send to the node, and to which of its interfaces."""
+        for mine in node.interfaces:
+            for other in mine.segment.interfaces:
+                if _chooses(other.node):
+                    yield self._places[other.node], self.numbers[mine]
 
 
 def _chooses(node: Node) -> bool:
@@ -85,34 +118,30 @@ class _Table:
         self,
         version: int,
         base: IPv4Network | IPv6Network | None,
-        networks: Mapping[Segment, IPv4Network | IPv6Network | None],
-        address: Callable[[Interface], IPv4Interface | IPv6Interface | None],
+        networks: Sequence[IPv4Network | IPv6Network | None],
+        addresses: Iterable[IPv4Interface | IPv6Interface | None],
     ) -> None:
         self._version = version
         self._base = base
-        self._networks = {
-            segment: (network.prefixlen, network.network_address.packed, _is_inside(network, base))
-            for segment, network in networks.items()
-            if network is not None
-        }
-        found = ((interface, address(interface)) for segment in networks for interface in segment.interfaces)
-        self._gateways = {interface: one.ip.packed for interface, one in found if one is not None}
+        self._networks = [one and (one.prefixlen, one.network_address.packed) for one in networks]
+        self._inside = [one is not None and _is_inside(one, base) for one in networks]
+        self._gateways = [b"", *(one.ip.packed if one else b"" for one in addresses)]
 
-    def routes(self, hops: Mapping[Segment, Interface]) -> Iterator[Route]:
-        networks, gateways = self._networks, self._gateways
-        wanted = [
-            (*networks[segment], gateways[interface])
-            for segment, interface in hops.items()
-            if segment in networks and interface in gateways
-        ]
-        inside = Counter(gateway for _, _, inside, gateway in wanted if inside)
+    def __bool__(self) -> bool:
+        return any(self._networks)
+
+    def routes(self, numbers: Sequence[int]) -> Iterator[Route]:
+        """Of a node that sends to these interfaces, one for each segment."""
+        inside = Counter(compress(numbers, self._inside))
         # The first of the most wanted: the same in every run.
-        most = inside.most_common(1)[0][0] if inside else None
-        if most is not None and self._base is not None:
-            yield (self._version, self._base.prefixlen, self._base.network_address.packed, most)
-        for prefix, network, is_inside, gateway in wanted:
-            if gateway != most or not is_inside:
-                yield (self._version, prefix, network, gateway)
+        most = next((number for number, _ in inside.most_common() if self._gateways[number]), 0)
+        if most and self._base is not None:
+            yield (self._version, self._base.prefixlen, self._base.network_address.packed, self._gateways[most])
+        others = [at for at, number in enumerate(numbers) if number and (number != most or not self._inside[at])]
+        for at in others:
+            network, gateway = self._networks[at], self._gateways[numbers[at]]
+            if network and gateway:
+                yield (self._version, *network, gateway)
 
 
 def _is_inside(network: IPv4Network | IPv6Network, base: IPv4Network | IPv6Network | None) -> bool:

@@ -42,7 +42,7 @@ _RTM_NEWLINK, _RTM_NEWADDR, _RTM_NEWROUTE, _RTM_NEWQDISC, _RTM_NEWTFILTER = 16, 
 _NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_REPLACE, _NLM_F_EXCL, _NLM_F_CREATE = 1, 4, 0x100, 0x200, 0x400
 _NLMSG_ERROR = 2
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_TXQLEN, _IFLA_LINKINFO = 1, 3, 4, 10, 13, 18
-_IFLA_NET_NS_PID, _IFLA_NEW_IFINDEX = 19, 49
+_IFLA_NET_NS_FD, _IFLA_NEW_IFINDEX = 28, 49
 _IFLA_INFO_KIND, _IFLA_INFO_DATA = 1, 2
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _IFA_F_NODAD = 2
@@ -122,14 +122,14 @@ def _line(line: Line) -> bytes:
 
 
 def new_cable(ends: tuple[Interface, Interface], other: int, line: Line, mtu: int, queue: int) -> bytes:
-    """A cable from here to the namespace of process `other`."""
+    """A cable from here to the namespace that the descriptor `other` keeps."""
     here, there = ends
     peer = b"".join(
         (
             _attribute(_IFLA_IFNAME, there.name.encode() + b"\0"),
             _attribute(_IFLA_ADDRESS, there.mac),
             _u32(_IFLA_NEW_IFINDEX, there.index),
-            _u32(_IFLA_NET_NS_PID, other),
+            _u32(_IFLA_NET_NS_FD, other),
         )
     )
     data = _attribute(_CABLE_PEER, peer) + _line(line)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Coroutine
 
+    from liblinux._process import Process
     from liblinux.asyncio._kernels import Bell
     from liblinux.asyncio._selector import KernelSelector
     from liblinux.network._host import Host
@@ -32,23 +33,26 @@ class Runs:
         self._seed = seed
         self._reactions = reactions
         self._run: Run | None = None
-        self._attached = 0  # hosts whose sockets take turns
         self._bells: list[Bell] = []
 
     @property
     def run(self) -> Run:
-        """That of the network, which it brings up, with all its hosts."""
+        """That of the network, which it brings up."""
         network = self._network
         network.up()
         if self._run is None:
             from liblinux.running import Run  # noqa: PLC0415 - imports asyncio
 
             self._run = Run(network.kernel, self._seed, self.selector, **self._reactions)
-        if self._attached < len(network._hosts):
             for host in network._hosts.values():
-                self._run.attach(host.process)
-            self._attached = len(network._hosts)
+                if host._process is not None:
+                    self._run.attach(host._process)
         return self._run
+
+    def attach(self, process: Process) -> None:
+        """A host begins to act: in runs its sockets take turns."""
+        if self._run is not None:
+            self._run.attach(process)
 
     def run_coroutine(self, main: Coroutine[Any, Any, _T], host: Host | None) -> _T:
         """See :meth:`Network.run`."""

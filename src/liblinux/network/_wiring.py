@@ -1,24 +1,21 @@
-"""What is declared comes up: addresses, then a process for each host, cables, and routes."""
+"""What is declared comes up: addresses, then a namespace for each host, cables, and routes."""
 
 from __future__ import annotations
 
-from liblinux import _process as processes
 from liblinux._typing import TYPE_CHECKING
 from liblinux.network import _rtnetlink as rtnetlink
+from liblinux.network._namespaces import Namespaces
 from liblinux.network._routing import Route, find_routes
 from liblinux.network._topology import Node, Subnets, find_segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from liblinux._process import Process
     from liblinux.network._host import Host
     from liblinux.network._link import Link
     from liblinux.network._network import Network
 
 __all__ = ["Wiring"]
-
-_FORWARDING = {4: "/proc/sys/net/ipv4/ip_forward", 6: "/proc/sys/net/ipv6/conf/all/forwarding"}
 
 
 class Wiring:
@@ -29,7 +26,7 @@ class Wiring:
         self.subnets = subnets
         self.is_up = False
         self.routes: dict[Node, list[Route]] = {}
-        self._batches: dict[Host, rtnetlink.Batch] = {}
+        self.namespaces = Namespaces(network, (4, 6) if subnets.base6 else (4,))
         self._assigned = False
 
     def extended(self) -> None:
@@ -49,9 +46,10 @@ class Wiring:
         """Bring up what is not; `is_up` afterwards."""
         network = self._network
         self.assign()
-        fresh = [host for host in (*network._hosts.values(), *network._ways_out.ends) if host._process is None]
+        fresh = [host for host in (*network._hosts.values(), *network._ways_out.ends) if host._namespace < 0]
+        self.namespaces.make(fresh)
         for host in fresh:
-            self._boot(host)
+            host._prepare()
         links = [link for link in network.links if not link._made]
         self._lay(links)
         self._put_up(fresh, links)
@@ -71,24 +69,10 @@ class Wiring:
     def send(self, host: Host, messages: list[bytes]) -> None:
         """Messages of rtnetlink, in one go; an OSError has the name of the host."""
         try:
-            self._batches[host].send(messages)
+            self.namespaces.send(host, messages)
         except OSError as error:
             error.filename = host.name
             raise
-
-    def _boot(self, host: Host) -> None:
-        kernel = host.kernel
-        # The files of all hosts are in one table, so that one epoll can wait for them all.
-        process = processes.start(kernel, namespaces=("net", "uts"), share_files=True)
-        kernel._processes.add(process)
-        host._process = process
-        process.syscall("sethostname", host.name.encode(), len(host.name.encode()))
-        if host._node.forwards:
-            for version, file in _FORWARDING.items():
-                if version == 4 or self.subnets.base6:
-                    _write(process, file, b"1")
-        self._batches[host] = rtnetlink.Batch(process)
-        host._prepare()
 
     def _lay(self, links: Iterable[Link]) -> None:
         """Make the cables, those of one host in one go."""
@@ -96,8 +80,7 @@ class Wiring:
         cables = [(link, cable) for link in links for cable in link._cables]
         for link, cable in cables:
             near, far = cable.hosts
-            assert far._process is not None
-            message = rtnetlink.new_cable(cable.ends, far._process.pid, cable.lines[0], link._mtu, link._queue)
+            message = rtnetlink.new_cable(cable.ends, far._namespace, cable.lines[0], link._mtu, link._queue)
             messages.setdefault(near, []).append(message)
         for host, batch in messages.items():
             self.send(host, batch)
@@ -113,11 +96,3 @@ class Wiring:
                 messages.setdefault(host, []).extend(host._up_messages(end))
         for host, batch in messages.items():
             self.send(host, batch)
-
-
-def _write(process: Process, path: str, data: bytes) -> None:
-    fd = process.os.open(path, process.os.O_WRONLY)
-    try:
-        process.os.write(fd, data)
-    finally:
-        process.os.close(fd)

@@ -12,6 +12,7 @@ from liblinux._errors import LiblinuxError
 from liblinux._image_disks import ImageDisks
 from liblinux._image_format import is_disk
 from liblinux._typing import TYPE_CHECKING
+from liblinux.commands._image import refusing
 from liblinux.upkeep import _ioctl as ioctl
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class Device:
         self.committed = False
         self._kept = False
         self._options = options
-        self._disks = ImageDisks(image, writable=writable, **options.opening())
+        with refusing(image):
+            self._disks = ImageDisks(image, writable=writable, **options.opening())
         try:
             self.kernel = self._disks.kernel
             self.path = self._disks.find_device(options.partition, options.volume)

@@ -132,7 +132,8 @@ class Storage:
             return self._find_volume(wanted, self.devices)
         volumes = [device for device in among if device.kind not in ("disk", "partition")]
         reason = f"several volumes are called {wanted!r}" if found else f"there is no volume {wanted!r}"
-        raise self._failure(errno.ENXIO, reason, [*volumes, *locked], "name one of these")
+        advice = "name one of these" if volumes or locked else "it has no volumes at all: name none, or a partition"
+        raise self._failure(errno.ENXIO, reason, [*volumes, *locked], advice)
 
     def _leaves(self, top: Device | None) -> list[Device]:
         """What can be mounted, at the end of what is on `top`."""

@@ -179,8 +179,17 @@ def _pread(call: Call) -> int:
 
 
 def _write(call: Call) -> int:
-    call.file()
+    if call.file().fd in call.server.files.of_processes:
+        return _into_group(call)
     return _sent(call, call.read(call.arguments[1], call.arguments[2]), "write")
+
+
+def _into_group(call: Call) -> int:
+    """A process is put into a group of processes: it has another number in the kernel."""
+    data = call.read(call.arguments[1], call.arguments[2])
+    number = f"{call.server.number(int(data))}\n".encode()
+    result = call.call("write", call.file().fd, number, len(number))
+    return len(data) if result > 0 else result
 
 
 def _writev(call: Call) -> int:
@@ -432,10 +441,27 @@ _OPTIONS_WITH_PROGRAMS = {26, 51}  # SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF
 _SOL_PACKET, _PACKET_FANOUT_DATA = 263, 22
 
 
+# IPT_SO_SET_REPLACE, IP6T_SO_SET_REPLACE: a table, in which is said where the counters of the old one shall go.
+_TABLES, _REPLACE = (socket.SOL_IP, socket.IPPROTO_IPV6), 64
+_COUNTERS_AT, _COUNTER_BYTES = 84, 16
+
+
+def _replace_table(call: Call, file: File, value: bytearray) -> int:
+    count, at = struct.unpack_from("<IQ", value, _COUNTERS_AT)
+    counters = bytearray(_COUNTER_BYTES * min(count, 65536))
+    struct.pack_into("<Q", value, _COUNTERS_AT + 4, _view(counters))
+    result = call.call("setsockopt", file.fd, _signed(call.arguments[1]), _REPLACE, value, len(value))
+    if result >= 0:
+        call.write(at, counters)
+    return result
+
+
 def _setsockopt(call: Call) -> int:
     file = call.file()
     level, option, length = _signed(call.arguments[1]), _signed(call.arguments[2]), _signed(call.arguments[4])
     value = call.read(call.arguments[3], min(max(length, 0), 1 << 20)) if call.arguments[3] else None
+    if value is not None and level in _TABLES and option == _REPLACE and length >= _COUNTERS_AT + 12:
+        return _replace_table(call, file, value)
     if value is not None and (
         (level == socket.SOL_SOCKET and option in _OPTIONS_WITH_PROGRAMS)
         or (level == _SOL_PACKET and option == _PACKET_FANOUT_DATA and length == 16)
@@ -446,12 +472,23 @@ def _setsockopt(call: Call) -> int:
     return call.call("setsockopt", file.fd, level, option, value, length)
 
 
+_AO_KEYS, _AO_KEYS_WANTED_AT = (socket.IPPROTO_TCP, 41), 272  # TCP_AO_GET_KEYS, struct tcp_ao_getsockopt
+
+
 def _getsockopt(call: Call) -> int:
     file = call.file()
     level, option = _signed(call.arguments[1]), _signed(call.arguments[2])
     length = bytearray(call.read(call.arguments[4], 4))
     room = max(struct.unpack("<i", length)[0], 0)
     value = call.read(call.arguments[3], min(room, 1 << 20)) if call.arguments[3] else bytearray(room)
+    if (level, option) == _AO_KEYS and room >= _AO_KEYS_WANTED_AT + 4:
+        # The length is that of one key, and so many are written as the first one asks for.
+        (keys,) = struct.unpack_from("<I", value, _AO_KEYS_WANTED_AT)
+        value = call.read(call.arguments[3], room * min(max(keys, 1), 1024))
+        result = call.call("getsockopt", file.fd, level, option, value, length)
+        call.write(call.arguments[3], value)
+        call.write(call.arguments[4], length)
+        return result
     result = call.call("getsockopt", file.fd, level, option, value, length)
     if result >= 0 or result == -errno.ERANGE:
         call.write(call.arguments[3], value[: max(struct.unpack("<i", length)[0], 0)])
@@ -552,7 +589,10 @@ def _open(call: Call) -> int:
     dirfd, path = call.path(arguments[0], call.arguments[0] if at else None)
     flags = _signed(arguments[1])
     fd = call.call("openat", dirfd, path + b"\0", flags | os.O_NONBLOCK, arguments[2] & 0o7777)
-    return call.install(fd, waits=not flags & os.O_NONBLOCK, cloexec=bool(flags & os.O_CLOEXEC))
+    given = call.install(fd, waits=not flags & os.O_NONBLOCK, cloexec=bool(flags & os.O_CLOEXEC))
+    if given >= 0 and path.endswith(b"/cgroup.procs"):
+        call.server.files.of_processes.add(fd)
+    return given
 
 
 def _stat(call: Call) -> int:
@@ -641,6 +681,7 @@ def _refused(call: Call) -> int:
 
 
 _BPF_PROG_LOAD = 5
+_BPF_OF_NUMBERS = {8, 9}  # BPF_PROG_ATTACH, BPF_PROG_DETACH: descriptors, which are the same in the kernel
 
 
 def _bpf(call: Call) -> int:
@@ -650,6 +691,8 @@ def _bpf(call: Call) -> int:
     if command == 0:  # BPF_MAP_CREATE
         fd = call.call("bpf", command, attributes, size)
         return call.install(fd, waits=True, cloexec=True)
+    if command in _BPF_OF_NUMBERS:
+        return call.call("bpf", command, attributes, size)
     if command != _BPF_PROG_LOAD:
         return -errno.EINVAL
     _, count, code_at, license_at, _, log_bytes, log_at = struct.unpack_from("<IIQQIIQ", attributes)

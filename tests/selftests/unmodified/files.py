@@ -43,6 +43,8 @@ class Files:
         low = process.call(numbers["epoll_create1"], 0)
         for number in range(low + 1, FIRST_FD):  # nobody opens them: the kernel's numbers begin where ours do
             process.call(numbers["dup2"], low, number)
+        #: Descriptors of the kernel to which numbers of processes are written.
+        self.of_processes: set[int] = set()
         self._by_name: dict[str, File] = {}
         self._by_kept: dict[int, File] = {}
         self._ends = select.epoll()
@@ -82,5 +84,6 @@ class Files:
             del self._by_name[file.name]
             with contextlib.suppress(FileNotFoundError):
                 self._ends.unregister(number)
+            self.of_processes.discard(file.fd)
             self._process.call(self._close, file.fd)
             file.kept.close()

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 _OF_THE_KERNEL = re.compile(
     rb"/(proc/(sys|net)|sys/(class/net|devices/virtual/net|fs/bpf|kernel/debug|bus/netdevsim|module)|(var/)?run/netns"
     rb"|dev/net/tun)(/|$)|/proc/config\.gz$|/sys$"
 )
 _OF_A_PROCESS = re.compile(rb"/proc/(self|thread-self|\d+)/(ns|net)(/.*)?$")
+
+
+# Not below /sys, on which "ip netns exec" mounts another one.
+CGROUPS = b"/groups"
+
+
+@functools.cache
+def _cgroups_here() -> bytes:
+    """Where this machine has its groups of processes, which programs find in /proc/mounts; empty if nowhere."""
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text("utf-8", errors="replace").splitlines()]
+    return next((mount[1].encode() for mount in mounts if mount[2] == "cgroup2"), b"")
 
 
 def inside(path: bytes, number: Callable[[int], int]) -> bytes | None:
@@ -25,6 +38,9 @@ def inside(path: bytes, number: Callable[[int], int]) -> bytes | None:
         who = process[1]
         here = b"thread-self" if who in (b"self", b"thread-self") else str(number(int(who))).encode()
         return b"/proc/" + here + b"/" + process[2] + (process[3] or b"")
+    groups = _cgroups_here()
+    if groups and (path + b"/").startswith(groups + b"/"):
+        return CGROUPS + path[len(groups) :]
     if not _OF_THE_KERNEL.match(path):
         return None
     if path.startswith(b"/proc/net"):

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import liblinux
 from liblinux import _native
-from unmodified import calls
+from unmodified import calls, paths
 from unmodified.files import Files
 from unmodified.filter import NUMBERS
 
@@ -63,6 +63,9 @@ class Server:
         self.init.call(
             self.numbers["prlimit64"], 0, _PRLIMIT_NOFILE, struct.pack("<QQ", _MOST_FILES, _MOST_FILES), None
         )
+        # Nothing is done to the groups of processes of this machine: they have their own in the kernel.
+        self.init.call(self.numbers["mkdir"], paths.CGROUPS + b"\0", 0o755)
+        self.init.call(self.numbers["mount"], b"none\0", paths.CGROUPS + b"\0", b"cgroup2\0", 0, None)
         self.files = Files(self.init, self.numbers)
         self.trace: list[str] | None = None
         self._processes: dict[int, tuple[_native.Process, int]] = {}

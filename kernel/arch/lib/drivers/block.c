@@ -4,6 +4,9 @@
  * one host call for each LIB_SEGMENTS stretches of memory; there is no queue,
  * for the host's answer is there when the call returns. Flush and FUA are
  * passed on as such.
+ *
+ * A large read may be started instead (ops->disk_start): the caller goes on,
+ * and the bio ends in an interrupt after one of the next entries.
  */
 #include <linux/bio.h>
 #include <linux/blkdev.h>
@@ -17,6 +20,8 @@
 #define LIB_MINORS 16
 #define LIB_SEGMENTS 32
 #define LIB_DISCARD_BYTES (1UL << 30)
+/* The smallest read that is worth being started. */
+#define LIB_START_BYTES (128UL << 10)
 
 struct lib_disk {
 	struct gendisk *disk;
@@ -104,8 +109,110 @@ static blk_status_t lib_disk_do(struct lib_disk *disk, struct bio *bio)
 	}
 }
 
+/* ---- reads that are started ----------------------------------------- */
+
+struct lib_read {
+	struct ll_io io;
+	struct bio *bio;
+	struct lib_read *next;
+	struct ll_iovec segments[];
+};
+
+static struct lib_read *lib_reads;
+
+static u32 lib_disk_stretches(struct bio *bio)
+{
+	struct bvec_iter iter;
+	struct bio_vec vec;
+	u32 count = 0;
+
+	bio_for_each_bvec(vec, bio, iter)
+		count++;
+	return count;
+}
+
+static void lib_disk_describe(struct lib_read *read, struct lib_disk *disk,
+			      struct bio *bio)
+{
+	struct ll_io *io = &read->io;
+	struct bvec_iter iter;
+	struct bio_vec vec;
+
+	*io = (struct ll_io){
+		.handle = disk->handle,
+		.op = LL_IO_READ,
+		.offset = bio->bi_iter.bi_sector << SECTOR_SHIFT,
+		.bytes = bio->bi_iter.bi_size,
+		.segments = read->segments,
+	};
+	bio_for_each_bvec(vec, bio, iter)
+		read->segments[io->nr_segments++] = (struct ll_iovec){
+			page_address(vec.bv_page) + vec.bv_offset, vec.bv_len
+		};
+	read->bio = bio;
+}
+
+/* False when the host, or the memory, wants it to be done at once. */
+static bool lib_disk_start(struct lib_disk *disk, struct bio *bio)
+{
+	struct lib_read *read;
+
+	if (bio_op(bio) != REQ_OP_READ ||
+	    bio->bi_iter.bi_size < LIB_START_BYTES ||
+	    bio->bi_opf & REQ_PREFLUSH)
+		return false;
+	read = kmalloc(struct_size(read, segments, lib_disk_stretches(bio)),
+		       GFP_NOWAIT | __GFP_NOWARN);
+	if (!read)
+		return false;
+	lib_disk_describe(read, disk, bio);
+	if (!lib_cpu.ops->disk_start(lib_cpu.host, &read->io)) {
+		kfree(read);
+		return false;
+	}
+	/* It is not over before the next interrupt. */
+	read->next = lib_reads;
+	lib_reads = read;
+	lib_cpu.progress++;
+	return true;
+}
+
+static bool lib_disk_is_read(struct lib_disk *disk)
+{
+	struct lib_read *read;
+
+	for (read = lib_reads; read; read = read->next)
+		if (read->io.handle == disk->handle)
+			return true;
+	return false;
+}
+
+/* The host's interrupt: what is over ends, the oldest first. */
+void lib_disk_finish(void)
+{
+	struct lib_read **link = &lib_reads, *read, *over = NULL;
+
+	while ((read = *link)) {
+		if (!READ_ONCE(read->io.done)) {
+			link = &read->next;
+			continue;
+		}
+		*link = read->next;
+		read->next = over;
+		over = read;
+	}
+	while ((read = over)) {
+		over = read->next;
+		read->bio->bi_status = lib_status(read->io.result);
+		bio_endio(read->bio);
+		kfree(read);
+	}
+}
+
 static void lib_disk_submit(struct bio *bio)
 {
+	if (lib_disk_start(bio->bi_bdev->bd_disk->private_data, bio))
+		return;
 	bio->bi_status = lib_disk_do(bio->bi_bdev->bd_disk->private_data, bio);
 	bio_endio(bio);
 }
@@ -224,7 +331,9 @@ long lib_disk_remove(u32 index)
 
 	if (!disk)
 		return -ENODEV;
-	if (disk_openers(disk->disk))
+	/* Whoever reads has it open, but what is over may wait to be told. */
+	lib_irq_poll();
+	if (disk_openers(disk->disk) || lib_disk_is_read(disk))
 		return -EBUSY;
 	lib_disks[index] = NULL;
 	del_gendisk(disk->disk);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Interrupts without a controller. There are two: the timer, and a call that
- * another host thread has submitted. Both are looked for where interrupts are
+ * Interrupts without a controller. There are two: the timer, and the host's, for
+ * calls that other threads have submitted and reads that are over. Both are looked for where interrupts are
  * enabled, every LIB_IRQ_BUDGET times, because reading the clock costs more
  * than what is done between two enablings.
  */
@@ -41,8 +41,10 @@ void lib_irq_poll(void)
 	}
 	old = set_irq_regs(&lib_irq_registers);
 	irq_enter();
-	if (call)
+	if (call) {
 		lib_take_calls();
+		lib_disk_finish();
+	}
 	if (timer)
 		lib_timer_interrupt();
 	irq_exit();

@@ -125,5 +125,6 @@ long lib_host_fault(unsigned long address, bool is_write);
 long lib_disk_add(const struct ll_disk *disk);
 long lib_disk_remove(u32 index);
 long lib_disk_resize(u32 index, u64 bytes);
+void lib_disk_finish(void);
 
 #endif
