@@ -3,7 +3,8 @@
 The examples find themselves: all of examples/, all guides, README and docs. Each
 runs twice in a directory of the same name, and what is compared is what crossed
 every network, the log and the last instant of every kernel (see
-reliability/recorded), and what was printed.
+reliability/recorded), and what was printed. What guides must have printed is in
+guides_said.py: each run of them takes seconds.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ import pytest
 from conftest import ENVIRONMENT
 from test_guides_building import GUIDES, run_guide
 
+pytest.register_assert_rewrite("guides_said")
+from guides_said import SAID  # noqa: E402 - the line above makes its assertions speak
+
 ROOT = Path(__file__).resolve().parent.parent
 RECORDER = Path(__file__).resolve().parent / "reliability" / "recorded"
 # What says so itself, and what is on virtual time by itself.
@@ -34,6 +38,8 @@ CHANCE = re.compile(r"\bin \d+\.\d+s( \([\d:]+\))?|\bin [\d.]+ s, [\d.]+ a secon
 EXPLORED = re.compile(r"^ +liblinux explore \S+(::\w+) (.*)$", re.MULTILINE)
 
 Run = Callable[[Path, dict[str, str]], str]
+# Those that explore, which begins as many seeds at a time as there are processors.
+EXPLORING: set[str] = set()
 
 
 def _python(program: str) -> Run:
@@ -86,6 +92,7 @@ def _examples() -> dict[str, Run]:
         if path.suffix == ".py":
             if EXPLORED.search(path.read_text()):
                 found[name] = _explore(path)
+                EXPLORING.add(name)
             elif VIRTUAL.search(path.read_text()):
                 found[name] = _python(path.read_text())
         elif path.suffix in (".toml", ".yaml", ".yml"):
@@ -94,6 +101,8 @@ def _examples() -> dict[str, Run]:
             raise ValueError(f"{name}: how is this example run? Say it in {__file__}")
     for path in sorted(GUIDES.glob("*.md")):
         if VIRTUAL.search(path.read_text()):
+            if "\nliblinux explore " in path.read_text():
+                EXPLORING.add(path.name)
             found[path.name] = lambda directory, more, name=path.name: run_guide(name, directory, more)  # type: ignore[misc]
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         for number, block in enumerate(BLOCK.findall(path.read_text()), 1):
@@ -108,9 +117,9 @@ EXAMPLES = _examples()
 
 @contextlib.contextmanager
 def one_processor() -> Iterator[None]:
-    """How many seeds `explore` has begun when one fails depends on how many processors programs may use: one."""
+    """Programs that are started may use one, any."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(before)})
+    os.sched_setaffinity(0, {max(before)})
     try:
         yield
     finally:
@@ -130,15 +139,17 @@ def left(name: str, directory: Path, hash_seed: str) -> dict[str, str]:
         "LIBLINUX_RECORD": str(record),
         "COLUMNS": "100",
     }
-    with one_processor():
+    with one_processor() if name in EXPLORING else contextlib.nullcontext():
         output = CHANCE.sub("", EXAMPLES[name](directory, environment))
+    if name in SAID:
+        SAID[name](output, work)
     files = [*record.iterdir(), *work.rglob("*.pcapng"), *work.rglob("*.csv")]
     hashes = sorted(f"{path.suffix} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files)
     return {"output": output, "files": "\n".join(hashes)}
 
 
 def test_they_are_found() -> None:
-    assert {"networks.md", "test-a-service-with-pytest.md"} <= EXAMPLES.keys()
+    assert EXAMPLES.keys() >= SAID.keys() | {"programs-on-a-network.md"}  # which prints nothing
     assert sum(name.startswith("README.md, ") for name in EXAMPLES) >= 3
 
 

@@ -1,4 +1,4 @@
-"""The guides to kernels and to programs on networks, run as those of test_guides_building.py are."""
+"""The guide to kernels, run as those of test_guides_building.py are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,3 @@ def test_use_a_kernel(tmp_path: Path) -> None:
     assert "\n1000 0\n" in output
     assert "served inside the kernel" in output
     assert "changed" in (tmp_path / "work" / "disk.img").read_bytes().decode("latin-1")  # through the mapping
-
-
-def test_programs_on_a_network(tmp_path: Path) -> None:
-    run_guide("programs-on-a-network.md", tmp_path)

@@ -241,7 +241,7 @@ class Kernel(Actor):
         return self._native.now()
 
     def statistics(self) -> dict[str, int]:
-        """Counters of the host side: entries, switches, faults."""
+        """Counters of the host side: entries, switches, faults; and of frames that cables have carried."""
         return self._native.statistics()
 
     def attach(
