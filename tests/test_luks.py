@@ -12,6 +12,8 @@ from conftest import ENVIRONMENT, MIB, Command, Images, e2fsck, run
 
 SECRET = "correct horse"  # noqa: S105 - of tests
 WRONG = "battery staple"
+# Longer than what chance puts into megabytes of ciphertext.
+KEPT = b"what is written is kept, and not in the clear"
 SMALL = ("--sector-size", "512")
 QUICK = ("--pbkdf-force-iterations", "1000")
 QUICK_ARGON = ("--pbkdf-memory", "64", "--pbkdf-force-iterations", "4", "--pbkdf-parallel", "1")
@@ -98,11 +100,11 @@ def test_several_pass_phrases(volume: Path, images: Images) -> None:
 def test_writing(volume: Path, images: Images) -> None:
     fill(volume, images.ext4(size=16 * MIB, options=("-b", "4096")))
     with liblinux.open_image(volume, "r+", passphrase=SECRET) as image:
-        image.pipe("/new", b"kept")
+        image.pipe("/new", KEPT)
     before = volume.read_bytes()
-    assert b"kept" not in before
+    assert KEPT not in before
     with liblinux.open_image(volume, passphrase=SECRET) as image:
-        assert image.cat("/new") == b"kept"
+        assert image.cat("/new") == KEPT
     assert volume.read_bytes() == before
     with liblinux.Kernel() as kernel:
         from liblinux.volumes import Storage
