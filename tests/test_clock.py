@@ -25,6 +25,8 @@ SLACK_NS = 50_000
 PR_SET_TIMERSLACK = 29
 CALL_NS = 2_000  # the virtual clock's charge for a few calls
 REALTIME, MONOTONIC, BOOTTIME = 0, 1, 7
+# What the counter of the processor is wrong by in the 100 us until the host's clock is read again: 0.1 as a rule.
+MICROSECONDS_OFF = 5
 TIMER_ABSTIME = 1
 
 
@@ -169,6 +171,22 @@ def test_real_time_of_day(kernel: liblinux.Kernel) -> None:
     inside = clock(kernel, REALTIME)
     last = time.time_ns()
     assert first - SECOND <= inside <= last + SECOND
+
+
+def test_real_time_is_the_hosts(kernel: liblinux.Kernel) -> None:
+    """Between two readings of the host's clock the kernel counts by itself: never back, and hardly away from it."""
+    before, readings, after = [], [], []
+    for pause in [0.0] * 20_000 + [30e-6] * 100 + [1e-3] * 100 + [0.05] * 4 + [0.0] * 20_000:
+        if pause:
+            time.sleep(pause)
+        before.append(time.monotonic_ns())
+        readings.append(clock(kernel, MONOTONIC))
+        after.append(time.monotonic_ns())
+    assert readings == sorted(readings)
+    # By how much the kernel's clock is ahead of the host's: at least, at most. One number fits all readings.
+    least = max(reading - end for reading, end in zip(readings, after, strict=True))
+    most = min(reading - begin for reading, begin in zip(readings, before, strict=True))
+    assert least - most < MICROSECONDS_OFF * 1000
 
 
 def test_real_time_goes_on_while_nobody_is_inside(kernel: liblinux.Kernel) -> None:

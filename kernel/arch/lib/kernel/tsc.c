@@ -10,7 +10,8 @@
  * counter is wrong by in that time. The rate is measured between anchors, over
  * longer and longer times until it is known well. Before that, and on a
  * processor whose counter does not run evenly, each reading is one of the
- * host's. What is given out never goes back.
+ * host's; so it is when the host has replaced its clock by another since boot,
+ * to let it jump. What is given out never goes back.
  */
 #include <linux/init.h>
 #include <linux/math64.h>
@@ -41,9 +42,9 @@ static struct {
 	u64 count, now; /* of the anchor */
 	u64 rate; /* nanoseconds of a count, shifted */
 	u64 given; /* the greatest value that was given out */
+	u64 (*clock)(void *host); /* of the host, if the counter is even */
 	u64 first_count, first_now; /* where measuring the rate began */
 	u64 measure_after; /* nanoseconds since then */
-	bool even;
 } lib_tsc ____cacheline_aligned;
 
 static __always_inline u64 lib_tsc_count(void)
@@ -86,7 +87,7 @@ static noinline u64 lib_tsc_anchor(void)
 {
 	u64 before, after, now;
 
-	if (!lib_tsc.even)
+	if (lib_tsc.clock != lib_cpu.ops->monotonic)
 		return lib_cpu.ops->monotonic(lib_cpu.host);
 	before = lib_tsc_count();
 	now = lib_cpu.ops->monotonic(lib_cpu.host);
@@ -108,8 +109,9 @@ unsigned long lib_clock_now(void)
 
 	if (lib_clock_is_virtual())
 		return lib_cpu.virtual_now;
-	if (likely(lib_tsc.good) &&
-	    likely((counts = lib_tsc_count() - lib_tsc.count) < lib_tsc.good))
+	counts = lib_tsc.good ? lib_tsc_count() - lib_tsc.count : 0;
+	if (likely(counts < lib_tsc.good &&
+		   lib_tsc.clock == lib_cpu.ops->monotonic))
 		now = lib_tsc.now + (counts * lib_tsc.rate >> LIB_TSC_SHIFT);
 	else
 		now = lib_tsc_anchor();
@@ -136,5 +138,6 @@ void __init lib_tsc_init(void)
 		return;
 	a = LIB_CPUID_POWER;
 	asm("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
-	lib_tsc.even = d & LIB_CPUID_INVARIANT_TSC;
+	if (d & LIB_CPUID_INVARIANT_TSC)
+		lib_tsc.clock = lib_cpu.ops->monotonic;
 }
