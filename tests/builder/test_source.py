@@ -178,7 +178,7 @@ def test_a_download_that_was_cut_is_fetched_again(
 ) -> None:
     """dpkg-deb can still say its name and version, so it is found out when it is unpacked."""
     package = package_of(tarball, tmp_path)
-    apt(f"head -c -100 {package} > {package.name}")
+    apt(f"head -c {package.stat().st_size - 12_000} {package} > {package.name}")
     with pytest.raises(BuildError, match="removed from the cache: run the same again"):
         unpack(find("6.12", None, cache), cache)
     assert list(cache.packages.iterdir()) == list(cache.sources.iterdir()) == []
