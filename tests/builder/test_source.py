@@ -158,7 +158,7 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None
     [
         ("echo 'E: Failed to fetch: timed out' >&2; echo 'E: some more' >&2; exit 100", "timed out"),
         ("exit 0", "brought no package"),
-        ("printf '!<arch>' > linux-source-6.12_6.12.7-1_all.deb", "not a readable Debian package"),
+        ("printf '!<arch>' > linux-source-6.12_6.12.7-1_all.deb", "is not a readable package"),
     ],
     ids=["fails", "nothing", "damaged"],
 )
@@ -166,7 +166,7 @@ def test_a_download_that_fails_leaves_nothing(
     download: str, said: str, cache: Cache, apt: Callable[[str], None], tarball: Path, tmp_path: Path
 ) -> None:
     apt(download)
-    with pytest.raises(BuildError, match=f"{said}.*(--source|fetch it again)"):
+    with pytest.raises(BuildError, match=f"{said}.*--source"):
         find("6.12", None, cache)
     assert list(cache.packages.iterdir()) == []
     apt(f"cp {package_of(tarball, tmp_path)} .")
@@ -178,7 +178,7 @@ def test_a_download_that_was_cut_is_fetched_again(
 ) -> None:
     """dpkg-deb can still say its name and version, so it is found out when it is unpacked."""
     package = package_of(tarball, tmp_path)
-    apt(f"head -c {package.stat().st_size - 12_000} {package} > {package.name}")
+    apt(f"head -c {package.stat().st_size - 9_500} {package} > {package.name}")
     with pytest.raises(BuildError, match="removed from the cache: run the same again"):
         unpack(find("6.12", None, cache), cache)
     assert list(cache.packages.iterdir()) == list(cache.sources.iterdir()) == []

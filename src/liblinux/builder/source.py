@@ -127,10 +127,14 @@ def _identify(path: Path) -> Source:
         return Source(path, f"tarball-{digest(path)[:16]}")
     if shutil.which("dpkg-deb") is None:
         raise BuildError(f"there is no dpkg-deb here to unpack {path} with; install dpkg, or give a tree or a tarball")
-    version = _output(["dpkg-deb", "-f", str(path), "Version"])
+    version = _version_of(path)
     if not version:
         raise BuildError(f"{path} is not a readable Debian package; it may be damaged: delete it and fetch it again")
     return Source(path, safe_name(version))
+
+
+def _version_of(package: Path) -> str:
+    return _output(["dpkg-deb", "-f", str(package), "Version"])
 
 
 def _fetch(name: str, cache: Cache) -> Source:
@@ -149,7 +153,9 @@ def _fetch(name: str, cache: Cache) -> Source:
         package = next(directory.glob(f"{name}_*.deb"), None)
         if package is None:
             raise BuildError(f"`{shlex.join(command)}` brought no package; {_FETCH_ADVICE}")
-        _identify(package)  # what is damaged does not get into the cache
+        # What is damaged does not get into the cache.
+        if not _version_of(package):
+            raise BuildError(f"what apt-get downloaded, {package.name}, is not a readable package; {_FETCH_ADVICE}")
         final = cache.packages / package.name
         package.rename(final)
     shutil.rmtree(cache.packages / "fetched")
