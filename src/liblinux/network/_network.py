@@ -158,9 +158,10 @@ class Network:
         `rate` in bits per second or as "10Mbit"; `delay` and `jitter` (evenly to
         both sides) in seconds or as "20ms"; `loss`, `duplicate` and `reorder` (a
         frame arrives without delay) as chances or "1%". Each may be a pair, of
-        what `a` sends and what `b` sends. `queue` is how many frames wait at each
-        end while one is being sent, `mtu` in bytes (None: 1500, or what the device
-        says). `addresses` with the length
+        what `a` sends and what `b` sends. `queue` is how many frames wait in the queueing
+        discipline at each end, behind the one that is being sent and the one that the
+        card has taken; `mtu` in bytes (None: 1500, or what the device
+        says; IPv6 wants 1280 at least). `addresses` with the length
         of their prefix for both ends, "10.0.0.1/24", one or several; assigned
         where none are given. `names` of the interfaces, by default eth0, eth1, ...
 
