@@ -121,6 +121,8 @@ def _udp(client: Host, server: Host, address: str, seconds: float, rate: int) ->
     ):
         receiving.bind(("", 0))
         receiving.setblocking(False)
+        # One that waited for room would be late with all that follows, and nobody would receive meanwhile.
+        sending.setblocking(False)
         sending.connect((address, receiving.getsockname()[1]))
         selector.register(receiving, selectors.EVENT_READ)
         start = due = clock()
