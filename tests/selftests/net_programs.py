@@ -120,7 +120,8 @@ def compile_program(version: str, net: Path, name: str) -> None:
         parts = [source_of.name, *(str(path) for path in sorted(source_of.parent.glob("lib/*.c")))]
         command = ["gcc", "-O1", "-w", "-D_GNU_SOURCE=", "-I..", "-I.", f"-I{net.parent}", "-iquote", "lib"]
         # Headers of the source that are named by the way up to them.
-        command += ["-iquote", str(source(version) / _SELFTESTS / "net" / Path(name).parent / "lib")]
+        there = source(version) / _SELFTESTS / "net" / Path(name).parent
+        command += ["-iquote", str(there), "-iquote", str(there / "lib")]
         command += ["-idirafter", str(source(version) / "tools/include"), "-o", program]
         command += [*(parts if source_of.parent != net else parts[:1]), "-lpthread", *_LIBRARIES.get(program, ())]
         if subprocess.run(command, cwd=source_of.parent, check=False, capture_output=True).returncode:

@@ -3,8 +3,9 @@
     with Server(kernel) as server:
         result = server.run(["bash", "rtnetlink.sh"], cwd=..., timeout=300)
 
-There is always one thread more than calls under way, for a call may wait. Each process of a program has a
-process of the kernel, made as the child of its parent's when it first calls; all of them share the kernel's
+One thread takes the calls and answers them, for most are over at once, and to wake another thread costs more than
+they do. When a call has to wait, its thread lets another one take the calls (let_others). Each process of a program
+has a process of the kernel, made as the child of its parent's when it first calls; all of them share the kernel's
 table of descriptors.
 """
 
@@ -31,11 +32,12 @@ from unmodified import calls, paths
 from unmodified.files import Files
 from unmodified.filter import NUMBERS
 
-_RECEIVE, _SEND, _VALID = 0xC0502100, 0xC0182101, 0x40082102
+_RECEIVE, _SEND, _VALID, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082102, 0x40082104
+_WAKE_ON_THE_SAME_PROCESSOR = 1
 _NOTIFICATION = struct.Struct("<QIIiIQ6Q")
 _ANSWER = struct.Struct("<QqiI")
 _CONTINUE = 1
-_SPARE_THREADS = 2  # for calls that come in bursts
+_SPARE_THREADS = 2  # for calls that wait and come in bursts
 _CLONE_FILES = 0x400
 _NAMES = {number: name for name, number in NUMBERS.items()}
 _WALL = 0x40000000
@@ -73,7 +75,8 @@ class Server:
         self._ends = select.epoll()
         self._callers: dict[int, Caller] = {}
         self._lock = threading.Lock()
-        self._receiving = threading.Lock()
+        self._taking = threading.Lock()  # had by the thread that takes calls
+        self._mine = threading.local()
         self._threads: list[threading.Thread] = []
         self._idle = 0
         self._listener = -1
@@ -105,6 +108,8 @@ class Server:
                     f"filter with notifications (Linux 5.14); what was said: {said}",
                 )
             self._listener = listeners[0]
+            with contextlib.suppress(OSError):  # Linux 6.6; without it all is slower
+                fcntl.ioctl(self._listener, _SET_FLAGS, _WAKE_ON_THE_SAME_PROCESSOR)
             self._more_threads()
             try:
                 output, _ = running.communicate(timeout=timeout)
@@ -127,35 +132,50 @@ class Server:
         thread.start()
 
     def _serve(self, listener: int) -> None:
-        while (request := self._receive(listener)) is not None:
+        poll = select.poll()
+        poll.register(listener, select.POLLIN)
+        while True:
+            self._taking.acquire()
+            self._mine.taking = True
             with self._lock:
                 self._idle -= 1
-                few = self._idle == 0
-            if few:
-                self._more_threads()
-            self._answer(listener, request)
+            while self._mine.taking:
+                request = self._receive(listener, poll)
+                if request is None:
+                    self._taking.release()
+                    return
+                self._answer(listener, request)
             with self._lock:
                 if self._idle > _SPARE_THREADS:
                     return
                 self._idle += 1
 
-    def _receive(self, listener: int) -> bytearray | None:
-        """The next call; None when all programs have ended. One thread at a time: the others would wait for ever."""
-        poll = select.poll()
-        poll.register(listener, select.POLLIN)
+    def let_others(self) -> None:
+        """Before a call waits: another thread takes the calls from now on."""
+        if not self._mine.taking:
+            return
+        self._mine.taking = False
+        self._taking.release()
+        with self._lock:
+            few = self._idle == 0
+        if few:
+            self._more_threads()
+
+    @staticmethod
+    def _receive(listener: int, poll: select.poll) -> bytearray | None:
+        """The next call; None when all programs have ended (older kernels do not say so while one waits for a call)."""
+        request = bytearray(_NOTIFICATION.size)
         while True:
-            with self._receiving:
-                ((_, events),) = poll.poll()
-                if events & (select.POLLHUP | select.POLLNVAL | select.POLLERR):
-                    return None
-                request = bytearray(_NOTIFICATION.size)
-                try:
-                    fcntl.ioctl(listener, _RECEIVE, request)
-                except OSError as error:
-                    if error.errno not in (errno.EINTR, errno.ENOENT):  # the program was ended meanwhile
-                        raise
-                    continue
-                return request
+            ((_, events),) = poll.poll()
+            if events & (select.POLLHUP | select.POLLNVAL | select.POLLERR):
+                return None
+            try:
+                fcntl.ioctl(listener, _RECEIVE, request)
+            except OSError as error:
+                if error.errno not in (errno.EINTR, errno.ENOENT):  # the program was ended meanwhile
+                    raise
+                continue
+            return request
 
     def _answer(self, listener: int, request: bytearray) -> None:
         notification, pid, _, number, _, _, *arguments = _NOTIFICATION.unpack(request)
