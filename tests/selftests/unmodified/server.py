@@ -38,7 +38,8 @@ _NOTIFICATION = struct.Struct("<QIIiIQ6Q")
 _ANSWER = struct.Struct("<QqiI")
 _CONTINUE = 1
 _SPARE_THREADS = 2  # for calls that wait and come in bursts
-_CLONE_FILES = 0x400
+_CLONE_FILES, _CLONE_NEWNET = 0x400, 0x40000000
+_LEAVING = ("unshare", "setns")
 _NAMES = {number: name for name, number in NUMBERS.items()}
 _WALL = 0x40000000
 _PRLIMIT_NOFILE = 7
@@ -53,6 +54,7 @@ class Caller:
     process: _native.Process
     lock: threading.Lock = field(default_factory=threading.Lock)
     identity: int = 0
+    moved: bool = False  # to other namespaces
 
 
 class Server:
@@ -211,8 +213,31 @@ class Server:
         with self._lock:
             caller = self._callers.get(pid)
             if caller is None:
-                caller = self._callers[pid] = Caller(pid, self._process(pid))
+                caller = Caller(pid, self._process(pid))
+                self._follow(caller)
+                self._callers[pid] = caller
             return caller
+
+    def _follow(self, caller: Caller) -> None:
+        """A new thread is in the network namespace of the one that made it: of the first one of the process, mostly."""
+        leader = self._callers.get(_relations(caller.pid)[0])
+        if leader is None or not leader.moved:
+            return
+        own = self._as(leader, "gettid")
+        path = f"/proc/{leader.process.pid}/task/{own}/ns/net".encode() + b"\0"
+        fd = self._as(caller, "openat", -100, path, 0, 0)
+        self._as(caller, "setns", fd, _CLONE_NEWNET)
+        self._as(caller, "close", fd)
+
+    def before_leaving(self, pid: int) -> None:
+        """Before a thread changes its namespaces: who was made by it, and has not called yet, is in those of now."""
+        group = _relations(pid)[0]
+        for thread in os.listdir(f"/proc/{group}/task"):
+            self.caller(int(thread))
+        made = [int(name) for name in os.listdir("/proc") if name.isdecimal() and int(name) > group]
+        for child in sorted(made):  # those of children after them
+            if child not in self._callers and _relations(child)[1] in self._callers:
+                self.caller(child)
 
     def number(self, inner: int) -> int:
         """The number in the kernel of a process, which programs know by `inner`; 0 for one that never called."""
@@ -222,6 +247,12 @@ class Server:
     def call(self, pid: int, name: str, *arguments: int | bytes | bytearray | None) -> int:
         """A call by a thread of a program; returns its result, -errno when it failed."""
         caller = self.caller(pid)
+        if name in _LEAVING:
+            self.before_leaving(pid)
+            caller.moved = True
+        return self._as(caller, name, *arguments)
+
+    def _as(self, caller: Caller, name: str, *arguments: int | bytes | bytearray | None) -> int:
         with caller.lock:
             before = _native.become_thread(caller.identity)
             try:
