@@ -42,6 +42,7 @@ _CLONE_FILES, _CLONE_NEWNET = 0x400, 0x40000000
 _LEAVING = ("unshare", "setns")
 _NAMES = {number: name for name, number in NUMBERS.items()}
 _WALL = 0x40000000
+_IGNORED, _SIGNAL_SET_BYTES = struct.pack("<QQQQ", 1, 0, 0, 0), 8  # struct sigaction with SIG_IGN
 _PRLIMIT_NOFILE = 7
 _MOST_FILES = 65536
 
@@ -135,7 +136,8 @@ class Server:
 
     def _serve(self, listener: int) -> None:
         poll = select.poll()
-        poll.register(listener, select.POLLIN)
+        for number in (listener, self.files.ends, self._ends):
+            poll.register(number, select.POLLIN)
         while True:
             self._taking.acquire()
             self._mine.taking = True
@@ -163,12 +165,14 @@ class Server:
         if few:
             self._more_threads()
 
-    @staticmethod
-    def _receive(listener: int, poll: select.poll) -> bytearray | None:
+    def _receive(self, listener: int, poll: select.poll) -> bytearray | None:
         """The next call; None when all programs have ended (older kernels do not say so while one waits for a call)."""
         request = bytearray(_NOTIFICATION.size)
         while True:
-            ((_, events),) = poll.poll()
+            events = dict(poll.poll()).get(listener)
+            if events is None:  # something was closed, and others may see that: the end of a connection
+                self.sweep()
+                continue
             if events & (select.POLLHUP | select.POLLNVAL | select.POLLERR):
                 return None
             try:
@@ -302,7 +306,10 @@ class Server:
 
     def _spawn(self, parent: Caller | None) -> _native.Process:
         if parent is None:
-            return self.init.spawn(namespaces=_CLONE_FILES)
+            process = self.init.spawn(namespaces=_CLONE_FILES)
+            # Theirs, and that of all who come from it: children that end leave nothing to be waited for.
+            process.call(self.numbers["rt_sigaction"], signal.SIGCHLD, _IGNORED, None, _SIGNAL_SET_BYTES)
+            return process
         with parent.lock:
             before = _native.become_thread(parent.identity)
             try:
