@@ -37,6 +37,10 @@ _OWN_NETWORK = ["unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', 
 _DIRECTORIES = ("/run/netns", "/var", "/etc/netns")
 # What programs are linked with, as in their Makefiles.
 _LIBRARIES = {"nf_queue": ("-lmnl",), "conntrack_dump_flush": ("-lmnl",)}
+_DEFINED = {"icmps-accept": ("-DTEST_ICMPS_ACCEPT",)}
+# Directories of programs that are compiled for each family.
+_BOTH_FAMILIES = ("tcp_ao",)
+_FAMILIES = {"_ipv4": (), "_ipv6": ("-DIPV6_TEST",)}
 LIST = Path(__file__).with_name("net.toml")
 
 
@@ -104,7 +108,9 @@ def all_tests(version: str) -> list[str]:
     found = {*net.glob("*"), *net.glob("*/*")}
     names = {str(path.relative_to(net)) for path in found if path.suffix in (".sh", ".c", ".py", "") and path.is_file()}
     other = {"Makefile", "config", "settings", ".gitignore"}
-    return sorted({name.removesuffix(".c") for name in names if Path(name).name not in other})
+    programs = {name.removesuffix(".c") for name in names if Path(name).name not in other}
+    of_both = {name for name in programs if str(Path(name).parent) in _BOTH_FAMILIES}
+    return sorted(programs - of_both | {name + family for name in of_both for family in _FAMILIES})
 
 
 def prepare(version: str, directory: Path) -> Path:
@@ -130,18 +136,29 @@ def compile_program(version: str, net: Path, name: str) -> None:
     directory = (net / name).parent
     wanted = _called_by(net, name) if name.endswith(".sh") else {Path(name).name}
     for program in sorted(wanted):
-        source_of = next((at / f"{program}.c" for at in (directory, net) if (at / f"{program}.c").exists()), None)
-        if source_of is None or source_of.with_suffix("").exists():
+        stem, defined = _of_family(directory, program)
+        source_of = next((at / f"{stem}.c" for at in (directory, net) if (at / f"{stem}.c").exists()), None)
+        if source_of is None or source_of.with_name(program).exists():
             continue
         parts = [source_of.name, *(str(path) for path in sorted(source_of.parent.glob("lib/*.c")))]
-        command = ["gcc", "-O1", "-w", "-D_GNU_SOURCE=", "-I..", "-I.", f"-I{net.parent}", "-iquote", "lib"]
+        command = ["gcc", "-O1", "-w", "-D_GNU_SOURCE=", *defined, "-I..", "-I.", f"-I{net.parent}", "-iquote", "lib"]
         # Headers of the source that are named by the way up to them.
-        command += ["-iquote", str(source(version) / _SELFTESTS / "net" / Path(name).parent / "lib")]
-        command += ["-idirafter", str(source(version) / "tools/include"), "-o", program]
+        there = source(version) / _SELFTESTS / "net" / directory.relative_to(net)
+        command += ["-iquote", str(there / "lib"), "-iquote", str(there)]
+        # As in the Makefile of tcp_ao; for the others those of the machine are enough, or come first.
+        command += ["-I" if defined else "-idirafter", str(source(version) / "tools/include"), "-o", program]
         command += [*(parts if source_of.parent != net else parts[:1]), "-lpthread", *_LIBRARIES.get(program, ())]
         if subprocess.run(command, cwd=source_of.parent, check=False, capture_output=True).returncode:
             command[1:1] = ["-isystem", str(_headers(version, net))]
             subprocess.run(command, cwd=source_of.parent, check=True, capture_output=True)
+
+
+def _of_family(directory: Path, program: str) -> tuple[str, tuple[str, ...]]:
+    """The name of a program's source, and what is defined for it."""
+    if directory.name not in _BOTH_FAMILIES:
+        return program, ()
+    stem, family = program[:-5], program[-5:]
+    return stem, ("-O2", *_FAMILIES[family], *_DEFINED.get(stem, ()))
 
 
 def _headers(version: str, net: Path) -> Path:

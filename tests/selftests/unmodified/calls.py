@@ -53,16 +53,23 @@ class Call:
     ) -> None:
         self.server, self.listener, self.notification = server, listener, notification
         self.pid, self.name, self.arguments = pid, name, arguments
+        self._settled = False
 
     def make(self) -> int:
         """Make it; returns its result or -errno, raises Passed, Gone or OSError."""
-        self.server.sweep()
         return _HANDLERS[self.name](self)
 
     # ---- help ---------------------------------------------------------------
 
+    def settle(self) -> None:
+        """Before the kernel is called: what programs have closed, or had when they ended, is closed there too."""
+        if not self._settled:
+            self._settled = True
+            self.server.sweep()
+
     def call(self, name: str, *arguments: int | bytes | bytearray | None) -> int:
         """A call in the kernel by this program."""
+        self.settle()
         return self.server.call(self.pid, name, *arguments)
 
     def file(self, argument: int = 0) -> File:
@@ -93,12 +100,16 @@ class Call:
     def path(self, address: int, dirfd: int | None = None) -> tuple[int, bytes]:
         """Directory and path in the kernel; Passed for those of this machine."""
         path = memory.read_string(self.pid, address)
-        inside = paths.inside(path, self.server.number)
+        inside = paths.inside(path, self._number)
         if inside is not None:
             return _AT_FDCWD, inside
         if dirfd is not None and _signed(dirfd) >= 0 and not path.startswith(b"/"):
             return self.file_of(dirfd).fd, path
         raise Passed
+
+    def _number(self, inner: int) -> int:
+        self.settle()
+        return self.server.number(inner)
 
     def patiently(self, file: File, events: int, attempt: Callable[[], int], *, waits: bool = True) -> int:
         """Try, and wait as long as there is nothing to do, if the program's file waits."""

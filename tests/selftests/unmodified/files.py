@@ -47,7 +47,8 @@ class Files:
         self.of_processes: set[int] = set()
         self._by_name: dict[str, File] = {}
         self._by_kept: dict[int, File] = {}
-        self._ends = select.epoll()
+        #: Readable when something was closed, and sweep() has something to do.
+        self.ends = select.epoll()
 
     def find(self, pid: int, fd: int) -> File | None:
         """The kernel's file behind a descriptor of a program; None when it is this machine's, or closed."""
@@ -61,7 +62,7 @@ class Files:
         kept, given = socket.socketpair()
         file = File(fd, waits, kept, os.readlink(f"/proc/self/fd/{given.fileno()}"))
         self._by_name[file.name] = self._by_kept[kept.fileno()] = file
-        self._ends.register(kept.fileno(), 0)
+        self.ends.register(kept.fileno(), 0)
         # The same number as in the kernel, for netlink's messages have descriptors in them (of namespaces).
         request = struct.pack("<QIIII", notification, _AT_THIS_NUMBER, given.fileno(), fd, cloexec * _O_CLOEXEC)
         try:
@@ -77,13 +78,13 @@ class Files:
 
     def sweep(self) -> None:
         """Close what no program has any more."""
-        for number, _ in self._ends.poll(0):
+        for number, _ in self.ends.poll(0):
             file = self._by_kept.pop(number, None)
             if file is None:  # another thread was quicker
                 continue
             del self._by_name[file.name]
             with contextlib.suppress(FileNotFoundError):
-                self._ends.unregister(number)
+                self.ends.unregister(number)
             self.of_processes.discard(file.fd)
             self._process.call(self._close, file.fd)
             file.kept.close()

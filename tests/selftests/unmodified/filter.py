@@ -8,7 +8,8 @@ from typing import Final
 # Files of the kernel get numbers from here on in programs; the standard streams may be redirected to them.
 FIRST_FD: Final = 512
 
-_LOAD_NR, _LOAD_ARCH, _LOAD_ARG0 = 0, 4, 16
+_LOAD_NR, _LOAD_ARCH, _LOAD_ARG0, _LOAD_ARG3 = 0, 4, 16, 40
+_AT_EMPTY_PATH, _LAST_STANDARD = 0x1000, 2
 _AUDIT_ARCH_X86_64 = 0xC000003E
 _ALLOW, _NOTIFY, _KILL, _ERRNO = 0x7FFF0000, 0x7FC00000, 0x80000000, 0x00050000
 _EPERM = 1
@@ -51,6 +52,15 @@ def _answer_if(number: int, answer: bytes) -> list[bytes]:
     return [_jump(0x15, number, 0, 1), answer]
 
 
+def _of_a_file_of_this_machine(allow: bytes) -> list[bytes]:
+    """newfstatat(descriptor, "", ..., AT_EMPTY_PATH), which is fstat: programs call it for each library."""
+    judged = [
+        _statement(0x20, _LOAD_ARG3), _jump(0x45, _AT_EMPTY_PATH, 0, 4), _statement(0x20, _LOAD_ARG0),
+        _jump(0x35, FIRST_FD, 2, 0), _jump(0x25, _LAST_STANDARD, 0, 1), allow,
+    ]  # fmt: skip
+    return [_jump(0x15, NUMBERS["newfstatat"], 0, len(judged) + 1), *judged, _statement(0x20, _LOAD_NR)]
+
+
 def program() -> bytes:
     """The instructions, as an array of struct sock_filter."""
     notify, allow = _statement(0x06, _NOTIFY), _statement(0x06, _ALLOW)
@@ -58,6 +68,7 @@ def program() -> bytes:
     parts.append(_statement(0x20, _LOAD_NR))
     for number in _REFUSED:
         parts += _answer_if(number, _statement(0x06, _ERRNO | _EPERM))
+    parts += _of_a_file_of_this_machine(allow)
     for name in NUMBERS.keys() - set(_BY_DESCRIPTOR):
         parts += _answer_if(NUMBERS[name], notify)
     for left, name in enumerate(_BY_DESCRIPTOR):
@@ -65,6 +76,6 @@ def program() -> bytes:
         parts += _answer_if(NUMBERS[name], _statement(0x05, 2 * (len(_BY_DESCRIPTOR) - left - 1) + 1))
     parts.append(allow)
     parts.append(_statement(0x20, _LOAD_ARG0))
-    parts += [_jump(0x35, FIRST_FD, 1, 0), _jump(0x25, 2, 1, 0), notify, allow]
+    parts += [_jump(0x35, FIRST_FD, 1, 0), _jump(0x25, _LAST_STANDARD, 1, 0), notify, allow]
     # At FIRST_FD and above: negative ones (AT_FDCWD) are above as well, and belong to none of these calls.
     return b"".join(parts)

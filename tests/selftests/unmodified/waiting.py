@@ -65,6 +65,8 @@ def _check(call: Call) -> None:
 
 def _ask(call: Call, asked: list[tuple[int, int]], seconds: float) -> list[int]:
     """What is ready in the kernel. By init: all share its descriptors, and the caller may get other calls."""
+    if seconds > 0:
+        call.server.let_others()
     raw = bytearray().join(struct.pack("<ihh", fd, events, 0) for fd, events in asked)
     limit = struct.pack("<qq", int(seconds), int(seconds % 1 * 1e9))
     call.server.init.call(call.server.numbers["ppoll"], raw, len(asked), bytearray(limit), None, 0)
@@ -95,8 +97,8 @@ def _wait(call: Call, wanted: list[tuple[int, int]], until: float | None) -> lis
                 stack.callback(os.close, copy)
                 poll.register(copy, events)
                 borrowed[fd] = copy
+        seconds = 0.0  # at first nothing is waited for: then no other thread is needed
         while True:
-            seconds = _left(until, _MIXED_SLICE_SECONDS if outside else _SLICE_SECONDS)
             in_kernel = iter(_ask(call, inside, seconds))
             at_host = dict(poll.poll(0)) if borrowed else {}
             found = [
@@ -106,6 +108,7 @@ def _wait(call: Call, wanted: list[tuple[int, int]], until: float | None) -> lis
             ]  # fmt: skip
             if any(found) or (until is not None and time.monotonic() >= until):
                 return found
+            seconds = _left(until, _MIXED_SLICE_SECONDS if outside else _SLICE_SECONDS)
             _check(call)
 
 
