@@ -7,13 +7,13 @@ the kernel is closed then. That is seen before the next call of any program is a
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import os
 import select
 import socket
 import struct
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -49,6 +49,7 @@ class Files:
         self._by_kept: dict[int, File] = {}
         #: Readable when something was closed, and sweep() has something to do.
         self.ends = select.epoll()
+        self._sweeping = threading.Lock()
 
     def find(self, pid: int, fd: int) -> File | None:
         """The kernel's file behind a descriptor of a program; None when it is this machine's, or closed."""
@@ -78,13 +79,13 @@ class Files:
 
     def sweep(self) -> None:
         """Close what no program has any more."""
-        for number, _ in self.ends.poll(0):
-            file = self._by_kept.pop(number, None)
-            if file is None:  # another thread was quicker
-                continue
-            del self._by_name[file.name]
-            with contextlib.suppress(FileNotFoundError):
-                self.ends.unregister(number)
-            self.of_processes.discard(file.fd)
+        # One thread at a time, from the question on: the number of an end that another has closed may be a new one's.
+        with self._sweeping:
+            gone = [self._by_kept.pop(number) for number, _ in self.ends.poll(0)]
+            for file in gone:
+                del self._by_name[file.name]
+                self.ends.unregister(file.kept.fileno())
+                self.of_processes.discard(file.fd)
+                file.kept.close()
+        for file in gone:  # which may take as long as a socket lingers
             self._process.call(self._close, file.fd)
-            file.kept.close()
