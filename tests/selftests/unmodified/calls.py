@@ -707,6 +707,14 @@ def _setns(call: Call) -> int:
     return call.call("setns", call.file().fd, _signed(call.arguments[1]))
 
 
+def _become(call: Call) -> int:
+    """Another user or group: in the kernel only, for this machine has one user in here."""
+    if call.name != "setgroups":
+        return call.call(call.name, *map(_signed, call.arguments[:3]))
+    count = min(_signed(call.arguments[0]), 65536)
+    return call.call("setgroups", count, call.read(call.arguments[1], 4 * max(count, 0)))
+
+
 def _text(call: Call, address: int) -> bytes | None:
     return memory.read_string(call.pid, address) + b"\0" if address else None
 
@@ -771,5 +779,6 @@ _HANDLERS: dict[str, Callable[[Call], int]] = {
     "chroot": _refused, "bpf": _bpf, "poll": waiting.poll, "ppoll": waiting.poll, "select": waiting.select,
     "pselect6": waiting.select, "epoll_create": waiting.epoll_create, "epoll_create1": waiting.epoll_create,
     "epoll_ctl": waiting.epoll_ctl, "epoll_wait": waiting.epoll_wait, "epoll_pwait": waiting.epoll_wait,
-    "mmap": _mmap,
+    "mmap": _mmap, "setuid": _become, "setgid": _become, "setreuid": _become, "setregid": _become,
+    "setgroups": _become, "setresuid": _become, "setresgid": _become,
 }  # fmt: skip
