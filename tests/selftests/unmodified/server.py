@@ -40,6 +40,7 @@ _CONTINUE = 1
 _SPARE_THREADS = 2  # for calls that wait and come in bursts
 _CLONE_FILES, _CLONE_NEWNET = 0x400, 0x40000000
 _LEAVING = ("unshare", "setns")
+_RING_MILLISECONDS = 20  # so late is seen what arrives in a ring, when nothing asks for it
 _NAMES = {number: name for name, number in NUMBERS.items()}
 _WALL = 0x40000000
 _IGNORED, _SIGNAL_SET_BYTES = struct.pack("<QQQQ", 1, 0, 0, 0), 8  # struct sigaction with SIG_IGN
@@ -169,9 +170,12 @@ class Server:
         """The next call; None when all programs have ended (older kernels do not say so while one waits for a call)."""
         request = bytearray(_NOTIFICATION.size)
         while True:
-            events = dict(poll.poll()).get(listener)
+            rings = list(self.files.rings)
+            events = dict(poll.poll(_RING_MILLISECONDS if rings else None)).get(listener)
             if events is None:  # something was closed, and others may see that: the end of a connection
                 self.sweep()
+                for ring in rings:
+                    ring.after()
                 continue
             if events & (select.POLLHUP | select.POLLNVAL | select.POLLERR):
                 return None
@@ -195,6 +199,9 @@ class Server:
             flags = _CONTINUE
         except OSError as error:
             value = -(error.errno or errno.EIO)
+        if not flags:
+            for ring in list(self.files.rings):
+                ring.after()
         if self.trace is not None:
             self.trace.append(f"{pid} {call.name}({', '.join(map(hex, arguments))}) = {'host' if flags else value}")
         answer = _ANSWER.pack(notification, max(value, 0), min(value, 0), flags)
