@@ -7,7 +7,6 @@ the kernel is closed then. That is seen before the next call of any program is a
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import errno
 import fcntl
@@ -15,6 +14,7 @@ import os
 import select
 import socket
 import struct
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -85,6 +85,7 @@ class Files:
         self._by_kept: dict[int, File] = {}
         #: Readable when something was closed, and sweep() has something to do.
         self.ends = select.epoll()
+        self._sweeping = threading.Lock()
 
     def find(self, pid: int, fd: int) -> File | None:
         """The kernel's file behind a descriptor of a program; None when it is this machine's, or closed."""
@@ -133,23 +134,27 @@ class Files:
 
     def sweep(self) -> None:
         """Close what no program has any more."""
-        for aside in [aside for aside in self.set_aside if not aside.there()]:
-            self.set_aside.remove(aside)
-            os.close(aside.stands_for_it)
-        for number, _ in self.ends.poll(0):
-            file = self._by_kept.pop(number, None)
-            if file is None:  # another thread was quicker
-                continue
-            del self._by_name[file.name]
-            with contextlib.suppress(FileNotFoundError):
-                self.ends.unregister(number)
-            self.of_processes.discard(file.fd)
-            if file.ring is not None:
-                self._by_name.pop(file.ring.name, None)
-                self.rings.remove(file.ring)
-                file.ring.close()
+        # One thread at a time, from the question on: the number of an end that another has closed may be a new one's.
+        with self._sweeping:
+            for aside in [aside for aside in self.set_aside if not aside.there()]:
+                self.set_aside.remove(aside)
+                os.close(aside.stands_for_it)
+            gone = [self._by_kept.pop(number) for number, _ in self.ends.poll(0)]
+            for file in gone:
+                self._forget(file)
+        for file in gone:  # which may take as long as a socket lingers
             self._process.call(self._close, file.fd)
-            file.kept.close()
+
+    def _forget(self, file: File) -> None:
+        del self._by_name[file.name]
+        self.ends.unregister(file.kept.fileno())
+        self.of_processes.discard(file.fd)
+        if file.ring is not None:
+            self._by_name.pop(file.ring.name, None)
+            if file.ring in self.rings:  # not one that its program never mapped
+                self.rings.remove(file.ring)
+            file.ring.close()
+        file.kept.close()
 
 
 def _replace(listener: int, notification: int, ours: int, fd: int) -> None:

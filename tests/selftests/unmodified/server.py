@@ -297,11 +297,9 @@ class Server:
     def sweep(self) -> None:
         """Close the files and end the processes that no program has any more."""
         self.files.sweep()
-        for pidfd, _ in self._ends.poll(0):
-            with self._lock:
-                group = self._pidfds.pop(pidfd, None)
-                if group is None:  # another thread was quicker
-                    continue
+        with self._lock:  # also while asking: the number of one that another thread has closed may be a new one's
+            for pidfd, _ in self._ends.poll(0):
+                group = self._pidfds.pop(pidfd)
                 self._ends.unregister(pidfd)
                 os.close(pidfd)
                 self._end(group)
