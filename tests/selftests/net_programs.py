@@ -21,6 +21,7 @@ from typing import Any
 from unmodified.server import Server
 
 import liblinux
+from liblinux import _library
 from liblinux.builder.cache import Cache
 from liblinux.builder.source import find, unpack
 
@@ -42,6 +43,7 @@ _DEFINED = {"icmps-accept": ("-DTEST_ICMPS_ACCEPT",)}
 # Directories of programs that are compiled for each family.
 _BOTH_FAMILIES = ("tcp_ao",)
 _FAMILIES = {"_ipv4": (), "_ipv6": ("-DIPV6_TEST",)}
+_SYMBOLS = "/proc/kallsyms"
 LIST = Path(__file__).with_name("net.toml")
 
 
@@ -183,6 +185,16 @@ def _called_by(net: Path, script: str) -> set[str]:
     return {path.stem for path in here if re.search(rf"\b{re.escape(path.stem)}\b", text)}
 
 
+def symbols(version: str, net: Path) -> Path:
+    """The symbols of the kernel as /proc/kallsyms has them, where it is built in: tests look for functions in there."""
+    found = net.parent.parent / f"kallsyms-{version}"
+    if not found.exists():
+        image = _library.find_image(version)
+        command = ["nm", "--numeric-sort", f"{image}.debug"]
+        found.write_bytes(subprocess.run(command, check=True, capture_output=True).stdout)
+    return found
+
+
 def run(version: str, net: Path, name: str, *, timeout: float) -> Outcome:
     """Run a test on a new kernel of the version.
 
@@ -204,7 +216,9 @@ def run(version: str, net: Path, name: str, *, timeout: float) -> Outcome:
         kernel.sysctl["net.core.fb_tunnels_only_for_init_net"] = 0
         for directory in _DIRECTORIES:
             kernel.os.makedirs(directory, exist_ok=True)
-        done = Server(kernel).run(command, cwd=(net / name).parent, env=environment, timeout=timeout)
+        done = Server(kernel).run(
+            command, cwd=(net / name).parent, env=environment, timeout=timeout, shown={_SYMBOLS: symbols(version, net)}
+        )
     output = done.stdout.decode(errors="replace")
     seconds = time.monotonic() - start
     status = _NOT_FOUND if done.returncode == 0 and _LACKS.search(output) else done.returncode

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _AT_FDCWD: Final = -100
 _EMPTY_PATH: Final = 0x1000
-_STAT_BYTES, _STATX_BYTES = 144, 256
+_STAT_BYTES, _STATX_BYTES, _UNAME_BYTES = 144, 256, 390
 _MESSAGE = struct.Struct("<QI4xQQQQi4x")
 _MOST_ADDRESS_BYTES = 256
 _MOST_READ_BYTES = 1 << 20
@@ -707,6 +707,13 @@ def _setns(call: Call) -> int:
     return call.call("setns", call.file().fd, _signed(call.arguments[1]))
 
 
+def _uname(call: Call) -> int:
+    names = bytearray(_UNAME_BYTES)
+    result = call.call("uname", names)
+    call.write(call.arguments[0], names)
+    return result
+
+
 def _become(call: Call) -> int:
     """Another user or group: in the kernel only, for this machine has one user in here."""
     if call.name != "setgroups":
@@ -779,6 +786,6 @@ _HANDLERS: dict[str, Callable[[Call], int]] = {
     "chroot": _refused, "bpf": _bpf, "poll": waiting.poll, "ppoll": waiting.poll, "select": waiting.select,
     "pselect6": waiting.select, "epoll_create": waiting.epoll_create, "epoll_create1": waiting.epoll_create,
     "epoll_ctl": waiting.epoll_ctl, "epoll_wait": waiting.epoll_wait, "epoll_pwait": waiting.epoll_wait,
-    "mmap": _mmap, "setuid": _become, "setgid": _become, "setreuid": _become, "setregid": _become,
+    "mmap": _mmap, "uname": _uname, "setuid": _become, "setgid": _become, "setreuid": _become, "setregid": _become,
     "setgroups": _become, "setresuid": _become, "setresgid": _become,
 }  # fmt: skip

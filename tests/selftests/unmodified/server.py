@@ -88,15 +88,23 @@ class Server:
     # ---- programs -----------------------------------------------------------
 
     def run(
-        self, program: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 600
+        self,
+        program: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 600,
+        shown: Mapping[str, Path] | None = None,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a program to its end; returns its exit status and what it wrote.
 
-        Arguments: `timeout` in seconds; after it all of its processes are ended, and the status is that of a kill.
+        Arguments: `timeout` in seconds; after it all of its processes are ended, and the status is that of a kill;
+            `shown` has files of this machine, by the paths at which the programs are to see them.
         """
         ours, theirs = socket.socketpair()
         own = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc", "--net"]
-        launch = [sys.executable, str(Path(__file__).with_name("launch.py")), str(theirs.fileno()), *program]
+        launch = [sys.executable, str(Path(__file__).with_name("launch.py")), str(theirs.fileno())]
+        launch += [*(f"{file}={path}" for path, file in (shown or {}).items()), "--", *program]
         with subprocess.Popen(
             [*own, *launch], cwd=cwd, env=env, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
