@@ -150,6 +150,8 @@ static s64 host_disk_tell(struct host_disk *disk)
 		description.flags |= LL_DISK_DISCARD;
 	if (disk->flags & HOST_DISK_ROTATING)
 		description.flags |= LL_DISK_ROTATING;
+	if (disk->backing != BACKING_FOREIGN)
+		description.flags |= LL_DISK_NEAR;
 	return host_disk_call(disk, LL_CALL_DISK_ADD, (u64)&description, 0);
 }
 
