@@ -37,6 +37,7 @@ _LACKS = re.compile(r"line \d+: \S+: command not found", re.MULTILINE)
 _NOT_FOUND = 127
 _OWN_NETWORK = ["unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh"]
 _DIRECTORIES = ("/run/netns", "/var", "/etc/netns")
+_KINDS = ("ping", "tcp", "udp", "bind", "runtime", "netfilter")
 # What programs are linked with, as in their Makefiles.
 _LIBRARIES = {"nf_queue": ("-lmnl",), "conntrack_dump_flush": ("-lmnl",)}
 _DEFINED = {"icmps-accept": ("-DTEST_ICMPS_ACCEPT",)}
@@ -44,6 +45,9 @@ _DEFINED = {"icmps-accept": ("-DTEST_ICMPS_ACCEPT",)}
 _BOTH_FAMILIES = ("tcp_ao",)
 _FAMILIES = {"_ipv4": (), "_ipv6": ("-DIPV6_TEST",)}
 _SYMBOLS = "/proc/kallsyms"
+# Scripts that can run a part of what they have, and would take an hour for all of it.
+_FCNAL = (*(f"{family}_{kind}" for family in ("ipv4", "ipv6") for kind in _KINDS), "use_cases")
+_PARTS = {"fcnal-test.sh": tuple(f"-t {part}" for part in _FCNAL)}
 LIST = Path(__file__).with_name("net.toml")
 
 
@@ -113,7 +117,9 @@ def all_tests(version: str) -> list[str]:
     other = {"Makefile", "config", "settings", ".gitignore"}
     programs = {name.removesuffix(".c") for name in names if Path(name).name not in other}
     of_both = {name for name in programs if str(Path(name).parent) in _BOTH_FAMILIES}
-    return sorted(programs - of_both | {name + family for name in of_both for family in _FAMILIES})
+    whole = of_both | (programs & _PARTS.keys())
+    parts = {f"{name} {part}" for name in programs & _PARTS.keys() for part in _PARTS[name]}
+    return sorted(programs - whole | parts | {name + family for name in of_both for family in _FAMILIES})
 
 
 def prepare(version: str, directory: Path, settings: Mapping[str, str] | None = None) -> Path:
@@ -198,10 +204,14 @@ def symbols(version: str, net: Path) -> Path:
 def run(version: str, net: Path, name: str, *, timeout: float) -> Outcome:
     """Run a test on a new kernel of the version.
 
-    Arguments: `net` is what prepare() returned, `name` the test's path in there; `timeout` in seconds.
+    Arguments: `net` is what prepare() returned, `name` the test's path in there, with its arguments if it has some;
+        `timeout` in seconds.
     """
+    whole = name
+    name, *arguments = whole.split()
     compile_program(version, net, name)
     command = ["bash", f"./{Path(name).name}"] if name.endswith(".sh") else [f"./{Path(name).name}"]
+    command += arguments
     environment = {
         "PATH": f"{Path(__file__).parent}/bin:{(net / name).parent}:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": str(net),
@@ -222,4 +232,4 @@ def run(version: str, net: Path, name: str, *, timeout: float) -> Outcome:
     output = done.stdout.decode(errors="replace")
     seconds = time.monotonic() - start
     status = _NOT_FOUND if done.returncode == 0 and _LACKS.search(output) else done.returncode
-    return Outcome(name, status, seconds, output)
+    return Outcome(whole, status, seconds, output)
