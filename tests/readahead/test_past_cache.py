@@ -47,9 +47,9 @@ def test_buffers_anywhere(mounted: liblinux.Kernel, big: Big, size: int, skew: i
     with mmap.mmap(-1, skew + size + 4096) as room, memoryview(room) as whole, whole[skew : skew + size] as buffer:
         whole[:] = b"\xaa" * len(whole)
         got = bytearray()
-        with mounted.open("/mnt/a", "rb", buffering=0) as file:
-            while count := file.readinto(buffer):
-                got += buffer[:count]
+        descriptor = mounted.os.open("/mnt/a", os.O_RDONLY)
+        while count := mounted.os.readinto(descriptor, buffer):
+            got += buffer[:count]
         assert got == big.content["a"]
         assert bytes(whole[:skew]) == b"\xaa" * skew
         assert bytes(whole[skew + size :]) == b"\xaa" * 4096
