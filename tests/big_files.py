@@ -17,7 +17,7 @@ import liblinux
 
 MIB = 1 << 20
 BIG_BYTES = 12 * MIB
-CALL_BYTES = MIB
+CALL_BYTES = 128 * 1024  # larger reads of what is not in the page cache go past it
 # Debian keeps mkfs where users' PATH does not lead.
 ENVIRONMENT = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
 # A process that may use one processor only reads with one thread.
@@ -68,19 +68,19 @@ def forget(kernel: liblinux.Kernel) -> None:
         file.write(b"3")
 
 
-def read_on(kernel: liblinux.Kernel, descriptor: int, most: int = BIG_BYTES) -> bytes:
-    """From where the file is, with calls of a mebibyte, in each of which pages are read ahead."""
+def read_on(kernel: liblinux.Kernel, descriptor: int, most: int = BIG_BYTES, size: int = CALL_BYTES) -> bytes:
+    """From where the file is, with calls of that size; pages are read ahead if it is the usual one."""
     data = bytearray()
-    while len(data) < most and (part := kernel.os.read(descriptor, CALL_BYTES)):
+    while len(data) < most and (part := kernel.os.read(descriptor, size)):
         data += part
     return bytes(data)
 
 
-def read_cold(kernel: liblinux.Kernel, path: str) -> bytes:
+def read_cold(kernel: liblinux.Kernel, path: str, size: int = CALL_BYTES) -> bytes:
     forget(kernel)
     descriptor = kernel.os.open(path, os.O_RDONLY)
     try:
-        return read_on(kernel, descriptor)
+        return read_on(kernel, descriptor, size=size)
     finally:
         kernel.os.close(descriptor)
 

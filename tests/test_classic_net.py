@@ -8,14 +8,18 @@ socket (a packet socket on a veth pair) and between two hosts of one network.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from pyroute2 import NetlinkError
+from scapy.utils import RawPcapNgReader
 
 from liblinux import Host, Network
 from liblinux.network import FrameSocket, HostInterface, Tap
@@ -212,6 +216,39 @@ assert back == data
 """
 
 
+def test_the_life_of_a_device_over_each_back_end(ends: Ends) -> None:
+    """Made and started (by the fixture), index, up, address, gateway, sleep, echo, stop, start, remove."""
+    host = ends.host
+    lo = ends.peer4 == "127.0.0.1"
+    name = "lo" if lo else "eth0"
+    own4, own6 = ("127.0.0.1", "::1") if lo else ("10.9.0.1", "fd09::1")
+    assert _reached_in_time(host, ends.peer4)
+    index = host.socket.if_nametoindex(name)
+    assert host.socket.if_indextoname(index) == name
+    assert int(str(_link(host, name)["flags"])) & 1, "IFF_UP"
+    assert {own4, own6} <= {one.get_attr("IFA_ADDRESS") for one in host.ip.get_addr(index=index)}
+    if not lo:
+        for gateway, family in ((ends.peer4, socket.AF_INET), (ends.peer6, socket.AF_INET6)):
+            host.ip.route("add", dst="default", gateway=gateway)
+            assert gateway in [one.get_attr("RTA_GATEWAY") for one in host.ip.get_default_routes(family=family)]
+    before = host.kernel.now()
+    host.syscall("nanosleep", struct.pack("=qq", 0, 10**7), None)
+    assert host.kernel.now() - before >= 10**7
+    host.ip.link("set", index=index, state="down")
+    assert host.ping(ends.peer4, timeout=0.1).received == 0
+    host.ip.link("set", index=index, state="up")
+    assert _reached_in_time(host, ends.peer4)
+    if lo:
+        with pytest.raises(NetlinkError) as caught:
+            host.ip.link("del", index=index)
+        assert caught.value.code == errno.EOPNOTSUPP, "the loopback stays"
+        return
+    host.ip.link("del", index=index)
+    with pytest.raises(OSError, match="no interface"):
+        host.socket.if_nametoindex(name)
+    assert host.ping(ends.peer4, timeout=0.1).received == 0
+
+
 def _exchange_with_machine(host: Host, namespace: str, own: str, family: int, count: int) -> None:
     with host.socket.create_server(("", 0), family=family) as server:
         command = ["ip", "netns", "exec", namespace, sys.executable, "-c", PEER, own]
@@ -250,12 +287,13 @@ def test_a_stream_is_whole_with_offloads_on_and_off(ends: Ends) -> None:
                 _ethtool(ends.host, interface, change, int(on))
             if name in ("gso", "gro"):
                 assert _ethtool(ends.host, interface, get) == on, name
-        assert _reached_in_time(ends.host, ends.peer4, size=1400)
-        if isinstance(ends.peer, Host):
-            _stream(ends.host, ends.peer, ends.peer4)
-            _stream(ends.peer, ends.host, "127.0.0.1" if interface == "lo" else "10.9.0.1")
-        else:
-            _exchange_with_machine(ends.host, ends.peer, "10.9.0.1", socket.AF_INET, 300_000)
+        for peer, own in ((ends.peer4, "10.9.0.1"), (ends.peer6, "fd09::1")):
+            assert _reached_in_time(ends.host, peer, size=1400)
+            if isinstance(ends.peer, Host):
+                _stream(ends.host, ends.peer, peer)
+                _stream(ends.peer, ends.host, peer if interface == "lo" else own)
+            else:
+                _exchange_with_machine(ends.host, ends.peer, own, _family(own), 300_000)
 
 
 def _ethtool(host: Host, interface: str, command: int, value: int = 0) -> int:
@@ -274,10 +312,14 @@ def _addressed(host: Host, memory: bytearray) -> Iterator[int]:
     yield ctypes.addressof(ctypes.c_char.from_buffer(memory))
 
 
+def _family(address: str) -> int:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
 def _stream(sender: Host, receiver: Host, address: str, count: int = 300_000) -> None:
     data = os.urandom(count)
     with (
-        receiver.socket.create_server(("", 0)) as server,
+        receiver.socket.create_server(("", 0), family=_family(address)) as server,
         sender.socket.create_connection((address, server.getsockname()[1])) as client,
     ):
         accepted, _ = server.accept()
@@ -292,9 +334,11 @@ def _stream(sender: Host, receiver: Host, address: str, count: int = 300_000) ->
     assert received == data
 
 
+@pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize("there", [True, False], ids=["sender-on", "sender-off"])
 @pytest.mark.parametrize("back", [True, False], ids=["receiver-on", "receiver-off"])
-def test_offloads_of_both_ends(there: bool, back: bool) -> None:
+def test_offloads_of_both_ends(there: bool, back: bool, version: int, tmp_path: Path) -> None:
+    """What is on the wire shows them: frames longer than the MTU, and checksums that were left to the card."""
     with Network(clock="virtual", seed=1) as net:
         a, b = net.host("a"), net.host("b")
         net.link(a, b)
@@ -303,8 +347,26 @@ def test_offloads_of_both_ends(there: bool, back: bool) -> None:
             for get, change in OFFLOADS.values():
                 _ethtool(host, "eth0", change, int(on))
                 assert _ethtool(host, "eth0", get) == on
-        _stream(a, b, b.address)
-        _stream(b, a, a.address)
+        with net.capture(tmp_path / "x.pcapng"):
+            _stream(a, b, _address(net, b, version))
+            _stream(b, a, _address(net, a, version))
+    with RawPcapNgReader(str(tmp_path / "x.pcapng")) as reader:
+        frames = [(about.ifname, frame) for frame, about in reader if len(frame) > 1000]
+    for interface, on in ((b"a:eth0", there), (b"b:eth0", back)):
+        sent = [frame for name, frame in frames if name == interface]
+        assert sent
+        assert (max(map(len, sent)) > 1514) == on, "segments are the card's business, or the kernel's"
+        assert {_is_finished(frame, version) for frame in sent} == {not on}, "and so are checksums"
+
+
+def _is_finished(frame: bytes, version: int) -> bool:
+    """Whether the checksum of TCP is right; RFC 9293, 3.1. Without options of IP."""
+    addresses, segment = (frame[26:34], frame[34:]) if version == 4 else (frame[22:54], frame[54:])
+    data = addresses + struct.pack("!II", len(segment), socket.IPPROTO_TCP) + segment
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data[: len(data) & ~1])) + (data[-1] << 8) * (len(data) & 1)
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total == 0xFFFF
 
 
 # ---- tables, rules, queues ------------------------------------------------------

@@ -33,7 +33,7 @@ typedef uint64_t u64;
 #endif
 
 /* Increased with every change to this file; the host refuses any other. */
-#define LL_BOUNDARY_VERSION 6
+#define LL_BOUNDARY_VERSION 7
 
 /* "liblinux", little endian; the first word of `struct ll_image`. */
 #define LL_IMAGE_MAGIC 0x78756e696c62696cULL
@@ -111,6 +111,7 @@ enum ll_disk_flags {
 	LL_DISK_READONLY = 1,
 	LL_DISK_DISCARD = 2, /* discard and write-zeroes are understood */
 	LL_DISK_ROTATING = 4,
+	LL_DISK_NEAR = 8, /* reading it again is as quick as copying memory */
 };
 
 /* What the kernel is told when a disk is added. */

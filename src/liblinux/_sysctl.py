@@ -42,6 +42,8 @@ class Sysctl(MutableMapping[str, str]):
         fd = self._open(name, self._os.O_WRONLY)
         try:
             self._os.write(fd, text + b"\n")
+        except OSError as error:
+            raise OSError(error.errno, f"{error.strerror}; the kernel does not take {value!r} for it", name) from None
         finally:
             self._os.close(fd)
 
@@ -75,7 +77,7 @@ class Sysctl(MutableMapping[str, str]):
     def _open(self, name: str, flags: int) -> int:
         path = _path(name)
         if not self._os.path.isfile(path):
-            raise KeyError(name)
+            raise KeyError(f"this kernel has no setting {name!r}; sorted(sysctl) lists all that it has")
         return self._os.open(path, flags)
 
 

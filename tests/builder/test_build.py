@@ -10,6 +10,7 @@ import pytest
 from liblinux._errors import BuildError
 from liblinux.builder import BuildOptions, _build, _link
 from liblinux.builder._make import error_lines
+from liblinux.builder.cache import Cache
 from liblinux.builder.kconfig import Fragment, parse_fragment
 
 
@@ -71,24 +72,42 @@ def finished(directory: Path, release: str, content: str) -> Path:
 
 
 def test_installing_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
-    output = tmp_path / "lib"
+    output = _build._output_directory(tmp_path / "lib")
     for content in ("one", "two"):
-        library = _build._install(finished(tmp_path / "done", "6.12.7", content), "6.12.7", output)
+        library = _build._install(finished(tmp_path / "done", "6.12.7", content), "6.12.7", output, only=False)
         assert library.read_text() == content
     assert sorted(path.name for path in output.iterdir()) == ["liblinux-6.12.7.so", "liblinux-6.12.7.so.debug"]
 
 
 def test_an_equal_library_is_not_touched(tmp_path: Path) -> None:
     done = finished(tmp_path / "done", "6.12.7", "same")
-    before = _build._install(done, "6.12.7", tmp_path / "lib").stat()
-    after = _build._install(done, "6.12.7", tmp_path / "lib").stat()
+    (tmp_path / "lib").mkdir()
+    before = _build._install(done, "6.12.7", tmp_path / "lib", only=True).stat()
+    after = _build._install(done, "6.12.7", tmp_path / "lib", only=True).stat()
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 
 
-def test_an_output_that_cannot_be_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("output", ["file", "file/below"])
+def test_an_output_that_cannot_be_written_is_said_before_anything_is_built(output: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(BuildError, match=r"cannot install liblinux-6\.12\.7\.so"):
-        _build._install(finished(tmp_path / "done", "6.12.7", ""), "6.12.7", tmp_path / "file")
+    with pytest.raises(BuildError, match=r"cannot be installed into .*--output"):
+        _build.build(BuildOptions(output=tmp_path / output), cache=Cache(tmp_path / "cache"))
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("series", ["", "banana", "6", "6.12.117", "6.12; ls"])
+def test_a_series_that_is_none(series: str, tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match=r"no series of kernels; give one as 6\.12"):
+        _build.build(BuildOptions(series), cache=Cache(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("lost", ["liblinux-6.12.7.so", "liblinux-6.12.7.so.debug", "build.json"])
+def test_what_is_not_whole_in_the_cache_is_not_reused(lost: str, tmp_path: Path) -> None:
+    done = finished(tmp_path, "6.12.7", "")
+    (done / "build.json").write_text('{"release": "6.12.7"}')
+    assert _build._is_whole(done)
+    (done / lost).unlink()
+    assert not _build._is_whole(done)
 
 
 def test_one_library_of_a_series_stays(tmp_path: Path) -> None:

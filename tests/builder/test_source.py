@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from conftest import run
 from liblinux._errors import BuildError
 from liblinux.builder import source
 from liblinux.builder.cache import Cache
@@ -104,6 +107,115 @@ def test_a_damaged_package(tmp_path: Path, cache: Cache) -> None:
         find("6.12", package, cache)
     with pytest.raises(BuildError, match="damaged"):
         unpack(Source(package, "1"), cache)
+    assert list(cache.sources.iterdir()) == []
+
+
+def test_a_damaged_tarball_says_what_and_what_to_do(tarball: Path, cache: Cache) -> None:
+    tarball.write_bytes(b"nonsense")
+    with pytest.raises(BuildError, match=r"linux-6\.12\.7\.tar\.xz: .*(?<!exiting now); .*fetch it again"):
+        unpack(find("6.12", tarball, cache), cache)
+
+
+def package_of(tarball: Path, directory: Path) -> Path:
+    """A Debian package of a kernel's source, as Debian's is made."""
+    root = directory / "root"
+    (root / "usr/src").mkdir(parents=True)
+    (root / "DEBIAN").mkdir()
+    shutil.copyfile(tarball, root / "usr/src/linux-source-6.12.tar.xz")
+    lines = ("Package: linux-source-6.12", "Version: 6.12.7-1", "Architecture: all", "Maintainer: a", "Description: b")
+    (root / "DEBIAN/control").write_text("\n".join(lines) + "\n")
+    package = directory / "linux-source-6.12_6.12.7-1_all.deb"
+    run("dpkg-deb", "--build", "-Znone", "--root-owner-group", root, package)
+    return package
+
+
+APT_GET = """#!/bin/sh
+case "$*" in
+*download*) {download} ;;
+esac
+"""
+POLICY = "#!/bin/sh\nprintf '%s:\\n  Candidate: 6.12.7-1\\n' \"$2\"\n"
+
+
+@pytest.fixture
+def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """An apt that does something else when it is to download; nothing is installed."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setattr(source, "_INSTALLED", tmp_path)
+
+    def make(download: str) -> None:
+        for name, text in (("apt-get", APT_GET.format(download=download)), ("apt-cache", POLICY)):
+            (programs / name).write_text(text)
+            (programs / name).chmod(0o755)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("download", "said"),
+    [
+        ("echo 'E: Failed to fetch: timed out' >&2; echo 'E: some more' >&2; exit 100", "timed out"),
+        ("exit 0", "brought no package"),
+        ("printf '!<arch>' > linux-source-6.12_6.12.7-1_all.deb", "is not a readable package"),
+    ],
+    ids=["fails", "nothing", "damaged"],
+)
+def test_a_download_that_fails_leaves_nothing(
+    download: str, said: str, cache: Cache, apt: Callable[[str], None], tarball: Path, tmp_path: Path
+) -> None:
+    apt(download)
+    with pytest.raises(BuildError, match=f"{said}.*--source"):
+        find("6.12", None, cache)
+    assert list(cache.packages.iterdir()) == []
+    apt(f"cp {package_of(tarball, tmp_path)} .")
+    assert unpack(find("6.12", None, cache), cache).version == (6, 12, 7)
+
+
+def test_a_download_that_was_cut_is_fetched_again(
+    cache: Cache, apt: Callable[[str], None], tarball: Path, tmp_path: Path
+) -> None:
+    """dpkg-deb can still say its name and version, so it is found out when it is unpacked."""
+    package = package_of(tarball, tmp_path)
+    apt(f"head -c {package.stat().st_size - 9_500} {package} > {package.name}")
+    with pytest.raises(BuildError, match="removed from the cache: run the same again"):
+        unpack(find("6.12", None, cache), cache)
+    assert list(cache.packages.iterdir()) == list(cache.sources.iterdir()) == []
+    apt(f"cp {package} .")
+    assert unpack(find("6.12", None, cache), cache).version == (6, 12, 7)
+
+
+FULL_TAR = """#!/bin/sh
+case "$*" in
+*--strip-components*) trap '' XFSZ; ulimit -f 0 ;;
+esac
+exec {} "$@"
+"""
+
+
+@pytest.mark.timeout(30)
+def test_a_disk_that_is_full_is_said(cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hung; and the package stays, for nothing is wrong with it."""
+    tarball = tmp_path / "linux-6.12.7.tar.xz"
+    with tarfile.open(tarball, "w:xz") as archive:
+        # What tar complains of, and what is still to come, are both more than a pipe holds.
+        for number in range(1000):
+            member = tarfile.TarInfo(f"linux-6.12.7/{number:0100}")
+            member.size = 1000
+            archive.addfile(member, io.BytesIO(os.urandom(1000)))
+    package = package_of(tarball, tmp_path)
+    kept = Path(shutil.copy(package, cache.packages))
+    full = tmp_path / "programs"
+    full.mkdir()
+    # Each file fails, as on a full disk, and tar reads on to the end.
+    (full / "tar").write_text(FULL_TAR.format(shutil.which("tar")))
+    (full / "tar").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{full}:{os.environ['PATH']}")
+    monkeypatch.setattr(source, "_INSTALLED", tmp_path)
+    with pytest.raises(BuildError, match="cannot unpack"):
+        unpack(find("6.12", None, cache), cache)
+    assert kept.exists()
     assert list(cache.sources.iterdir()) == []
 
 

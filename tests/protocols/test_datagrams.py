@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import socket
 import struct
 from pathlib import Path
@@ -11,13 +12,15 @@ import pytest
 from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import ICMPv6MLReport2, IPv6
 from scapy.layers.l2 import Ether
-from wire import Wire, pair, wait
+from wire import Wire, index, pair, wait
 
 from liblinux import Network
 
 _UDPLITE_SEND_CSCOV, _UDPLITE_RECV_CSCOV = 10, 11
 _RTMGRP_LINK = 1
 _RTM_NEWLINK = 16
+_CREATE = 0x605  # NLM_F_REQUEST | NLM_F_ACK | NLM_F_EXCL | NLM_F_CREATE
+_ETH_P_ALL = 3
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
@@ -150,8 +153,14 @@ def test_unix_sockets_with_names() -> None:
 
 
 def test_netlink_tells_of_changes() -> None:
+    """The wire of netlink is an interface of the kind nlmon, which sees all messages of its namespace."""
     with pair() as net:
         a = net.hosts["a"]
+        a.ip.link("add", ifname="monitor", kind="nlmon")
+        a.ip.link("set", index=index(net, "a", "monitor"), state="up")
+        wire = a.socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
+        wire.bind(("monitor", _ETH_P_ALL))
+        wire.settimeout(1)
         with a.socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as listening:
             listening.bind((0, _RTMGRP_LINK))
             listening.settimeout(1)
@@ -162,3 +171,12 @@ def test_netlink_tells_of_changes() -> None:
             net.hosts["b"].ip.link("add", ifname="d1", kind="dummy")
             with pytest.raises(TimeoutError):
                 listening.recv(65536)
+        with wire:
+            crossed = []
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    crossed.append(wire.recv(65536))
+    assert message in crossed, "what the kernel has told"
+    requests = [one for one in crossed if struct.unpack_from("=IHH", one)[1:] == (_RTM_NEWLINK, _CREATE)]
+    assert len(requests) == 1 and b"d0\0" in requests[0], "and what it was asked for"
+    assert not any(b"d1\0" in one for one in crossed), "but nothing of the other host"

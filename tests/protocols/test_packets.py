@@ -41,8 +41,8 @@ def _only_protocol(number: int) -> list[tuple[int, int, int, int]]:
     return [(_LOAD_BYTE, 0, 0, 23), (_EQUAL, 0, 1, number), (_RETURN, 0, 0, 65535), (_RETURN, 0, 0, 0)]
 
 
-def test_a_filter_in_the_kernel() -> None:
-    with pair() as net:
+def test_a_filter_in_the_kernel(tmp_path: Path) -> None:
+    with pair() as net, Wire(net, tmp_path) as wire:
         a, b = net.hosts["a"], net.hosts["b"]
         with b.socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL)) as listening:
             program = b"".join(struct.pack("=HBBI", *one) for one in _only_protocol(socket.IPPROTO_UDP))
@@ -61,6 +61,8 @@ def test_a_filter_in_the_kernel() -> None:
             listening.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
             net.ping("a", "b")
             assert listening.recv(2000)
+    crossed = [ICMP in packet for packet in wire.packets if IP in packet]
+    assert crossed == [True] * 6 + [False, True] + [True] * 4, "what was not let through has crossed the wire"
 
 
 def test_scapy_asks_and_is_answered() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -27,26 +28,25 @@ def _limit(net: Network, rate: str) -> None:
     ip.tc("add-class", "htb", out, _CLASS, parent=_ROOT, rate=rate)
 
 
-def _rate(net: Network, protocol: Any = "tcp") -> float:
-    return net.iperf("a", "b", seconds=3, protocol=protocol, rate="20Mbit").bits_per_second
-
-
-def test_htb_limits_a_rate() -> None:
-    with pair() as net:
-        _limit(net, "5mbit")
-        assert _rate(net) == pytest.approx(5e6, rel=0.08)
-
-
-def test_tbf_limits_a_rate() -> None:
-    with pair() as net:
-        _set(net, "tbf", rate="5mbit", burst=16000, latency="50ms")
-        assert _rate(net) == pytest.approx(5e6, rel=0.08)
-
-
-def test_cake_limits_a_rate() -> None:
-    with pair() as net:
-        _set(net, "cake", bandwidth="5mbit")
-        assert _rate(net) == pytest.approx(5e6, rel=0.08)
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+@pytest.mark.parametrize("kind", ["none", "htb", "tbf", "cake"])
+def test_a_rate_is_limited(kind: str, protocol: Any, tmp_path: Path) -> None:
+    """20 Mbit/s are offered; half a second at a time no more than 5 cross the wire, unless nothing limits them."""
+    with pair(rate="20Mbit") as net:
+        if kind == "htb":
+            _limit(net, "5mbit")
+        elif kind == "tbf":
+            _set(net, "tbf", rate="5mbit", burst=16000, latency="50ms")
+        elif kind == "cake":
+            _set(net, "cake", bandwidth="5mbit")
+        with Wire(net, tmp_path, most=0) as wire:
+            measured = net.iperf("a", "b", seconds=3, protocol=protocol, rate="20Mbit").bits_per_second
+    rates = wire.rates("a:eth0")
+    expected = 20e6 if kind == "none" else 5e6
+    assert len(rates) >= 5
+    # Not the first one, which has the burst that is let through, or the slow start.
+    assert rates[1:] == pytest.approx([expected] * (len(rates) - 1), rel=0.05)
+    assert measured == pytest.approx(expected, rel=0.08)
 
 
 def test_netem_delays_and_loses(tmp_path: Path) -> None:
@@ -60,8 +60,8 @@ def test_netem_delays_and_loses(tmp_path: Path) -> None:
     assert len([p for p in wire.sent_by("a:eth0") if ICMP in p]) == 1 + answer.received, "lost before the cable"
 
 
-def test_fq_paces() -> None:
-    with pair() as net:
+def test_fq_paces(tmp_path: Path) -> None:
+    with pair(delay="5ms") as net, Wire(net, tmp_path, most=0) as wire:
         _set(net, "fq")
         sending, receiving = connected(net, (socket.AF_INET, socket.SOCK_STREAM))
         with sending, receiving:
@@ -69,6 +69,19 @@ def test_fq_paces() -> None:
             start = net.kernel.now()
             carry(net, sending, receiving, bytes(1_000_000))
             assert net.kernel.now() - start == pytest.approx(8e9, rel=0.1)
+        # TCP would pace by itself without it: that it was fq says fq.
+        assert _throttled(net) > 200
+    # With headers; the first second has the burst that fq lets through.
+    rates = wire.rates("a:eth0", 1.0)[1:]
+    assert len(rates) >= 6
+    assert rates == pytest.approx([1e6 * 1514 / 1448] * len(rates), rel=0.04)
+
+
+def _throttled(net: Network) -> int:
+    """How often fq has held a flow back: `throttled` of struct tc_fq_qd_stats (linux/pkt_sched.h)."""
+    (qdisc,) = net.hosts["a"].ip.get_qdiscs(index=index(net, "a", "eth0"))
+    statistics = bytes.fromhex(qdisc.get_attr("TCA_XSTATS").replace(":", ""))
+    return int(struct.unpack_from("=4Q", statistics)[3])
 
 
 @pytest.mark.parametrize("kind", ["pfifo", "sfq", "fq_codel", "cake"])

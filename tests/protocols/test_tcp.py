@@ -19,6 +19,7 @@ STREAM = (socket.AF_INET, socket.SOCK_STREAM)
 MEGABYTE = bytes(range(256)) * 4096
 _TCP_MD5SIG, _TCP_CC_INFO = 14, 26
 _TCP_CA_RECOVERY = 3
+_TCP = 6
 
 
 class Course:
@@ -69,9 +70,39 @@ def test_controls_that_wait_for_loss(control: str, cut: float, tmp_path: Path) -
     assert any(later < earlier for earlier, later in itertools.pairwise(sent)), "what was lost was sent again"
 
 
-def test_vegas_keeps_the_queue_short() -> None:
-    with routed(rate="10Mbit", delay="10ms", queue=40) as net:
-        course, says, rate = _transfer(net, "vegas")
+def test_every_congestion_control_that_is_built_in(tmp_path: Path) -> None:
+    """Each makes good what is lost, and sends little more than that."""
+    data = MEGABYTE[:200_000]
+    with pair() as net:
+        controls = net.kernel.sysctl["net.ipv4.tcp_available_congestion_control"].split()
+    assert {"reno", "cubic", "bbr", "dctcp", "vegas", "westwood", "htcp", "cdg"} <= set(controls)
+    for control in controls:
+        path = tmp_path / control
+        path.mkdir()
+        with pair(rate="10Mbit", delay="5ms", loss=("1%", 0)) as net, Wire(net, path, most=0) as wire:
+            _transfer(net, control, data)
+        carried = sum(len(frame) - 66 for _, frame in wire.sent("a:eth0") if len(frame) > 66)
+        assert len(data) <= carried < 1.2 * len(data), control
+
+
+def _waited(wire: Wire) -> float:
+    """How long a segment of the second half was in the router, at most, in seconds: until it left."""
+    sent = {int.from_bytes(frame[38:42], "big"): when for when, frame in wire.sent("a:eth0") if frame[23] == _TCP}
+    left = {int.from_bytes(frame[38:42], "big"): when for when, frame in wire.sent("r:eth1") if frame[23] == _TCP}
+    # A large one leaves as several, of which the first has its number.
+    waits = [left[number] - when for number, when in sent.items() if number in left]
+    return max(waits[len(waits) // 2 :])
+
+
+@pytest.mark.parametrize("control", ["vegas", "reno"])
+def test_vegas_keeps_the_queue_short(control: str, tmp_path: Path) -> None:
+    """Where 40 frames may wait, of 1.2 ms each and more; Reno fills that."""
+    with routed(rate="10Mbit", delay="10ms", queue=40) as net, Wire(net, tmp_path, most=0) as wire:
+        course, says, rate = _transfer(net, control)
+    if control == "reno":
+        assert _waited(wire) > 0.04, "the test would see it"
+        return
+    assert _waited(wire) < 0.02
     enabled, _, _, shortest = struct.unpack_from("=IIII", says)
     assert enabled == 1 and 20_000 < shortest < 30_000
     assert course.last.tcpi_total_retrans == 0
@@ -79,16 +110,24 @@ def test_vegas_keeps_the_queue_short() -> None:
     assert rate > 7e6
 
 
-def test_bbr_goes_on_where_others_take_loss_for_congestion() -> None:
-    rates = {}
+def test_bbr_goes_on_where_others_take_loss_for_congestion(tmp_path: Path) -> None:
+    rates, crossed = {}, {}
     for control in ("bbr", "cubic"):
-        with pair(rate="10Mbit", delay="10ms", loss=("4%", 0)) as net:
+        path = tmp_path / control
+        path.mkdir()
+        with pair(rate="10Mbit", delay="10ms", loss=("4%", 0)) as net, Wire(net, path, most=0) as wire:
             course, says, rates[control] = _transfer(net, control)
             assert course.last.tcpi_total_retrans > 10
+        sent = [int.from_bytes(frame[38:42], "big") for frame in wire.frames if len(frame) > 1000]
+        assert len(sent) - len(set(sent)) > 10, "what was lost was sent again"
+        # A quarter of a second at a time, without what is left at the end.
+        crossed[control] = sorted(wire.rates("a:eth0", 0.25))
         if control == "bbr":
             bandwidth = struct.unpack_from("=Q", says)[0] * 8
             assert bandwidth == pytest.approx(10e6, rel=0.1), "it has measured the rate of the cable"
     assert rates["bbr"] > 7e6 > 1.5 * rates["cubic"]
+    middle = {control: of[len(of) // 2] for control, of in crossed.items()}
+    assert middle["bbr"] > 9e6 and middle["cubic"] < 6e6, "the line is full, and is not"
 
 
 def test_dctcp_is_slowed_by_marks_and_loses_nothing(tmp_path: Path) -> None:

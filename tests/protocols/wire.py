@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import selectors
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from socket import IPPROTO_TCP, TCP_CONGESTION
@@ -51,6 +52,22 @@ class Wire:
         """All frames, also those that are not decoded."""
         with RawPcapNgReader(str(self._path)) as reader:
             yield from (frame for frame, _ in reader)
+
+    def sent(self, interface: str) -> Iterator[tuple[float, bytes]]:
+        """All frames that an interface, "a:eth0", has sent, with their times in seconds; not decoded."""
+        with RawPcapNgReader(str(self._path)) as reader:
+            for frame, about in reader:
+                if about.ifname == interface.encode():
+                    yield ((about.tshigh << 32) + about.tslow) / about.tsresol, frame
+
+    def rates(self, interface: str, seconds: float = 0.5) -> list[float]:
+        """What an interface has sent, in bits per second, of each such while from its first frame to its last."""
+        frames = list(self.sent(interface))
+        start, end = frames[0][0], frames[-1][0]
+        bits = Counter[int]()
+        for when, frame in frames:
+            bits[int((when - start) / seconds)] += len(frame) * 8
+        return [bits[number] / seconds for number in range(int((end - start) / seconds))]
 
     @property
     def bytes(self) -> bytes:

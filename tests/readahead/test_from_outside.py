@@ -16,11 +16,13 @@ import pytest
 
 import liblinux
 import planted
-from big_files import BIG_BYTES, Big, forget, read_cold, read_on, until_counted
+from big_files import BIG_BYTES, CALL_BYTES, Big, forget, read_cold, read_on, until_counted
 from conftest import MIB
 from test_fork import in_child
 
 MANY = 12
+# Of reads: through the page cache, and past it.
+SIZES = (CALL_BYTES, MIB, CALL_BYTES, 4 * MIB)
 
 
 def open_and_read(kernel: liblinux.Kernel, path: str, most: int) -> int:
@@ -45,7 +47,9 @@ def reading(kernel: liblinux.Kernel, big: Big) -> Iterator[list[str]]:
     def work() -> None:
         try:
             while not stop.is_set():
-                wrong.extend(name for name in "abcd" if read_cold(kernel, f"/mnt/{name}") != big.content[name])
+                for name, size in zip("abcd", SIZES, strict=True):
+                    if read_cold(kernel, f"/mnt/{name}", size) != big.content[name]:
+                        wrong.append(name)
         except (liblinux.KernelPanic, liblinux.KernelClosed) as error:
             wrong.append(type(error).__name__)
 

@@ -27,10 +27,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from pyroute2 import L2tp
+from pyroute2.netlink import NETLINK_GENERIC
+
 from liblinux import Host, Network
 from liblinux.network import Device, FrameSocket, Functions, Replay
 
-__all__ = ["KINDS", "bombard_devices", "bombard_interfaces"]
+__all__ = ["KINDS", "Frames", "bombard_devices", "bombard_interfaces", "is_in", "right_frames"]
 
 # Made on the TAP device "under" (or beside it), by pyroute2.
 KINDS: dict[str, dict[str, object]] = {
@@ -41,23 +44,46 @@ KINDS: dict[str, dict[str, object]] = {
     "bond": {"bond_mode": 1},
     "veth": {"peer": "veth1"},
     "ipvlan": {"link": "veth1"},  # beside macvlan there is no room for it
+    # What leaves by these arrives at a port of the bridge, a slave of the bond, a device in the VRF.
+    "port": {"peer": "port1", "master": "bridge"},
+    "slave": {"peer": "slave1", "master": "bond"},
     "vxlan": {"vxlan_id": 9, "vxlan_group": "10.66.0.2", "vxlan_port": 4789},
     "geneve": {"geneve_id": 9, "geneve_remote": "10.66.0.2"},
     "gre": {"gre_local": "10.66.0.1", "gre_remote": "10.66.0.2"},
     "gretap": {"gre_local": "10.66.0.1", "gre_remote": "10.66.0.2"},
     "ipip": {"ipip_local": "10.66.0.1", "ipip_remote": "10.66.0.2"},
     "sit": {"sit_local": "10.66.0.1", "sit_remote": "10.66.0.2"},
+    "erspan": {"gre_local": "10.66.0.1", "gre_remote": "10.66.0.2", "gre_ikey": 9, "gre_okey": 9},
+    "ip6tnl": {"ip6tnl_local": "fd66::1", "ip6tnl_remote": "fd66::2"},
+    "ip6gre": {"ip6gre_local": "fd66::1", "ip6gre_remote": "fd66::2"},
+    "ip6gretap": {"ip6gre_local": "fd66::1", "ip6gre_remote": "fd66::2"},
+    "vti": {"vti_local": "10.66.0.1", "vti_remote": "10.66.0.2"},
+    "vti6": {"vti_local": "fd66::1", "vti_remote": "fd66::2"},
+    "xfrm": {"link": "under", "xfrm_if_id": 9},
+    "bareudp": {},
+    "nlmon": {},
     "wireguard": {},
     "ifb": {},
     "vrf": {"vrf_table": 10},
+    "member": {"peer": "member1", "master": "vrf"},
     "cable": {},
+    "netkit": {"peer": "netkit1"},
+    "l2tp": {},
 }
+# Not in the other version.
+_SINCE = {"netkit": (6, 7)}
+_VETHS = ("veth", "port", "slave", "member")
 _TCP, _UDP, _SCTP, _MPTCP, _DCCP, _UDPLITE = 6, 17, 132, 262, 33, 136
 _MAC = bytes.fromhex("020000000001")
 _ETHERTYPES = (0x0800, 0x86DD, 0x0806, 0x8100, 0x88A8, 0x8847, 0x88CC, 0x8863, 0x8864, 0x88E5, 0x0004)
 _PROTOCOLS = (1, 2, 4, 6, 17, 33, 41, 43, 44, 47, 50, 51, 58, 60, 103, 115, 132, 135, 136)
-_PORTS = (1, 53, 80, 4789, 6081, 500, 4500, 51820)
+_PORTS = (1, 53, 80, 4789, 6081, 500, 4500, 51820, 6635, 1701)
 _IFREQ = struct.Struct("=16sh22x")
+
+
+def is_in(kind: str, release: str) -> bool:
+    """Whether a kernel has that kind of interface."""
+    return tuple(map(int, release.split(".")[:2])) >= _SINCE.get(kind, (0, 0))
 
 
 class Frames:
@@ -179,11 +205,41 @@ def _make(host: Host, kind: str) -> None:
     options = dict(KINDS[kind])
     if "link" in options:
         options["link"] = host.socket.if_nametoindex(str(options["link"]))
-    if kind == "veth":
-        options["peer"] = {"ifname": options["peer"]}
-    host.ip.link("add", ifname=kind, kind=kind, **options)
-    index = host.socket.if_nametoindex(kind)
-    host.ip.link("set", index=index, state="up")
+    master, peer = options.pop("master", None), options.pop("peer", None)
+    if kind == "bareudp":
+        _make_bareudp(host)
+    elif kind == "l2tp":
+        sessions = host.netlink(L2tp, NETLINK_GENERIC)
+        sessions.create_tunnel(
+            tunnel_id=9, peer_tunnel_id=9, local="10.66.0.1", remote="10.66.0.2", udp_sport=1701, udp_dport=1701
+        )
+        sessions.create_session(tunnel_id=9, session_id=9, peer_session_id=9, ifname=kind)
+    elif peer is not None:
+        made = "veth" if kind in _VETHS else kind
+        host.ip.link("add", ifname=kind, kind=made, **options, **({"peer": {"ifname": peer}} if made == "veth" else {}))
+    else:
+        host.ip.link("add", ifname=kind, kind=kind, **options)
+    if master is not None:
+        index, above = map(host.socket.if_nametoindex, (str(peer), str(master)))
+        host.ip.link("set", index=index, state="down")
+        host.ip.link("set", index=index, master=above)
+        host.ip.link("set", index=index, state="up")
+    host.ip.link("set", index=host.socket.if_nametoindex(kind), state="up")
+
+
+def _make_bareudp(host: Host) -> None:
+    """MPLS in UDP, at the port of RFC 7510; pyroute2 has no words for it. Source: linux/if_link.h."""
+
+    def attribute(kind: int, content: bytes) -> bytes:
+        return struct.pack("=HH", len(content) + 4, kind) + content + bytes(-len(content) % 4)
+
+    data = attribute(1, struct.pack("!H", 6635)) + attribute(2, struct.pack("!H", 0x8847))
+    link = attribute(3, b"bareudp\0") + attribute(18, attribute(1, b"bareudp") + attribute(2, data))
+    body = bytes(16) + link
+    with host.socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
+        sock.send(struct.pack("=IHHII", 16 + len(body), 16, 0x605, 0, 0) + body)
+        error = struct.unpack_from("=i", sock.recv(1 << 16), 16)[0]
+    assert error == 0, os.strerror(-error)
 
 
 def bombard_interfaces(
@@ -198,11 +254,12 @@ def bombard_interfaces(
     with Network(clock="virtual", seed=seed, version=version) as net, contextlib.ExitStack() as stack:
         host = net.host("victim")
         net.up()
-        targets = {"tap": _tap(host)}
+        targets = {"tap": _tap(host), "tun": _tun(host), "lo": _sender(host, "lo", stack)}
         _listen(host, stack)
         for kind in kinds:
-            _make(host, kind)
-            targets[kind] = _sender(host, kind, stack)
+            if is_in(kind, net.kernel.release):
+                _make(host, kind)
+                targets[kind] = _sender(host, kind, stack)
         names = list(targets)
         for number in range(count * len(names) if each else count):
             name = names[number % len(names)] if each else names[number // 2 % len(names)] if number % 2 else "tap"
@@ -220,17 +277,29 @@ def bombard_interfaces(
 
 
 def _tap(host: Host) -> Callable[[bytes], object]:
-    tap = host.os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-    host.syscall("ioctl", tap, 0x400454CA, _IFREQ.pack(b"under", 0x1002))
+    write = _written(host, "under", 0x1002)
     index = host.socket.if_nametoindex("under")
     host.ip.link("set", index=index, address=_MAC.hex(":"), state="up")
     for address, prefix in (("10.66.0.1", 24), ("fd66::1", 64)):
         host.ip.addr("add", index=index, address=address, prefixlen=prefix)
+    return write
+
+
+def _tun(host: Host) -> Callable[[bytes], object]:
+    """A TUN device: packets without the header of Ethernet, whose type they tell by their first bits."""
+    write = _written(host, "tun", 0x1001)
+    host.ip.link("set", index=host.socket.if_nametoindex("tun"), state="up")
+    return lambda frame: write(frame[14:])
+
+
+def _written(host: Host, name: str, flags: int) -> Callable[[bytes], object]:
+    fd = host.os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+    host.syscall("ioctl", fd, 0x400454CA, _IFREQ.pack(name.encode(), flags))
 
     def write(frame: bytes) -> None:
-        host.os.write(tap, frame)
+        host.os.write(fd, frame)
         with contextlib.suppress(BlockingIOError):
-            host.os.read(tap, 1 << 17)  # and what it says to that is lost
+            host.os.read(fd, 1 << 17)  # and what it says to that is lost
 
     return write
 

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import time
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 from unmodified.server import Server
 
 import liblinux
+from liblinux import _library
 from liblinux.builder.cache import Cache
 from liblinux.builder.source import find, unpack
 
@@ -27,36 +29,61 @@ _SELFTESTS = Path("tools/testing/selftests")
 _SKIPPED = 4  # KSFT_SKIP
 _GOOD = re.compile(r"\[ *OK *\]|^ok \d|^PASS\b|TEST.*\bPASS\b", re.MULTILINE)
 _BAD = re.compile(r"\[ *FAIL *\]|^not ok \d|^FAIL\b|TEST.*\bFAIL\b", re.MULTILINE)
+# Checks that a test leaves out, for want of a program's version mostly, or of which it says itself that they fail.
+_LEFT_OUT = re.compile(r"\[ *SKIP *\]|SKIP: .*\[ *OK *\]")
+_EXPECTED = re.compile(r"\[ *XFAIL *\]")
 # A script that goes on without a program or a library of its own, and then says that all is well.
 _LACKS = re.compile(r"line \d+: \S+: command not found", re.MULTILINE)
 _NOT_FOUND = 127
 _OWN_NETWORK = ["unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh"]
 _DIRECTORIES = ("/run/netns", "/var", "/etc/netns")
+_KINDS = ("ping", "tcp", "udp", "bind", "runtime", "netfilter")
 # What programs are linked with, as in their Makefiles.
 _LIBRARIES = {"nf_queue": ("-lmnl",), "conntrack_dump_flush": ("-lmnl",)}
+_DEFINED = {"icmps-accept": ("-DTEST_ICMPS_ACCEPT",)}
+# Directories of programs that are compiled for each family.
+_BOTH_FAMILIES = ("tcp_ao",)
+_FAMILIES = {"_ipv4": (), "_ipv6": ("-DIPV6_TEST",)}
+_SYMBOLS = "/proc/kallsyms"
+# Scripts that can run a part of what they have, and would take an hour for all of it.
+_FCNAL = (*(f"{family}_{kind}" for family in ("ipv4", "ipv6") for kind in _KINDS), "use_cases")
+_PARTS = {"fcnal-test.sh": tuple(f"-t {part}" for part in _FCNAL)}
 LIST = Path(__file__).with_name("net.toml")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a test: its exit status, and the checks in its output that passed and failed."""
+    """What became of a test: its exit status, what it took, and what it wrote, in which its checks are counted."""
 
     name: str
     status: int
-    passed: int
-    failed: int
     seconds: float
     output: str
 
     @property
+    def passed(self) -> int:
+        """Checks that passed."""
+        return len(_GOOD.findall(_LEFT_OUT.sub("", self.output)))
+
+    @property
+    def failed(self) -> int:
+        """Checks that failed."""
+        return len(_BAD.findall(self.output))
+
+    @property
     def verdict(self) -> str:
         """One word or two, for a table."""
-        if self.status == 0 and not self.failed:
-            return f"pass ({self.passed})" if self.passed > 1 else "pass"
+        if not self.failed and (self.status == 0 or (self.status == _SKIPPED and self.passed)):
+            return (f"pass ({self.passed})" if self.passed > 1 else "pass") + self._other_checks()
         if self.status == _SKIPPED and not self.failed:
             return "skips itself"
         why = "too slow" if self.status < 0 else f"exit {self.status}"
-        return f"{why}: {self.passed} passed, {self.failed} failed"
+        return f"{why}: {self.passed} passed, {self.failed} failed{self._other_checks()}"
+
+    def _other_checks(self) -> str:
+        left_out, expected = len(_LEFT_OUT.findall(self.output)), len(_EXPECTED.findall(self.output))
+        said = f", {left_out} left out" if left_out else ""
+        return said + (f", {expected} expected to fail" if expected else "")
 
 
 @functools.cache
@@ -88,11 +115,19 @@ def all_tests(version: str) -> list[str]:
     found = {*net.glob("*"), *net.glob("*/*")}
     names = {str(path.relative_to(net)) for path in found if path.suffix in (".sh", ".c", ".py", "") and path.is_file()}
     other = {"Makefile", "config", "settings", ".gitignore"}
-    return sorted({name.removesuffix(".c") for name in names if Path(name).name not in other})
+    programs = {name.removesuffix(".c") for name in names if Path(name).name not in other}
+    of_both = {name for name in programs if str(Path(name).parent) in _BOTH_FAMILIES}
+    whole = of_both | (programs & _PARTS.keys())
+    parts = {f"{name} {part}" for name in programs & _PARTS.keys() for part in _PARTS[name]}
+    return sorted(programs - whole | parts | {name + family for name in of_both for family in _FAMILIES})
 
 
-def prepare(version: str, directory: Path) -> Path:
-    """Copy the tests; returns the directory that they are in."""
+def prepare(version: str, directory: Path, settings: Mapping[str, str] | None = None) -> Path:
+    """Copy the tests; returns the directory that they are in.
+
+    Arguments: `settings` beyond those that forwarding/forwarding.config.sample has, which is made the configuration
+    as its README says.
+    """
     tree = source(version)
     net = directory / "selftests/net"
     if not net.exists():
@@ -102,6 +137,9 @@ def prepare(version: str, directory: Path) -> Path:
             copy(tree / _SELFTESTS / name, net.parent / name)
         for path in net.rglob("*.sh"):
             path.chmod(0o755)
+        sample = (net / "forwarding/forwarding.config.sample").read_text(encoding="utf-8")
+        more = "".join(f"{name}={value}\n" for name, value in (settings or {}).items())
+        (net / "forwarding/forwarding.config").write_text(f"{sample}\n{more}", encoding="utf-8")
     return net
 
 
@@ -114,18 +152,29 @@ def compile_program(version: str, net: Path, name: str) -> None:
     directory = (net / name).parent
     wanted = _called_by(net, name) if name.endswith(".sh") else {Path(name).name}
     for program in sorted(wanted):
-        source_of = next((at / f"{program}.c" for at in (directory, net) if (at / f"{program}.c").exists()), None)
-        if source_of is None or source_of.with_suffix("").exists():
+        stem, defined = _of_family(directory, program)
+        source_of = next((at / f"{stem}.c" for at in (directory, net) if (at / f"{stem}.c").exists()), None)
+        if source_of is None or source_of.with_name(program).exists():
             continue
         parts = [source_of.name, *(str(path) for path in sorted(source_of.parent.glob("lib/*.c")))]
-        command = ["gcc", "-O1", "-w", "-D_GNU_SOURCE=", "-I..", "-I.", f"-I{net.parent}", "-iquote", "lib"]
+        command = ["gcc", "-O1", "-w", "-D_GNU_SOURCE=", *defined, "-I..", "-I.", f"-I{net.parent}", "-iquote", "lib"]
         # Headers of the source that are named by the way up to them.
-        command += ["-iquote", str(source(version) / _SELFTESTS / "net" / Path(name).parent / "lib")]
-        command += ["-idirafter", str(source(version) / "tools/include"), "-o", program]
+        there = source(version) / _SELFTESTS / "net" / directory.relative_to(net)
+        command += ["-iquote", str(there / "lib"), "-iquote", str(there)]
+        # As in the Makefile of tcp_ao; for the others those of the machine are enough, or come first.
+        command += ["-I" if defined else "-idirafter", str(source(version) / "tools/include"), "-o", program]
         command += [*(parts if source_of.parent != net else parts[:1]), "-lpthread", *_LIBRARIES.get(program, ())]
         if subprocess.run(command, cwd=source_of.parent, check=False, capture_output=True).returncode:
             command[1:1] = ["-isystem", str(_headers(version, net))]
             subprocess.run(command, cwd=source_of.parent, check=True, capture_output=True)
+
+
+def _of_family(directory: Path, program: str) -> tuple[str, tuple[str, ...]]:
+    """The name of a program's source, and what is defined for it."""
+    if directory.name not in _BOTH_FAMILIES:
+        return program, ()
+    stem, family = program[:-5], program[-5:]
+    return stem, ("-O2", *_FAMILIES[family], *_DEFINED.get(stem, ()))
 
 
 def _headers(version: str, net: Path) -> Path:
@@ -142,13 +191,27 @@ def _called_by(net: Path, script: str) -> set[str]:
     return {path.stem for path in here if re.search(rf"\b{re.escape(path.stem)}\b", text)}
 
 
+def symbols(version: str, net: Path) -> Path:
+    """The symbols of the kernel as /proc/kallsyms has them, where it is built in: tests look for functions in there."""
+    found = net.parent.parent / f"kallsyms-{version}"
+    if not found.exists():
+        image = _library.find_image(version)
+        command = ["nm", "--numeric-sort", f"{image}.debug"]
+        found.write_bytes(subprocess.run(command, check=True, capture_output=True).stdout)
+    return found
+
+
 def run(version: str, net: Path, name: str, *, timeout: float) -> Outcome:
     """Run a test on a new kernel of the version.
 
-    Arguments: `net` is what prepare() returned, `name` the test's path in there; `timeout` in seconds.
+    Arguments: `net` is what prepare() returned, `name` the test's path in there, with its arguments if it has some;
+        `timeout` in seconds.
     """
+    whole = name
+    name, *arguments = whole.split()
     compile_program(version, net, name)
     command = ["bash", f"./{Path(name).name}"] if name.endswith(".sh") else [f"./{Path(name).name}"]
+    command += arguments
     environment = {
         "PATH": f"{Path(__file__).parent}/bin:{(net / name).parent}:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": str(net),
@@ -163,8 +226,10 @@ def run(version: str, net: Path, name: str, *, timeout: float) -> Outcome:
         kernel.sysctl["net.core.fb_tunnels_only_for_init_net"] = 0
         for directory in _DIRECTORIES:
             kernel.os.makedirs(directory, exist_ok=True)
-        done = Server(kernel).run(command, cwd=(net / name).parent, env=environment, timeout=timeout)
+        done = Server(kernel).run(
+            command, cwd=(net / name).parent, env=environment, timeout=timeout, shown={_SYMBOLS: symbols(version, net)}
+        )
     output = done.stdout.decode(errors="replace")
     seconds = time.monotonic() - start
     status = _NOT_FOUND if done.returncode == 0 and _LACKS.search(output) else done.returncode
-    return Outcome(name, status, len(_GOOD.findall(output)), len(_BAD.findall(output)), seconds, output)
+    return Outcome(whole, status, seconds, output)

@@ -181,7 +181,7 @@ class NameFunctions:
         known = self._known(wanted)
         canonical = name
         if not known:
-            canonical, known = self._resolver().addresses(name, family)
+            canonical, known = self._resolver(name).addresses(name, family)
         fitting = [address for address in known if _fits(address, family)]
         if not fitting:
             raise socket.gaierror(socket.EAI_NODATA, "No address associated with hostname")
@@ -192,17 +192,18 @@ class NameFunctions:
         if known:
             return known
         try:
-            return self._resolver().names(address)
+            return self._resolver(address).names(address)
         except socket.gaierror:
             return []
 
-    def _resolver(self) -> Resolver:
+    def _resolver(self, name: str) -> Resolver:
         """Who asks the name servers; gaierror when there are none."""
         from liblinux._sockets.dns import Resolver, servers  # noqa: PLC0415 - dnspython is slow to import
 
         configured = servers(self.nameservers, self._file("/etc/resolv.conf"))
         if not configured.servers:
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+            said = f"Name or service not known: {name!r} is in no table of hosts, and there is no name server to ask"
+            raise socket.gaierror(socket.EAI_NONAME, said)
         return Resolver(self.socket, configured, self._os._kernel.now)
 
     def _file(self, path: str) -> str:

@@ -203,7 +203,12 @@ class Socket(Sending, _native.Socket):
     def bind(self, address: Address, /) -> None:
         """Give it an address of its own."""
         raw = self._encode(self._module, address, "bind")
-        self._module._call("bind", self._fd, raw, len(raw))
+        try:
+            self._module._call("bind", self._fd, raw, len(raw))
+        except OSError as error:
+            from liblinux._sockets.refusals import explain_bind  # noqa: PLC0415 - for those who are refused
+
+            raise explain_bind(error, self._family, address) from None
 
     def listen(self, backlog: int = min(socket.SOMAXCONN, 128), /) -> None:
         """Let others connect; so many may wait to be accepted."""

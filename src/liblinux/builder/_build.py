@@ -13,6 +13,7 @@ import filecmp
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -43,6 +44,7 @@ _EXPECTED_OBJECTS = {"full": 2280, "minimal": 650}
 # Change it when the builder makes something else of the same inputs.
 _RECIPE = 2
 _KEPT_LIBRARIES = 12
+_SERIES = re.compile(r"\d+\.\d+")
 
 
 @dataclass(frozen=True)
@@ -99,18 +101,22 @@ def build(options: BuildOptions, progress: Progress | None = None, cache: Cache 
     cache = cache or Cache.default()
     start = time.monotonic()
     fragments = load_fragments(options)
+    if not _SERIES.fullmatch(options.kernel):
+        raise BuildError(f"{options.kernel!r} is no series of kernels; give one as 6.12 or 6.1")
+    # Not after ten minutes.
+    directory = _output_directory(options.output)
     tools.require()
     with cache.locked(on_wait=lambda: progress.step("waiting for another build to finish")):
         progress.step(f"finding the source of Linux {options.kernel if options.source is None else options.source}")
         found = source.find(options.kernel, options.source, cache, update=options.update)
         digest = input_digest(found.identity, kernel_directory() / PORT_DIRECTORY, fragments, _compiler())
         finished = cache.libraries / digest
-        reused = (finished / "build.json").exists() and not options.force
+        reused = _is_whole(finished) and not options.force
         if not reused:
             _Job(options, cache, found, fragments, finished, progress).run()
             _forget_old(cache.libraries)
         release: str = json.loads((finished / "build.json").read_text())["release"]
-        library = _install(finished, release, options.output)
+        library = _install(finished, release, directory, only=options.output is None)
     return BuildResult(library, release, digest, reused, time.monotonic() - start)
 
 
@@ -248,12 +254,33 @@ def _identity_variables(tree: Path) -> list[str]:
     ]
 
 
-def _install(finished: Path, release: str, output: Path | None) -> Path:
+def _is_whole(finished: Path) -> bool:
+    """Whether the cache has a library with all that belongs to it; somebody may have tidied up there."""
+    try:
+        name = f"liblinux-{json.loads((finished / 'build.json').read_text())['release']}.so"
+    except (OSError, ValueError, KeyError):
+        return False
+    return all((finished / part).is_file() for part in (name, f"{name}.debug"))
+
+
+def _output_directory(output: Path | None) -> Path:
+    """Where the library shall be installed, which is made, and can be written to."""
     directory = output or Path(__file__).resolve().parent.parent / "lib"
-    name = f"liblinux-{release}.so"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        if output is None:
+        with tempfile.TemporaryFile(dir=directory):
+            return directory
+    except OSError as error:
+        raise BuildError(
+            f"a library cannot be installed into {directory}: {error.strerror}; name another directory with --output"
+        ) from error
+
+
+def _install(finished: Path, release: str, directory: Path, *, only: bool) -> Path:
+    """Copy a library there; as the `only` one of its series, in the package."""
+    name = f"liblinux-{release}.so"
+    try:
+        if only:
             _remove_same_series(directory, release)
         # Symbols first: who sees the library finds them.
         for part in (f"{name}.debug", name):

@@ -20,6 +20,7 @@ import shlex
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,8 @@ __all__ = [
 _INSTALLED = Path("/usr/src")
 _INNER_TARBALL = re.compile(r"(\./)?usr/src/linux-source-[\d.]+\.tar\.xz")
 _CHUNK_BYTES = 1 << 20
+_FETCH_ADVICE = "run `apt-get update` as root and try again, or name a source tree, tarball or .deb with --source"
+_UNPACK_ADVICE = "if there is room on the disk it is damaged: fetch it again"
 
 
 @dataclass(frozen=True)
@@ -122,10 +125,16 @@ def _identify(path: Path) -> Source:
         raise BuildError(f"the kernel source {path} does not exist; give a tree, a tarball or a .deb")
     if path.suffix != ".deb":
         return Source(path, f"tarball-{digest(path)[:16]}")
-    version = _output(["dpkg-deb", "-f", str(path), "Version"])
+    if shutil.which("dpkg-deb") is None:
+        raise BuildError(f"there is no dpkg-deb here to unpack {path} with; install dpkg, or give a tree or a tarball")
+    version = _version_of(path)
     if not version:
         raise BuildError(f"{path} is not a readable Debian package; it may be damaged: delete it and fetch it again")
     return Source(path, safe_name(version))
+
+
+def _version_of(package: Path) -> str:
+    return _output(["dpkg-deb", "-f", str(package), "Version"])
 
 
 def _fetch(name: str, cache: Cache) -> Source:
@@ -136,14 +145,17 @@ def _fetch(name: str, cache: Cache) -> Source:
         _run(["apt-get", "update", "-qq"], cache.packages)
         candidate = _candidate(name)
     if candidate is None:
-        raise BuildError(
-            f"apt does not know the package {name}; run `apt-get update` as root, "
-            "or name a source tree, tarball or .deb with --source"
-        )
+        raise BuildError(f"apt does not know the package {name}; {_FETCH_ADVICE}")
+    # apt's own sandbox user cannot write here; there is nothing to protect.
+    command = ["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", f"{name}={candidate}"]
     with cache.new_directory(cache.packages / "fetched") as directory:
-        # apt's own sandbox user cannot write here; there is nothing to protect.
-        _run(["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", f"{name}={candidate}"], directory)
-        (package,) = directory.glob(f"{name}_*.deb")
+        _run(command, directory, advice=_FETCH_ADVICE)
+        package = next(directory.glob(f"{name}_*.deb"), None)
+        if package is None:
+            raise BuildError(f"`{shlex.join(command)}` brought no package; {_FETCH_ADVICE}")
+        # What is damaged does not get into the cache.
+        if not _version_of(package):
+            raise BuildError(f"what apt-get downloaded, {package.name}, is not a readable package; {_FETCH_ADVICE}")
         final = cache.packages / package.name
         package.rename(final)
     shutil.rmtree(cache.packages / "fetched")
@@ -178,7 +190,8 @@ def unpack(source: Source, cache: Cache) -> Tree:
             shutil.copytree(source.path, unpacked, symlinks=True, ignore=shutil.ignore_patterns(".git"))
         else:
             unpacked.mkdir()
-            _extract(source.path, unpacked)
+            with _forgotten_if_damaged(source.path, cache):
+                _extract(source.path, unpacked)
         kernel_version(unpacked)
         facts = {"package": str(_keep(source.path, cache)), "fingerprint": _fingerprint(unpacked)}
         (temporary / "source.json").write_text(json.dumps(facts, indent=2) + "\n")
@@ -191,20 +204,38 @@ def read_record(path: Path) -> Record:
     return Record(Path(facts["package"]), str(facts["fingerprint"]))
 
 
+@contextlib.contextmanager
+def _forgotten_if_damaged(package: Path, cache: Cache) -> Iterator[None]:
+    """A package of the cache that cannot be unpacked is fetched anew the next time."""
+    try:
+        yield
+    except BuildError as error:
+        # A full disk is not the package's fault.
+        whole = ["dpkg-deb", "--fsys-tarfile", str(package)]
+        if package.parent != cache.packages.resolve() or _succeeds(whole):
+            raise
+        package.unlink(missing_ok=True)
+        raise BuildError(f"{error}\nit was removed from the cache: run the same again to fetch it anew") from error
+
+
 def _extract(archive: Path, destination: Path) -> None:
     command = ["tar", "-x", "--strip-components=1", "--no-same-owner", "-C", str(destination)]
     if archive.suffix != ".deb":
-        _run([*command, "-f", str(archive)], destination, f"cannot unpack {archive}")
+        _run([*command, "-f", str(archive)], destination, f"cannot unpack {archive}", _UNPACK_ADVICE)
         return
+    # Into a file, for tar has something to say of each of 80,000 files when the disk is full, and nobody reads it yet.
     with (
+        tempfile.TemporaryFile() as messages,
         _inner_tarball(archive) as packed,
-        subprocess.Popen([*command, "-J"], stdin=subprocess.PIPE, stderr=subprocess.PIPE) as tar,
+        subprocess.Popen([*command, "-J"], stdin=subprocess.PIPE, stderr=messages) as tar,
     ):
         with contextlib.suppress(BrokenPipeError):  # tar itself says why it stopped
             shutil.copyfileobj(packed, cast("IO[bytes]", tar.stdin), _CHUNK_BYTES)
-        said = tar.communicate()[1].decode(errors="replace").strip().splitlines()
+        tar.communicate()
+        messages.seek(0)
+        said = _first_line(messages.read(_CHUNK_BYTES).decode(errors="replace"))
     if tar.returncode != 0:
-        raise BuildError(f"cannot unpack {archive}: {said[-1] if said else 'it is damaged'}; fetch it again")
+        raise BuildError(f"cannot unpack {archive}: {said}; {_UNPACK_ADVICE}")
 
 
 @contextlib.contextmanager
@@ -291,8 +322,17 @@ def _output(command: list[str]) -> str:
         return ""
 
 
-def _run(command: list[str], directory: Path, what: str = "") -> None:
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+def _succeeds(command: list[str]) -> bool:
+    return not subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode
+
+
+def _first_line(output: str) -> str:
+    """The first thing that a program said: what comes after that is what came of it."""
+    return next((line.strip() for line in output.splitlines() if line.strip()), "no message")
+
+
+def _run(command: list[str], directory: Path, what: str = "", advice: str = "") -> None:
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise BuildError(f"{what or f'`{shlex.join(command)}` failed'}: {said[-1] if said else 'no message'}")
+        said = _first_line(done.stderr.strip() or done.stdout)
+        raise BuildError(f"{what or f'`{shlex.join(command)}` failed'}: {said}" + (f"; {advice}" if advice else ""))

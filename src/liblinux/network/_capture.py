@@ -63,7 +63,8 @@ class Capture:
         self.path = os.fspath(path)
         self.packets = 0
         self._captures = captures
-        self._file = open(self.path, "wb")  # noqa: SIM115 - close() does
+        with self._blamed("give the path of a file in a directory that is there, and may be written to"):
+            self._file = open(self.path, "wb")  # noqa: SIM115 - close() does
         self.closed = False
         self._file.write(_section())
         self._numbers: dict[int, int] = {}
@@ -95,13 +96,14 @@ class Capture:
                     self._file.close()
 
     @contextlib.contextmanager
-    def _blamed(self) -> Iterator[None]:
-        """Errors of writing say which file it is."""
+    def _blamed(self, advice: str = "make room, or give another path") -> Iterator[None]:
+        """Errors of writing say which file it is, and what can be done."""
         try:
             yield
         except OSError as error:
-            if error.errno is not None and error.filename is None:
-                said = f"the capture cannot be written, and is not complete: {error.strerror}"
+            if error.errno is not None and (error.filename is None or error.filename == self.path):
+                whole = "" if error.filename else ", and is not complete"
+                said = f"the capture cannot be written{whole}: {error.strerror}; {advice}"
                 raise OSError(error.errno, said, self.path) from error
             raise
 

@@ -83,7 +83,10 @@ class Device:
         The host's interface has lost its carrier then.
         """
         number = self._outside.error() if self._outside is not None else 0
-        return OSError(number, f"{self.name}: {os.strerror(number)}") if number else None
+        if not number:
+            return None
+        advice = "the other end is gone, or sent what is no frame; begin a new Network with a new device"
+        return OSError(number, f"{self.name}: {os.strerror(number)}; {advice}")
 
     # ---- for those that are one ----------------------------------------------
 

@@ -56,7 +56,13 @@ class Tap(Device):
 
     def open(self, interface: Interface) -> End:
         """Open it; see :class:`Device`."""
-        fd = os.open(_TUN, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fd = os.open(_TUN, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            text = f"this machine has no TAP devices: {_TUN} is missing; 'modprobe tun' as root makes it; {_ROOTLESS}"
+            raise FileNotFoundError(error.errno, text) from None
+        except PermissionError as error:
+            raise self._explain(error) from None
         try:
             fcntl.ioctl(fd, _TUNSETIFF, _IFREQ.pack(self.name.encode(), _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR))
             fcntl.ioctl(fd, _TUNSETOFFLOAD, _OFFLOADS)
@@ -159,8 +165,8 @@ class FrameSocket(Device):
             sock.connect(path)
         except OSError as error:
             sock.close()
-            error.filename = path
-            raise
+            text = f"{error.strerror}; somebody has to listen there first, with a socket of the type SOCK_STREAM"
+            raise OSError(error.errno, text, path) from None
         return cls(sock, path)
 
     @classmethod
@@ -171,9 +177,14 @@ class FrameSocket(Device):
         try:
             sock.bind(local)
             sock.connect(remote)
-        except OSError:
+        except socket.gaierror:
             sock.close()
-            raise
+            raise ValueError(f"{local!r} to {remote!r}: each is an address in numbers and a port") from None
+        except OSError as error:
+            sock.close()
+            advice = "take another port here, or 0 for a free one"
+            text = f"{error.strerror}: datagrams from {local!r} to {remote!r} of this machine"
+            raise OSError(error.errno, f"{text}; {advice}" if error.errno == errno.EADDRINUSE else text) from None
         return cls(sock, f"udp {remote[0]} {remote[1]}")
 
     def open(self, interface: Interface) -> End:

@@ -35,6 +35,8 @@ class Functions(Device):
     virtual = True
 
     def __init__(self, receive: Callable[[bytes], object], name: str = "functions") -> None:
+        if not callable(receive):
+            raise TypeError(f"what frames are given to is a function, not {receive!r}")
         super().__init__(name)
         self._receive = receive
         self._socket: socket.socket | None = None

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from liblinux.network._topology import Interface, Node
     from liblinux.network.faults._life import How
 
-__all__ = ["Host"]
+__all__ = ["BRIDGE", "Host"]
 
 _T = TypeVar("_T")
-_BRIDGE = ("br0", 2)  # a switch's own interface, and its index
+BRIDGE = ("br0", 2)  # a switch's own interface, and its index
 _LOOPBACK = 1
 
 
@@ -255,14 +255,14 @@ class Host:
         """What it starts with: its loopback, and a switch its bridge."""
         messages = [rtnetlink.put_up(_LOOPBACK)]
         if self._node.switches:
-            name, index = _BRIDGE
+            name, index = BRIDGE
             mac = b"\x02\x01" + self._node.number.to_bytes(4, "big")
             messages += [rtnetlink.new_bridge(index, name, mac), rtnetlink.put_up(index)]
         return messages
 
     def _up_messages(self, end: Interface) -> list[bytes]:
         """What brings an interface up."""
-        master = _BRIDGE[1] if self._node.switches else 0
+        master = BRIDGE[1] if self._node.switches else 0
         # The addresses first: with one of its own an interface need not find out about itself.
         return [
             *(rtnetlink.new_address(end.index, address) for address in end.addresses()),

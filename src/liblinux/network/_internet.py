@@ -158,7 +158,8 @@ class Internet(Device):
         if not answer:
             raise BrokenPipeError(errno.EPIPE, "the program that runs libslirp has ended")
         if number := int(answer):
-            raise OSError(number, f"port {port} of {address} of this machine: {os.strerror(number)}")
+            advice = {errno.EADDRINUSE: "; take another one", errno.EACCES: "; take one above 1023"}.get(number, "")
+            raise OSError(number, f"port {port} of {address} of this machine: {os.strerror(number)}{advice}")
 
     def close(self) -> None:
         """End; see :class:`Device`."""

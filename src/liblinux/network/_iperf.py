@@ -50,6 +50,8 @@ def iperf(
     congestion: str | None,
 ) -> Throughput:
     """Send from `client` to `server` for so many seconds; see :meth:`Network.iperf`."""
+    if not seconds > 0:
+        raise ValueError(f"seconds={seconds}: to measure takes some time; give more than 0")
     if protocol == "udp":
         return _udp(client, server, address, seconds, rate)
     if protocol != "tcp":
@@ -69,13 +71,21 @@ def _tcp(client: Host, server: Host, address: str, seconds: float, congestion: s
         client.socket.socket(family, socket.SOCK_STREAM) as sending,
     ):
         if congestion is not None:
-            sending.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, congestion.encode())
+            _choose(client, sending, congestion)
         sending.connect((address, listening.getsockname()[1]))
         receiving, _ = listening.accept()
         with receiving:
             sending.setblocking(False)
             receiving.setblocking(False)
             return _pump(client, sending, receiving, clock, seconds)
+
+
+def _choose(client: Host, sending: Socket, congestion: str) -> None:
+    try:
+        sending.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, congestion.encode())
+    except FileNotFoundError:
+        known = client.sysctl["net.ipv4.tcp_available_congestion_control"]
+        raise ValueError(f"the kernel has no congestion control {congestion!r}; it has {known}") from None
 
 
 def _pump(client: Host, sending: Socket, receiving: Socket, clock: Callable[[], int], seconds: float) -> Throughput:
@@ -111,6 +121,8 @@ def _udp(client: Host, server: Host, address: str, seconds: float, rate: int) ->
     ):
         receiving.bind(("", 0))
         receiving.setblocking(False)
+        # One that waited for room would be late with all that follows, and nobody would receive meanwhile.
+        sending.setblocking(False)
         sending.connect((address, receiving.getsockname()[1]))
         selector.register(receiving, selectors.EVENT_READ)
         start = due = clock()

@@ -35,12 +35,12 @@ class _NestedLoop(EventLoop):
 def open_netlink(host: Host, kind: type[Any], family: int, **options: Any) -> tuple[Any, EventLoop]:
     """An object of one of pyroute2's classes for a netlink family, in the namespace of `host`; and its loop."""
     kernel: Kernel = host.kernel
-    loop = _NestedLoop(kernel)
     if kind.__module__ == _NFTABLES:
         from liblinux.network._nftables import NFTables  # noqa: PLC0415 - for those who do
 
         kind = NFTables
     sock = host.socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, family)
+    loop = _NestedLoop(kernel)
     try:
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
             sock.setsockopt(socket.SOL_SOCKET, option, _BUFFER_BYTES)

@@ -10,7 +10,7 @@ from typing import TypeVar
 from liblinux._kernel import Kernel
 from liblinux._typing import TYPE_CHECKING, Any, Literal
 from liblinux.network import _units
-from liblinux.network._declaring import check_cable, check_host_name, make_ends
+from liblinux.network._declaring import check_cable, check_host_name, make_ends, parse_subnets
 from liblinux.network._device import Device
 from liblinux.network._host import Host
 from liblinux.network._kernels import Kernels
@@ -80,12 +80,15 @@ class Network:
     ) -> None:
         if busy_wait not in (None, "step", "error"):
             raise ValueError(f"busy_wait is 'step' or 'error', not {busy_wait!r}")
+        if clock not in ("real", "virtual"):
+            raise ValueError(f"clock is 'real' or 'virtual', not {clock!r}")
+        base6 = parse_subnets(ipv6, IPv6Network) if ipv6 else None
         options = {"clock": clock, "seed": seed, "version": version, "background": background}
         self._seed = seed
         self._hosts: dict[str, Host] = {}
         self.links: list[Link] = []
         self._kernels = Kernels(options, memory, self._hosts, command_line, ipv6=bool(ipv6))
-        self._wiring = Wiring(self, Subnets(IPv4Network(subnets), IPv6Network(ipv6) if ipv6 else None))
+        self._wiring = Wiring(self, Subnets(parse_subnets(subnets, IPv4Network), base6))
         self._ways_out = WaysOut(self)
         self._runs = Runs(self, seed, strict=strict, busy_wait=busy_wait)
         self._internet = internet
@@ -158,9 +161,10 @@ class Network:
         `rate` in bits per second or as "10Mbit"; `delay` and `jitter` (evenly to
         both sides) in seconds or as "20ms"; `loss`, `duplicate` and `reorder` (a
         frame arrives without delay) as chances or "1%". Each may be a pair, of
-        what `a` sends and what `b` sends. `queue` is how many frames wait at each
-        end while one is being sent, `mtu` in bytes (None: 1500, or what the device
-        says). `addresses` with the length
+        what `a` sends and what `b` sends. `queue` is how many frames wait in the queueing
+        discipline at each end, behind the one that is being sent and the one that the
+        card has taken; `mtu` in bytes (None: 1500, or what the device
+        says; IPv6 wants 1280 at least). `addresses` with the length
         of their prefix for both ends, "10.0.0.1/24", one or several; assigned
         where none are given. `names` of the interfaces, by default eth0, eth1, ...
 
@@ -169,14 +173,14 @@ class Network:
         device raises is raised when the network comes up.
         """
         near = self._find(a)
-        device = b if isinstance(b, Device) else None
-        far = self._ways_out.to_device(b, near) if isinstance(b, Device) else self._find(b)
+        outside = self._ways_out.to_device(b, near) if isinstance(b, Device) else None
+        far = outside or self._find(b)  # type: ignore[arg-type]  # no device
         hosts = (near, far)
         if near is far:
             raise ValueError(f"a link joins two hosts, and {near.name} is one; its loopback is there by itself")
         if mtu is None:
-            mtu = device.mtu if device is not None else _MTU
-        check_cable(mtu, queue)
+            mtu = b.mtu if isinstance(b, Device) else _MTU
+        check_cable(mtu, queue, ipv6=self._wiring.subnets.base6 is not None)
         lines = parse_lines(
             {
                 "rate": rate, "delay": delay, "jitter": jitter, "loss": loss, "duplicate": duplicate, "reorder": reorder
@@ -184,8 +188,8 @@ class Network:
         )  # fmt: skip
         link = Link(self, hosts, make_ends(hosts, names, addresses), lines, mtu, queue)
         self.links.append(link)
-        if device is not None:
-            self._ways_out.add(device, link)
+        if outside is not None:
+            self._ways_out.add(outside, link)
         elif near._version != far._version:
             self._ways_out.cross(link)
         self._wiring.extended()

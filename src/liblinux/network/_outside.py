@@ -33,7 +33,6 @@ class Outside(Beyond):
         self.link: Link
         self._pumps: tuple[_native.Pump, ...] = ()
         self._opened = False
-        device._outside = self
 
     def connect(self) -> None:
         """Begin to carry frames between the cable and the device; what does already goes on."""

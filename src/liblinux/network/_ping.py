@@ -20,6 +20,7 @@ _SECOND_NS = 10**9
 _ECHO = {4: (8, 0), 6: (128, 129)}  # request and reply, ICMP and ICMPv6
 _HEADER = struct.Struct("!BBHHH")
 _IDENTIFIER = 0x4C4C
+_LARGEST_ECHO = 65535 - 20 - _HEADER.size  # of what fits into a packet of IPv4
 
 
 class Ping(Value):
@@ -56,6 +57,12 @@ class Ping(Value):
 
 def ping(host: Host, address: str, *, count: int, size: int, interval: float, timeout: float) -> Ping:
     """Ask `address` for echoes; see :meth:`Network.ping`."""
+    if not 0 <= size <= _LARGEST_ECHO:
+        raise ValueError(f"an echo of {size} bytes is out of range: 0 to {_LARGEST_ECHO}")
+    if count < 1:
+        raise ValueError(f"count={count}: one echo is the least")
+    if not (interval >= 0 and timeout > 0):
+        raise ValueError(f"interval={interval}, timeout={timeout}: seconds, not negative, and a timeout is not 0")
     version = ipaddress.ip_address(address.partition("%")[0]).version
     clock = host.network.kernel.now
     times: list[float | None] = []

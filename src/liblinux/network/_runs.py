@@ -58,6 +58,9 @@ class Runs:
         """See :meth:`Network.run`."""
         from liblinux.asyncio._run import run  # noqa: PLC0415 - imports asyncio
 
+        if not hasattr(main, "send"):
+            hint = "; call the function" if callable(main) else ""
+            raise TypeError(f"a run is of a coroutine, as main() of 'async def main()', not of {main!r}{hint}")
         network, running = self._network, self.run
         if network._ways_out.outsides and network.kernel.clock == "virtual":
             main = self._serve(main)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from itertools import count
 
 from liblinux._typing import TYPE_CHECKING
 
@@ -45,7 +46,9 @@ class Interface:
         self.node = node
         # 1 is the loopback, and 2 the bridge of a switch.
         self.index = place + (3 if node.switches else 2)
-        self.name = name or f"eth{place}"
+        # The first that is free: somebody may have asked for "eth1" as the first one.
+        taken = {interface.name for interface in node.interfaces}
+        self.name: str = name or next(free for number in count(place) if (free := f"eth{number}") not in taken)
         # Of the range for local use; readable: the number of the node, and that of the interface.
         self.mac = b"\x02\x00" + node.number.to_bytes(2, "big") + (place + 1).to_bytes(2, "big")
         self.asked = tuple(asked)
@@ -87,7 +90,24 @@ def parse_interface(text: str) -> IPv4Interface | IPv6Interface:
         raise ValueError(f"{text!r} is no address: {error}; write it as '10.0.0.1/24' or 'fd00::1/64'") from None
     if "/" not in text:
         raise ValueError(f"{text!r} does not say how long its subnet's prefix is; write it as '{text}/24'")
+    _check_of_host(text, interface)
     return interface
+
+
+def _check_of_host(text: str, interface: IPv4Interface | IPv6Interface) -> None:
+    """ValueError for addresses that no interface of a host can have."""
+    address, network = interface.ip, interface.network
+    kinds = {
+        "the unspecified address": address.is_unspecified,
+        "a loopback address": address.is_loopback,
+        "a multicast address": address.is_multicast,
+    }
+    if interface.version == 4 and network.prefixlen < _BITS_4 - 1:
+        kinds["the address of the subnet itself"] = address == network.network_address
+        kinds["the broadcast address of the subnet"] = address == network.broadcast_address
+    for kind, is_so in kinds.items():
+        if is_so:
+            raise ValueError(f"{text!r} is {kind}, which no interface can have; take one of a host, as '10.0.0.1/24'")
 
 
 def find_segments(interfaces: Iterable[Interface]) -> list[Segment]:

@@ -48,10 +48,9 @@ class WaysOut:
             raise ValueError(f"{device!r} has a link already; make another one")
         return Outside(self._network, device, self._next_number(), near._version)
 
-    def add(self, device: Device, link: Link) -> None:
-        """The link to a device is made."""
-        outside = device._outside
-        assert outside is not None, "to_device() set it"
+    def add(self, outside: Outside, link: Link) -> None:
+        """The link to a device is made; until now another one could have been."""
+        outside.device._outside = outside
         outside.link = link
         outside.near, outside.interface = link.ends
         self.outsides.append(outside)

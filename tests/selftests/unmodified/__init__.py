@@ -5,6 +5,7 @@
     memory.py    the memory of those programs
     files.py     descriptors: a socket pair stands in each program for a file of the kernel
     paths.py     which paths are the kernel's (/proc/sys, /proc/net, /run/netns, /sys/class/net, ...)
+    ring.py      rings of packet sockets, which programs map
     calls.py     the calls about files and sockets; waiting.py: poll, select, epoll; spaces.py: namespaces
     server.py    threads that take the calls and answer them
 
@@ -14,6 +15,6 @@ patched: seccomp's user notification (seccomp_unotify(2)) hands a call over befo
 kernel does anything. Programs run in namespaces of their own (user, pid, mount, network), so that a
 call that is not handed over meets an empty network and nobody else's processes.
 
-What it cannot do: mmap of a packet socket's ring, descriptors sent over Unix sockets of the kernel,
+What it cannot do: descriptors sent over Unix sockets of the kernel,
 signals by sockets (SIGIO), splice and sendfile of sockets.
 """

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from unmodified import memory, paths, waiting
+from unmodified import memory, paths, ring, waiting
 
 if TYPE_CHECKING:
     from unmodified.files import File
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _AT_FDCWD: Final = -100
 _EMPTY_PATH: Final = 0x1000
-_STAT_BYTES, _STATX_BYTES = 144, 256
+_STAT_BYTES, _STATX_BYTES, _UNAME_BYTES = 144, 256, 390
 _MESSAGE = struct.Struct("<QI4xQQQQi4x")
 _MOST_ADDRESS_BYTES = 256
 _MOST_READ_BYTES = 1 << 20
@@ -53,16 +53,25 @@ class Call:
     ) -> None:
         self.server, self.listener, self.notification = server, listener, notification
         self.pid, self.name, self.arguments = pid, name, arguments
+        self._settled = False
 
     def make(self) -> int:
         """Make it; returns its result or -errno, raises Passed, Gone or OSError."""
-        self.server.sweep()
+        if self.server.files.set_aside:
+            self.server.files.put_back(self.listener, self.notification, self.pid)
         return _HANDLERS[self.name](self)
 
     # ---- help ---------------------------------------------------------------
 
+    def settle(self) -> None:
+        """Before the kernel is called: what programs have closed, or had when they ended, is closed there too."""
+        if not self._settled:
+            self._settled = True
+            self.server.sweep()
+
     def call(self, name: str, *arguments: int | bytes | bytearray | None) -> int:
         """A call in the kernel by this program."""
+        self.settle()
         return self.server.call(self.pid, name, *arguments)
 
     def file(self, argument: int = 0) -> File:
@@ -71,10 +80,14 @@ class Call:
 
     def file_of(self, fd: int) -> File:
         """The kernel's file of a descriptor; Passed when it is none."""
-        file = self.server.files.find(self.pid, _signed(fd))
+        file = self.find(_signed(fd))
         if file is None:
             raise Passed
         return file
+
+    def find(self, fd: int) -> File | None:
+        """The kernel's file of a descriptor; None when it is none."""
+        return self.server.files.find(self.pid, fd)
 
     def read(self, address: int, length: int) -> bytearray:
         """Memory of the program."""
@@ -93,12 +106,16 @@ class Call:
     def path(self, address: int, dirfd: int | None = None) -> tuple[int, bytes]:
         """Directory and path in the kernel; Passed for those of this machine."""
         path = memory.read_string(self.pid, address)
-        inside = paths.inside(path, self.server.number)
+        inside = paths.inside(path, self._number)
         if inside is not None:
             return _AT_FDCWD, inside
         if dirfd is not None and _signed(dirfd) >= 0 and not path.startswith(b"/"):
             return self.file_of(dirfd).fd, path
         raise Passed
+
+    def _number(self, inner: int) -> int:
+        self.settle()
+        return self.server.number(inner)
 
     def patiently(self, file: File, events: int, attempt: Callable[[], int], *, waits: bool = True) -> int:
         """Try, and wait as long as there is nothing to do, if the program's file waits."""
@@ -290,6 +307,8 @@ def _sendto(call: Call) -> int:
     data = call.read(call.arguments[1], call.arguments[2])
     length = _signed(call.arguments[5])
     address = call.read(call.arguments[4], length) if call.arguments[4] and length > 0 else None
+    if file.ring is not None and file.ring.sends:
+        return _send_ring(call, file, flags, address, length)
     done = 0
     while True:
         part = data[done:] if done else data
@@ -308,6 +327,19 @@ def _sendto(call: Call) -> int:
         done += result
         if not file.waits or flags & _DONTWAIT or done >= len(data) or not result:
             return done
+
+
+def _send_ring(call: Call, file: File, flags: int, address: bytes | bytearray | None, length: int) -> int:
+    """The frames of a ring; one that waits has its answer when all are sent."""
+    shared = file.ring
+    assert shared is not None
+    shared.before()
+    result = call.call("sendto", file.fd, None, 0, flags | _NOSIGNAL, address, length)
+    shared.after()
+    while shared.sending and file.waits and not flags & _DONTWAIT and result >= 0:
+        waiting.pause(call)
+        shared.after()
+    return result
 
 
 def _recvfrom(call: Call) -> int:
@@ -438,7 +470,7 @@ def _several(call: Call) -> int:
 
 
 _OPTIONS_WITH_PROGRAMS = {26, 51}  # SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF
-_SOL_PACKET, _PACKET_FANOUT_DATA = 263, 22
+_PACKET_FANOUT_DATA = 22
 
 
 # IPT_SO_SET_REPLACE, IP6T_SO_SET_REPLACE: a table, in which is said where the counters of the old one shall go.
@@ -464,12 +496,31 @@ def _setsockopt(call: Call) -> int:
         return _replace_table(call, file, value)
     if value is not None and (
         (level == socket.SOL_SOCKET and option in _OPTIONS_WITH_PROGRAMS)
-        or (level == _SOL_PACKET and option == _PACKET_FANOUT_DATA and length == 16)
+        or (level == ring.SOL_PACKET and option == _PACKET_FANOUT_DATA and length == 16)
     ):
         count, at = struct.unpack("<H6xQ", value)
         code = call.read(at, 8 * count)
         value = bytearray(struct.pack("<H6xQ", count, _view(code)))
-    return call.call("setsockopt", file.fd, level, option, value, length)
+    result = call.call("setsockopt", file.fd, level, option, value, length)
+    if result >= 0 and value is not None and level == ring.SOL_PACKET and option in (ring.RX_RING, ring.TX_RING):
+        file.wanted.ask(option, value)
+    return result
+
+
+def _mmap(call: Call) -> int:
+    """The ring of a packet socket; nothing else of a kernel's file is memory here."""
+    fd, length = _signed(call.arguments[4]), call.arguments[1]
+    file = call.file_of(fd)
+    if file.ring is None and file.wanted.requests:
+        version = bytearray(4)
+        size = bytearray(struct.pack("<i", 4))
+        call.call("getsockopt", file.fd, ring.SOL_PACKET, ring.VERSION_OPTION, version, size)
+        (number,) = struct.unpack("<i", version)
+        file.ring = ring.Ring(call.server.kernel, file.fd, file.wanted, number, length)
+    if file.ring is None:
+        return -errno.ENODEV
+    call.server.files.show_memory(call.listener, call.notification, call.pid, fd, file)
+    raise Passed
 
 
 _AO_KEYS, _AO_KEYS_WANTED_AT = (socket.IPPROTO_TCP, 41), 272  # TCP_AO_GET_KEYS, struct tcp_ao_getsockopt
@@ -656,6 +707,21 @@ def _setns(call: Call) -> int:
     return call.call("setns", call.file().fd, _signed(call.arguments[1]))
 
 
+def _uname(call: Call) -> int:
+    names = bytearray(_UNAME_BYTES)
+    result = call.call("uname", names)
+    call.write(call.arguments[0], names)
+    return result
+
+
+def _become(call: Call) -> int:
+    """Another user or group: in the kernel only, for this machine has one user in here."""
+    if call.name != "setgroups":
+        return call.call(call.name, *map(_signed, call.arguments[:3]))
+    count = min(_signed(call.arguments[0]), 65536)
+    return call.call("setgroups", count, call.read(call.arguments[1], 4 * max(count, 0)))
+
+
 def _text(call: Call, address: int) -> bytes | None:
     return memory.read_string(call.pid, address) + b"\0" if address else None
 
@@ -720,4 +786,6 @@ _HANDLERS: dict[str, Callable[[Call], int]] = {
     "chroot": _refused, "bpf": _bpf, "poll": waiting.poll, "ppoll": waiting.poll, "select": waiting.select,
     "pselect6": waiting.select, "epoll_create": waiting.epoll_create, "epoll_create1": waiting.epoll_create,
     "epoll_ctl": waiting.epoll_ctl, "epoll_wait": waiting.epoll_wait, "epoll_pwait": waiting.epoll_wait,
+    "mmap": _mmap, "uname": _uname, "setuid": _become, "setgid": _become, "setreuid": _become, "setregid": _become,
+    "setgroups": _become, "setresuid": _become, "setresgid": _become,
 }  # fmt: skip

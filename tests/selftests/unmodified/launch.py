@@ -1,6 +1,8 @@
 """The first program in the namespaces: installs the filter, gives its listener away, becomes the program.
 
-launch.py SOCKET PROGRAM [ARGUMENT ...]      SOCKET: a descriptor that the listener is sent over
+launch.py SOCKET [FILE=PATH ...] -- PROGRAM [ARGUMENT ...]
+
+SOCKET: a descriptor that the listener is sent over; FILE is seen at PATH in there.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from unmodified.filter import program
 
 _NR_SECCOMP, _SET_MODE_FILTER, _NEW_LISTENER = 317, 1, 1 << 3
 _PR_SET_NO_NEW_PRIVS = 38
+_MS_BIND = 4096
 
 
 class _Program(ctypes.Structure):
@@ -37,14 +40,25 @@ def install() -> int:
     return listener
 
 
+def show(file: str, path: str) -> None:
+    """Have a file at another path, in this namespace of mounts."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(file.encode(), path.encode(), None, _MS_BIND, None):
+        error = ctypes.get_errno()
+        raise OSError(error, f"cannot mount {file} at {path}: {os.strerror(error)}")
+
+
 def main() -> None:
     """Only what the filter leaves alone may be called between the filter and the message."""
     channel = socket.socket(fileno=int(sys.argv[1]))
+    end = sys.argv.index("--")
+    for shown in sys.argv[2:end]:
+        show(*shown.split("=", 1))
     listener = install()
     socket.send_fds(channel, [b"listener"], [listener])
     channel.close()
     os.close(listener)
-    os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606 - what it is for
+    os.execvp(sys.argv[end + 1], sys.argv[end + 1 :])  # noqa: S606 - what it is for
 
 
 if __name__ == "__main__":

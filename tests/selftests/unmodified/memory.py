@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import struct
+from collections.abc import Callable
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PAGE_BYTES = 4096
 _MOST_PATH_BYTES = 4096
 
 
-class _Range(ctypes.Structure):
-    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+# Two of struct iovec: of ours and of theirs.
+_RANGES = struct.Struct("<QQQQ")
+_IOVEC_BYTES = 16
 
 
-def _transfer(function: str, pid: int, local: bytearray, address: int) -> int:
-    here = (ctypes.c_char * len(local)).from_buffer(local)
-    ours, theirs = _Range(ctypes.addressof(here), len(local)), _Range(address, len(local))
-    done: int = getattr(_LIBC, function)(pid, ctypes.byref(ours), 1, ctypes.byref(theirs), 1, 0)
-    return done
+def _transfer(function: Callable[..., int], pid: int, local: bytearray, address: int) -> int:
+    length = len(local)
+    here = ctypes.addressof(ctypes.c_char.from_buffer(local))
+    ranges = ctypes.create_string_buffer(_RANGES.pack(here, length, address, length), _RANGES.size)
+    at = ctypes.addressof(ranges)
+    return function(pid, at, 1, at + _IOVEC_BYTES, 1, 0)
 
 
-for _name in ("process_vm_readv", "process_vm_writev"):
-    getattr(_LIBC, _name).restype = ctypes.c_ssize_t
-    getattr(_LIBC, _name).argtypes = (
+for _one in (_LIBC.process_vm_readv, _LIBC.process_vm_writev):
+    _one.restype = ctypes.c_ssize_t
+    _one.argtypes = (
         ctypes.c_int, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_ulong,
     )  # fmt: skip
 
@@ -31,14 +35,14 @@ for _name in ("process_vm_readv", "process_vm_writev"):
 def read(pid: int, address: int, length: int) -> bytearray:
     """Bytes of a program; OSError with EFAULT where it has no memory."""
     local = bytearray(length)
-    if length and _transfer("process_vm_readv", pid, local, address) != length:
+    if length and _transfer(_LIBC.process_vm_readv, pid, local, address) != length:
         raise OSError(errno.EFAULT, "bad address")
     return local
 
 
 def write(pid: int, address: int, data: bytes | bytearray) -> None:
     """Put bytes into a program; OSError with EFAULT where it has no memory."""
-    if data and _transfer("process_vm_writev", pid, bytearray(data), address) != len(data):
+    if data and _transfer(_LIBC.process_vm_writev, pid, bytearray(data), address) != len(data):
         raise OSError(errno.EFAULT, "bad address")
 
 

@@ -11,6 +11,8 @@ _OF_THE_KERNEL = re.compile(
     rb"/(proc/(sys|net)|sys/(class/net|devices/virtual/net|fs/bpf|kernel/debug|bus/netdevsim|module)|(var/)?run/netns"
     rb"|dev/net/tun)(/|$)|/proc/config\.gz$|/sys$"
 )
+# Most paths are of this machine, and seen to be so at once.
+_BEGINNINGS = (b"/proc", b"/sys", b"/run", b"/var/run", b"/dev/net", b"//")
 _OF_A_PROCESS = re.compile(rb"/proc/(self|thread-self|\d+)/(ns|net)(/.*)?$")
 
 
@@ -25,12 +27,18 @@ def _cgroups_here() -> bytes:
     return next((mount[1].encode() for mount in mounts if mount[2] == "cgroup2"), b"")
 
 
+@functools.cache
+def _beginnings() -> tuple[bytes, ...]:
+    groups = _cgroups_here()
+    return (*_BEGINNINGS, groups) if groups else _BEGINNINGS
+
+
 def inside(path: bytes, number: Callable[[int], int]) -> bytes | None:
     """The path in the kernel, or None for one of this machine.
 
     Arguments: `number` gives the kernel's process for a number of a process of this machine.
     """
-    if not path.startswith(b"/"):
+    if not path.startswith(_beginnings()):
         return None
     path = re.sub(rb"/+", b"/", path)
     process = _OF_A_PROCESS.match(path)

@@ -3,8 +3,9 @@
     with Server(kernel) as server:
         result = server.run(["bash", "rtnetlink.sh"], cwd=..., timeout=300)
 
-There is always one thread more than calls under way, for a call may wait. Each process of a program has a
-process of the kernel, made as the child of its parent's when it first calls; all of them share the kernel's
+One thread takes the calls and answers them, for most are over at once, and to wake another thread costs more than
+they do. When a call has to wait, its thread lets another one take the calls (let_others). Each process of a program
+has a process of the kernel, made as the child of its parent's when it first calls; all of them share the kernel's
 table of descriptors.
 """
 
@@ -31,14 +32,18 @@ from unmodified import calls, paths
 from unmodified.files import Files
 from unmodified.filter import NUMBERS
 
-_RECEIVE, _SEND, _VALID = 0xC0502100, 0xC0182101, 0x40082102
+_RECEIVE, _SEND, _VALID, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082102, 0x40082104
+_WAKE_ON_THE_SAME_PROCESSOR = 1
 _NOTIFICATION = struct.Struct("<QIIiIQ6Q")
 _ANSWER = struct.Struct("<QqiI")
 _CONTINUE = 1
-_SPARE_THREADS = 2  # for calls that come in bursts
-_CLONE_FILES = 0x400
+_SPARE_THREADS = 2  # for calls that wait and come in bursts
+_CLONE_FILES, _CLONE_NEWNET = 0x400, 0x40000000
+_LEAVING = ("unshare", "setns")
+_RING_MILLISECONDS = 20  # so late is seen what arrives in a ring, when nothing asks for it
 _NAMES = {number: name for name, number in NUMBERS.items()}
 _WALL = 0x40000000
+_IGNORED, _SIGNAL_SET_BYTES = struct.pack("<QQQQ", 1, 0, 0, 0), 8  # struct sigaction with SIG_IGN
 _PRLIMIT_NOFILE = 7
 _MOST_FILES = 65536
 
@@ -51,6 +56,7 @@ class Caller:
     process: _native.Process
     lock: threading.Lock = field(default_factory=threading.Lock)
     identity: int = 0
+    moved: bool = False  # to other namespaces
 
 
 class Server:
@@ -73,7 +79,8 @@ class Server:
         self._ends = select.epoll()
         self._callers: dict[int, Caller] = {}
         self._lock = threading.Lock()
-        self._receiving = threading.Lock()
+        self._taking = threading.Lock()  # had by the thread that takes calls
+        self._mine = threading.local()
         self._threads: list[threading.Thread] = []
         self._idle = 0
         self._listener = -1
@@ -81,15 +88,23 @@ class Server:
     # ---- programs -----------------------------------------------------------
 
     def run(
-        self, program: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 600
+        self,
+        program: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 600,
+        shown: Mapping[str, Path] | None = None,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a program to its end; returns its exit status and what it wrote.
 
-        Arguments: `timeout` in seconds; after it all of its processes are ended, and the status is that of a kill.
+        Arguments: `timeout` in seconds; after it all of its processes are ended, and the status is that of a kill;
+            `shown` has files of this machine, by the paths at which the programs are to see them.
         """
         ours, theirs = socket.socketpair()
         own = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc", "--net"]
-        launch = [sys.executable, str(Path(__file__).with_name("launch.py")), str(theirs.fileno()), *program]
+        launch = [sys.executable, str(Path(__file__).with_name("launch.py")), str(theirs.fileno())]
+        launch += [*(f"{file}={path}" for path, file in (shown or {}).items()), "--", *program]
         with subprocess.Popen(
             [*own, *launch], cwd=cwd, env=env, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
@@ -105,6 +120,8 @@ class Server:
                     f"filter with notifications (Linux 5.14); what was said: {said}",
                 )
             self._listener = listeners[0]
+            with contextlib.suppress(OSError):  # Linux 6.6; without it all is slower
+                fcntl.ioctl(self._listener, _SET_FLAGS, _WAKE_ON_THE_SAME_PROCESSOR)
             self._more_threads()
             try:
                 output, _ = running.communicate(timeout=timeout)
@@ -127,35 +144,56 @@ class Server:
         thread.start()
 
     def _serve(self, listener: int) -> None:
-        while (request := self._receive(listener)) is not None:
+        poll = select.poll()
+        for number in (listener, self.files.ends, self._ends):
+            poll.register(number, select.POLLIN)
+        while True:
+            self._taking.acquire()
+            self._mine.taking = True
             with self._lock:
                 self._idle -= 1
-                few = self._idle == 0
-            if few:
-                self._more_threads()
-            self._answer(listener, request)
+            while self._mine.taking:
+                request = self._receive(listener, poll)
+                if request is None:
+                    self._taking.release()
+                    return
+                self._answer(listener, request)
             with self._lock:
                 if self._idle > _SPARE_THREADS:
                     return
                 self._idle += 1
 
-    def _receive(self, listener: int) -> bytearray | None:
-        """The next call; None when all programs have ended. One thread at a time: the others would wait for ever."""
-        poll = select.poll()
-        poll.register(listener, select.POLLIN)
+    def let_others(self) -> None:
+        """Before a call waits: another thread takes the calls from now on."""
+        if not self._mine.taking:
+            return
+        self._mine.taking = False
+        self._taking.release()
+        with self._lock:
+            few = self._idle == 0
+        if few:
+            self._more_threads()
+
+    def _receive(self, listener: int, poll: select.poll) -> bytearray | None:
+        """The next call; None when all programs have ended (older kernels do not say so while one waits for a call)."""
+        request = bytearray(_NOTIFICATION.size)
         while True:
-            with self._receiving:
-                ((_, events),) = poll.poll()
-                if events & (select.POLLHUP | select.POLLNVAL | select.POLLERR):
-                    return None
-                request = bytearray(_NOTIFICATION.size)
-                try:
-                    fcntl.ioctl(listener, _RECEIVE, request)
-                except OSError as error:
-                    if error.errno not in (errno.EINTR, errno.ENOENT):  # the program was ended meanwhile
-                        raise
-                    continue
-                return request
+            rings = list(self.files.rings)
+            events = dict(poll.poll(_RING_MILLISECONDS if rings else None)).get(listener)
+            if events is None:  # something was closed, and others may see that: the end of a connection
+                self.sweep()
+                for ring in rings:
+                    ring.after()
+                continue
+            if events & (select.POLLHUP | select.POLLNVAL | select.POLLERR):
+                return None
+            try:
+                fcntl.ioctl(listener, _RECEIVE, request)
+            except OSError as error:
+                if error.errno not in (errno.EINTR, errno.ENOENT):  # the program was ended meanwhile
+                    raise
+                continue
+            return request
 
     def _answer(self, listener: int, request: bytearray) -> None:
         notification, pid, _, number, _, _, *arguments = _NOTIFICATION.unpack(request)
@@ -169,6 +207,9 @@ class Server:
             flags = _CONTINUE
         except OSError as error:
             value = -(error.errno or errno.EIO)
+        if not flags:
+            for ring in list(self.files.rings):
+                ring.after()
         if self.trace is not None:
             self.trace.append(f"{pid} {call.name}({', '.join(map(hex, arguments))}) = {'host' if flags else value}")
         answer = _ANSWER.pack(notification, max(value, 0), min(value, 0), flags)
@@ -191,8 +232,31 @@ class Server:
         with self._lock:
             caller = self._callers.get(pid)
             if caller is None:
-                caller = self._callers[pid] = Caller(pid, self._process(pid))
+                caller = Caller(pid, self._process(pid))
+                self._follow(caller)
+                self._callers[pid] = caller
             return caller
+
+    def _follow(self, caller: Caller) -> None:
+        """A new thread is in the network namespace of the one that made it: of the first one of the process, mostly."""
+        leader = self._callers.get(_relations(caller.pid)[0])
+        if leader is None or not leader.moved:
+            return
+        own = self._as(leader, "gettid")
+        path = f"/proc/{leader.process.pid}/task/{own}/ns/net".encode() + b"\0"
+        fd = self._as(caller, "openat", -100, path, 0, 0)
+        self._as(caller, "setns", fd, _CLONE_NEWNET)
+        self._as(caller, "close", fd)
+
+    def before_leaving(self, pid: int) -> None:
+        """Before a thread changes its namespaces: who was made by it, and has not called yet, is in those of now."""
+        group = _relations(pid)[0]
+        for thread in os.listdir(f"/proc/{group}/task"):
+            self.caller(int(thread))
+        made = [int(name) for name in os.listdir("/proc") if name.isdecimal() and int(name) > group]
+        for child in sorted(made):  # those of children after them
+            if child not in self._callers and _relations(child)[1] in self._callers:
+                self.caller(child)
 
     def number(self, inner: int) -> int:
         """The number in the kernel of a process, which programs know by `inner`; 0 for one that never called."""
@@ -202,6 +266,12 @@ class Server:
     def call(self, pid: int, name: str, *arguments: int | bytes | bytearray | None) -> int:
         """A call by a thread of a program; returns its result, -errno when it failed."""
         caller = self.caller(pid)
+        if name in _LEAVING:
+            self.before_leaving(pid)
+            caller.moved = True
+        return self._as(caller, name, *arguments)
+
+    def _as(self, caller: Caller, name: str, *arguments: int | bytes | bytearray | None) -> int:
         with caller.lock:
             before = _native.become_thread(caller.identity)
             try:
@@ -227,11 +297,9 @@ class Server:
     def sweep(self) -> None:
         """Close the files and end the processes that no program has any more."""
         self.files.sweep()
-        for pidfd, _ in self._ends.poll(0):
-            with self._lock:
-                group = self._pidfds.pop(pidfd, None)
-                if group is None:  # another thread was quicker
-                    continue
+        with self._lock:  # also while asking: the number of one that another thread has closed may be a new one's
+            for pidfd, _ in self._ends.poll(0):
+                group = self._pidfds.pop(pidfd)
                 self._ends.unregister(pidfd)
                 os.close(pidfd)
                 self._end(group)
@@ -251,7 +319,10 @@ class Server:
 
     def _spawn(self, parent: Caller | None) -> _native.Process:
         if parent is None:
-            return self.init.spawn(namespaces=_CLONE_FILES)
+            process = self.init.spawn(namespaces=_CLONE_FILES)
+            # Theirs, and that of all who come from it: children that end leave nothing to be waited for.
+            process.call(self.numbers["rt_sigaction"], signal.SIGCHLD, _IGNORED, None, _SIGNAL_SET_BYTES)
+            return process
         with parent.lock:
             before = _native.become_thread(parent.identity)
             try:

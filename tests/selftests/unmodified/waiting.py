@@ -16,6 +16,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from unmodified import calls
+from unmodified.files import borrow
 
 if TYPE_CHECKING:
     from unmodified.calls import Call
@@ -26,8 +27,6 @@ OUT: Final = host_select.POLLOUT
 HANG_UP: Final = host_select.POLLRDHUP
 _SLICE_SECONDS = 0.05
 _MIXED_SLICE_SECONDS = 0.003  # when files of both sides are looked at in turns
-_NR_PIDFD_GETFD = 438
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def deadline(call: Call, file: File, events: int) -> float | None:
@@ -52,6 +51,12 @@ def ready(call: Call, fd: int, events: int, until: float | None) -> bool:
         _check(call)
 
 
+def pause(call: Call) -> None:
+    """For a moment, as something in the kernel is not done yet."""
+    _ask(call, [], _MIXED_SLICE_SECONDS)
+    _check(call)
+
+
 def _left(until: float | None, most: float) -> float:
     return most if until is None else max(min(until - time.monotonic(), most), 0)
 
@@ -65,24 +70,18 @@ def _check(call: Call) -> None:
 
 def _ask(call: Call, asked: list[tuple[int, int]], seconds: float) -> list[int]:
     """What is ready in the kernel. By init: all share its descriptors, and the caller may get other calls."""
+    if seconds > 0:
+        call.server.let_others()
     raw = bytearray().join(struct.pack("<ihh", fd, events, 0) for fd, events in asked)
     limit = struct.pack("<qq", int(seconds), int(seconds % 1 * 1e9))
     call.server.init.call(call.server.numbers["ppoll"], raw, len(asked), bytearray(limit), None, 0)
     return [revents & 0xFFFF for _, _, revents in struct.iter_unpack("<ihh", raw)]
 
 
-def _borrow(pid: int, fd: int) -> int:
-    """A copy of a descriptor of a program."""
-    pidfd = os.pidfd_open(pid)
-    try:
-        return int(_LIBC.syscall(_NR_PIDFD_GETFD, pidfd, fd, 0))
-    finally:
-        os.close(pidfd)
-
-
 def _wait(call: Call, wanted: list[tuple[int, int]], until: float | None) -> list[int]:
     """poll() over descriptors of a program; returns what each is ready for. Passed if all are this machine's."""
-    files = [call.server.files.find(call.pid, fd) if fd >= 0 else None for fd, _ in wanted]
+    files = [call.find(fd) if fd >= 0 else None for fd, _ in wanted]
+    rings = [file.ring for file in files if file and file.ring]
     if not any(files):
         raise calls.Passed
     inside = [(file.fd, events) for file, (_, events) in zip(files, wanted, strict=True) if file]
@@ -90,14 +89,18 @@ def _wait(call: Call, wanted: list[tuple[int, int]], until: float | None) -> lis
     with contextlib.ExitStack() as stack:
         poll, borrowed = host_select.poll(), {}
         for fd, events in outside:
-            copy = _borrow(call.pid, fd)
+            copy = borrow(call.pid, fd)
             if copy >= 0:
                 stack.callback(os.close, copy)
                 poll.register(copy, events)
                 borrowed[fd] = copy
+        seconds = 0.0  # at first nothing is waited for: then no other thread is needed
         while True:
-            seconds = _left(until, _MIXED_SLICE_SECONDS if outside else _SLICE_SECONDS)
+            for ring in rings:
+                ring.before()
             in_kernel = iter(_ask(call, inside, seconds))
+            for ring in rings:
+                ring.after()
             at_host = dict(poll.poll(0)) if borrowed else {}
             found = [
                 next(in_kernel) if file else 0 if fd < 0 else at_host.get(borrowed.get(fd, -1), 0) if fd in borrowed
@@ -106,6 +109,7 @@ def _wait(call: Call, wanted: list[tuple[int, int]], until: float | None) -> lis
             ]  # fmt: skip
             if any(found) or (until is not None and time.monotonic() >= until):
                 return found
+            seconds = _left(until, _MIXED_SLICE_SECONDS if outside else _SLICE_SECONDS)
             _check(call)
 
 
@@ -174,7 +178,7 @@ def epoll_create(call: Call) -> int:
 def epoll_ctl(call: Call) -> int:
     """Files of the kernel only: an epoll of the kernel cannot look at one of this machine."""
     file = call.file()
-    other = call.server.files.find(call.pid, call.arguments[2])
+    other = call.find(call.arguments[2])
     if other is None:
         return -errno.EPERM
     event = call.read(call.arguments[3], 12) if call.arguments[3] else None

@@ -20,12 +20,15 @@
 #define LIB_MINORS 16
 #define LIB_SEGMENTS 32
 #define LIB_DISCARD_BYTES (1UL << 30)
+/* Of memory, as a mask. The host copies, and does not care. */
+#define LIB_ALIGNMENT 3
 /* The smallest read that is worth being started. */
 #define LIB_START_BYTES (128UL << 10)
 
 struct lib_disk {
 	struct gendisk *disk;
 	void *handle;
+	bool near; /* LL_DISK_NEAR */
 };
 
 static struct lib_disk *lib_disks[LIB_DISKS];
@@ -231,6 +234,7 @@ static struct gendisk *lib_disk_alloc(const struct ll_disk *wanted)
 		.max_hw_sectors = UINT_MAX >> SECTOR_SHIFT,
 		.max_segments = USHRT_MAX,
 		.max_segment_size = UINT_MAX,
+		.dma_alignment = LIB_ALIGNMENT,
 		.features = BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA,
 	};
 
@@ -260,6 +264,7 @@ static struct gendisk *lib_disk_alloc(const struct ll_disk *wanted)
 	blk_queue_max_hw_sectors(queue, UINT_MAX >> SECTOR_SHIFT);
 	blk_queue_max_segments(queue, USHRT_MAX);
 	blk_queue_max_segment_size(queue, UINT_MAX);
+	blk_queue_dma_alignment(queue, LIB_ALIGNMENT);
 	blk_queue_write_cache(queue, true, true);
 	if (!(wanted->flags & LL_DISK_ROTATING))
 		blk_queue_flag_set(QUEUE_FLAG_NONROT, queue);
@@ -273,6 +278,14 @@ static struct gendisk *lib_disk_alloc(const struct ll_disk *wanted)
 	return disk;
 }
 #endif
+
+bool lib_disk_is_near(struct block_device *device)
+{
+	struct gendisk *disk = device->bd_disk;
+	struct lib_disk *ours = disk->private_data;
+
+	return disk->fops == &lib_disk_operations && ours->near;
+}
 
 static void lib_disk_name(char *name, size_t bytes, u32 index)
 {
@@ -302,6 +315,7 @@ long lib_disk_add(const struct ll_disk *wanted)
 	}
 	made->disk = disk;
 	made->handle = wanted->handle;
+	made->near = wanted->flags & LL_DISK_NEAR;
 	disk->private_data = made;
 	disk->fops = &lib_disk_operations;
 	disk->major = lib_major;

@@ -50,9 +50,10 @@ static void __init lib_setup_memory(void)
 	lib_zero_page = memblock_alloc(PAGE_SIZE, PAGE_SIZE);
 	if (!lib_zero_page)
 		panic("no memory for the zero page");
-	zones[ZONE_NORMAL] = max_low_pfn;
+	zones[ZONE_NORMAL] = lib_outside_add();
 	lib_keep_together();
 	free_area_init(zones);
+	lib_outside_setup();
 }
 
 void __init setup_arch(char **command_line)

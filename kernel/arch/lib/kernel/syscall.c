@@ -38,6 +38,10 @@ SYSCALL_DEFINE6(mmap, unsigned long, address, unsigned long, bytes,
 #define sys_uretprobe sys_ni_syscall
 #define sys_vfork sys_ni_syscall
 
+/* Large reads have a way of their own. */
+#define sys_read lib_read
+#define sys_pread64 lib_pread64
+
 typedef long (*lib_syscall_t)(u64, u64, u64, u64, u64, u64);
 
 #define __SYSCALL_NORETURN __SYSCALL
@@ -59,6 +63,8 @@ static const lib_syscall_t lib_syscalls[NR_syscalls] = {
 #undef sys_iopl
 #undef sys_map_shadow_stack
 #undef sys_modify_ldt
+#undef sys_pread64
+#undef sys_read
 #undef sys_rt_sigreturn
 #undef sys_uretprobe
 #undef sys_vfork

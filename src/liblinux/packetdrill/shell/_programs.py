@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 
 from liblinux.packetdrill.shell._shell import Done, Program, Shell
@@ -45,7 +46,7 @@ def _sysctl(shell: Shell, arguments: list[str], _: str) -> Done:
                 done.errors += f"sysctl: there is no setting {name} in this kernel\n"
         except OSError as error:
             done.code = 1
-            done.errors += f"sysctl: setting {name} to {value!r}: {error.strerror}\n"
+            done.errors += f"sysctl: setting {name} to {value!r}: {os.strerror(error.errno or 0)}\n"
         else:
             if "q" not in options or not equals:
                 done.output += f"{shown}\n" if "n" in options else f"{name} = {shown}\n"

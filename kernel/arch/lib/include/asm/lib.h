@@ -46,6 +46,11 @@ unsigned long lib_new_stack(void *top, void *function, void *argument);
 /* syscall.c */
 long lib_execute(struct ll_call *call);
 
+/* read.c: read(2) and pread(2) */
+long lib_read(unsigned long fd, unsigned long buffer, unsigned long count);
+long lib_pread64(unsigned long fd, unsigned long buffer, unsigned long count,
+		 unsigned long position);
+
 /* signal.c: the work between a system call and "user mode" */
 bool lib_exit_work(void);
 
@@ -66,6 +71,13 @@ void lib_watch(void);
 
 /* mm/fresh.c */
 void lib_fresh_setup(unsigned long used);
+
+/* mm/outside.c */
+#define LIB_OUTSIDE_BYTES (1UL << 20)
+struct page *lib_outside_borrow(void *buffer);
+void lib_outside_return(void);
+unsigned long lib_outside_add(void);
+void lib_outside_setup(void);
 
 /* mm/together.c */
 void lib_keep_together(void);
@@ -125,5 +137,13 @@ long lib_disk_add(const struct ll_disk *disk);
 long lib_disk_remove(u32 index);
 long lib_disk_resize(u32 index, u64 bytes);
 void lib_disk_finish(void);
+#ifdef CONFIG_LIBLINUX_BLOCK
+bool lib_disk_is_near(struct block_device *device);
+#else
+static inline bool lib_disk_is_near(struct block_device *device)
+{
+	return false;
+}
+#endif
 
 #endif

@@ -61,11 +61,18 @@ extern char lib_memory_start[];
 
 #define virt_to_pfn(x) (__pa(x) >> PAGE_SHIFT)
 #define virt_to_page(x) pfn_to_page(virt_to_pfn(x))
-#define page_to_virt(page) __va(page_to_pfn(page) << PAGE_SHIFT)
+#define page_to_virt(page)                                                     \
+	(likely((const void *)(page) < lib_outside_pages) ?                    \
+		 __va(page_to_pfn(page) << PAGE_SHIFT) :                       \
+		 lib_outside_address(page))
 #define pfn_to_virt(pfn) __va((unsigned long)(pfn) << PAGE_SHIFT)
 #define pfn_to_kaddr(pfn) pfn_to_virt(pfn)
 #define page_to_phys(page) ((phys_addr_t)page_to_pfn(page) << PAGE_SHIFT)
 #define phys_to_page(phys) pfn_to_page((phys) >> PAGE_SHIFT)
+
+/* Pages that are memory of the embedding program (mm/outside.c). */
+extern const void *lib_outside_pages;
+void *lib_outside_address(const void *page);
 
 extern unsigned long max_mapnr;
 

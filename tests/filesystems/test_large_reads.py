@@ -1,0 +1,27 @@
+"""Large reads of every file system: past the page cache, through it, or half of each."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from formats import FORMATS, Format
+
+import liblinux
+from conftest import MIB, Images
+
+CONTENT = random.Random(1).randbytes(3 * MIB) + b"and an odd end"
+AT = (0, 4096, 4096 + 512, MIB + 1, 3 * MIB - 4096, 3 * MIB + 5)
+
+
+@pytest.mark.parametrize("format", FORMATS, ids=str)
+def test_large_reads(kernel: liblinux.Kernel, format: Format, images: Images) -> None:
+    image = format.image(images.directory / "image")
+    disk = kernel.attach(image, sector_size=format.sector_size)
+    with kernel.mount(disk, "/mnt", options=format.options), kernel.open("/mnt/file", "wb") as file:
+        file.write(CONTENT)
+    with kernel.mount(disk, "/mnt", options=format.options), kernel.open("/mnt/file", "rb", buffering=0) as raw:
+        assert raw.read(MIB) + raw.read() == CONTENT
+        for at in AT:
+            raw.seek(at)
+            assert raw.read(MIB) == CONTENT[at : at + MIB]
