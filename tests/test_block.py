@@ -446,7 +446,7 @@ REFUSING = """
 
 def test_a_flush_reaches_the_host(images: Images) -> None:
     """Where the host refuses to synchronise the image, fsync() fails inside; so it does ask the host."""
-    command = [sys.executable, "-W", "error", "-c", textwrap.dedent(REFUSING), images.empty(size=MIB)]
+    command = [sys.executable, "-W", "error", "-c", textwrap.dedent(REFUSING), str(images.empty(size=MIB))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, f"{errno.EIO}\n"), done.stderr
 
