@@ -251,8 +251,9 @@ def test_system_call_arguments_of_wrong_types(kernel: liblinux.Kernel) -> None:
             kernel.syscall("close", wrong)
         with pytest.raises(TypeError):
             kernel.os.close(wrong)  # type: ignore[arg-type, unused-ignore]  # wrong on purpose
-    with pytest.raises(TypeError):
-        kernel.syscall(1.5)
+    for wrong in (1.5, None, b"getpid"):
+        with pytest.raises(TypeError):
+            kernel.syscall(wrong)
     with pytest.raises(TypeError):
         kernel.syscall("close", 1, 2, 3, 4, 5, 6, 7)
     with pytest.raises(OverflowError):
@@ -334,6 +335,54 @@ def test_detached_disk(kernel: liblinux.Kernel, images: Images) -> None:
     disk.detach()
     with pytest.raises(liblinux.MountError):
         kernel.mount(path, "/mnt")
+    for use in (lambda: kernel.mount(disk, "/mnt"), lambda: disk.partitions, lambda: disk.content, disk.changes):
+        with pytest.raises(ValueError, match="detached; attach its image again"):
+            use()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"source": 5},
+        {"source": b"/dev/lda"},
+        {"target": None},
+        {"partition": 1.5},
+        {"partition": True},
+        {"type": 5},
+        {"options": 5},
+        {"options": ["ro"]},
+    ],
+    ids=str,
+)
+def test_mount_arguments_of_wrong_types(kernel: liblinux.Kernel, images: Images, wrong: dict[str, Any]) -> None:
+    arguments: dict[str, Any] = {"source": kernel.attach(images.ext4()), "target": "/mnt"} | wrong
+    with pytest.raises(TypeError, match=f"{next(iter(wrong))} of a mount must be"):
+        kernel.mount(**arguments)
+
+
+def test_directories_are_not_opened_as_files(kernel: liblinux.Kernel) -> None:
+    """As the built-in open(), at once and not at the first read."""
+    before = kernel.os.listdir("/proc/self/fd")
+    for mode in ("r", "rb", "w", "r+", "a"):
+        with pytest.raises(IsADirectoryError) as caught:
+            kernel.open("/tmp", mode)
+        assert caught.value.filename == "/tmp"
+    assert kernel.os.listdir("/proc/self/fd") == before
+
+
+def test_identities_out_of_range(kernel: liblinux.Kernel) -> None:
+    """-1 would mean: stay root."""
+    for wrong in ({"uid": -1}, {"gid": -5}, {"groups": [3, -1]}, {"uid": 1 << 32}):
+        with pytest.raises(ValueError, match="of a process must be between"):
+            kernel.process(**wrong)
+    with pytest.raises(TypeError):
+        kernel.process(uid="root")  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_mapping_what_is_no_file(kernel: liblinux.Kernel) -> None:
+    for wrong in ("x", b"x", 1.5, object(), io.BytesIO(b"x")):
+        with pytest.raises(TypeError, match="mmap needs a file of this kernel"):
+            kernel.mmap(wrong)
 
 
 @pytest.mark.parametrize("memory", ["", "banana", "64X", "-1", "1M", 0, -5, 1000])
@@ -350,6 +399,8 @@ def test_memory_of_wrong_type() -> None:
 def test_other_arguments_of_the_kernel() -> None:
     with pytest.raises(ValueError, match="clock"):
         liblinux.Kernel(clock="atomic")  # type: ignore[arg-type]  # wrong on purpose
+    with pytest.raises(ValueError, match="bytes too long"):
+        liblinux.Kernel(command_line="x" * 5000)
     with pytest.raises(TypeError, match="seed"):
         liblinux.Kernel(seed=1.5)  # type: ignore[arg-type]  # wrong on purpose
     with pytest.raises(ValueError, match="isolated=True"):

@@ -358,6 +358,21 @@ def test_an_image_that_shrank(kernel: liblinux.Kernel, images: Images) -> None:
     kernel.os.close(fd)
 
 
+def test_an_object_that_shrank(kernel: liblinux.Kernel) -> None:
+    """What it no longer has is an error, and nothing that lay in memory."""
+    source = io.BytesIO(b"there" * (MIB // 5 + 1))
+    source.truncate(MIB)
+    disk = kernel.attach(source)
+    source.truncate(MIB // 2)
+    fd = kernel.os.open(disk.path, os.O_RDONLY)
+    assert kernel.os.pread(fd, 4, 0) == b"ther"
+    for offset in (MIB // 2, MIB - 4096):
+        with pytest.raises(OSError) as caught:
+            kernel.os.pread(fd, 4096, offset)
+        assert caught.value.errno == errno.EIO
+    kernel.os.close(fd)
+
+
 def test_a_lost_write_is_told_by_umount(kernel: liblinux.Kernel, images: Images) -> None:
     source = Broken(images.ext4(options=("-O", "^has_journal")).read_bytes())
     kernel.mount(kernel.attach(source), "/mnt")
@@ -399,6 +414,28 @@ def test_detach_flushes_an_object(kernel: liblinux.Kernel) -> None:
     disk.detach()
     assert source.data[:7] == b"written"
     assert source.flushes > 0
+
+
+def test_the_commit_of_a_journal_is_flushed_to_an_object(kernel: liblinux.Kernel, images: Images) -> None:
+    """ext4 writes its commit block past all caches (FUA); a file object has no such writes, so a flush comes after."""
+    asked: list[str] = []
+
+    class Told(OwnObject):
+        def write(self, data: memoryview) -> int:
+            asked.append("write")
+            return super().write(data)
+
+        def flush(self) -> None:
+            asked.append("flush")
+
+    kernel.mount(kernel.attach(Told(images.ext4().read_bytes())), "/mnt")
+    for number in range(3):
+        fd = kernel.os.open(f"/mnt/{number}", os.O_WRONLY | os.O_CREAT)
+        kernel.os.write(fd, b"x")
+        asked.clear()
+        kernel.os.fsync(fd)
+        kernel.os.close(fd)
+        assert asked[-1] == "flush" and "write" in asked
 
 
 def test_fsync_flushes_the_image_file(kernel: liblinux.Kernel, images: Images) -> None:

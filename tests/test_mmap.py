@@ -216,6 +216,27 @@ def test_direct_io_into_some_of_it(kernel: liblinux.Kernel, file: BinaryIO) -> N
     kernel.os.close(fd)
 
 
+@pytest.mark.parametrize("call", ["preadv", "readv", "readinto", "read"])
+def test_an_error_that_is_kept_does_not_keep_the_memory(isolated_or_not: bool, call: str) -> None:
+    """A traceback has the frames of the failed call in it; the kernel can be closed all the same."""
+    with liblinux.Kernel(isolated=isolated_or_not) as kernel:
+        window = kernel.mmap(None, PAGE)
+        calls = {
+            "preadv": lambda: kernel.os.preadv(99, [window], 0),
+            "readv": lambda: kernel.os.readv(99, [window]),
+            "readinto": lambda: kernel.os.readinto(99, window),
+            "read": lambda: kernel.syscall("read", 99, window, PAGE),
+        }
+        with pytest.raises(OSError) as caught:
+            calls[call]()
+    assert caught.value.errno == errno.EBADF
+
+
+@pytest.fixture(params=[False, True], ids=["here", "isolated"])
+def isolated_or_not(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
 def test_mapping_object(kernel: liblinux.Kernel, file: BinaryIO) -> None:
     mapping = kernel.mapping(file)
     assert len(mapping) == 4 * PAGE

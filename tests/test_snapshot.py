@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import os
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from contents import get, put
 
 ROUNDS = 50
 FITRIM = 0xC0185879
+BLKZEROOUT = 0x127F
 
 
 @pytest.fixture
@@ -345,3 +347,19 @@ def test_a_closed_kernel_has_no_snapshots() -> None:
     with pytest.raises(liblinux.KernelClosed):
         kernel.snapshot()
     assert state.memory > 0
+
+
+def test_what_is_zeroed_after_a_restore_is_zero(kernel: liblinux.Kernel) -> None:
+    """The memory of an overlay comes from a file then; giving it back would bring the file's content, not zeros."""
+    disk = kernel.attach(bytes(4 * MIB), overlay=True)
+    fd = kernel.os.open(disk.path, os.O_RDWR)
+    kernel.os.pwrite(fd, b"x" * MIB, MIB)
+    kernel.os.fsync(fd)
+    state = kernel.snapshot()
+    for _ in range(2):
+        kernel.restore(state)
+        kernel.syscall("ioctl", fd, BLKZEROOUT, bytearray(struct.pack("=QQ", MIB, MIB // 2)))
+        assert kernel.os.pread(fd, MIB, MIB) == bytes(MIB // 2) + b"x" * (MIB // 2)
+    kernel.restore(state)
+    assert kernel.os.pread(fd, MIB, MIB) == b"x" * MIB
+    kernel.os.close(fd)

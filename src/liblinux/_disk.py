@@ -104,11 +104,13 @@ class Disk:
     @property
     def partitions(self) -> list[Partition]:
         """The partitions that the kernel found, by number; empty when there is no table."""
+        self._check_attached()
         return partitions_of(self._kernel, self.name)
 
     @property
     def content(self) -> Content | None:
         """What the disk as a whole looks like: a file system without a partition table."""
+        self._check_attached()
         return probe(self._kernel, self.path)
 
     def changes(self) -> int:
@@ -133,6 +135,12 @@ class Disk:
         if isinstance(self._source, FileAdapter):
             self._source.flush()
         self._source = None
+
+    def _check_attached(self) -> None:
+        """ValueError, as for a closed file."""
+        self._kernel._check_open()
+        if not self._attached:
+            raise ValueError("the disk is detached; attach its image again")
 
     def _forget(self) -> None:
         """The kernel was put back to an instant before it was attached."""

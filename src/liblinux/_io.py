@@ -7,6 +7,7 @@ without a host descriptor; `fd` is the kernel's.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat as stat_modes
@@ -305,12 +306,22 @@ def _open_raw(
     else:
         direct = os.O_DIRECT if direct_memory is not None else 0
         fd = system.open(file, open_flags(mode) | direct, 0o666)
+    if "r" in mode and "+" not in mode:  # what writes to a directory the kernel refuses
+        _refuse_directory(system, fd, file, owned=not isinstance(file, int))
     if direct_memory is not None:
         return DirectFile(system, fd, file, mode, direct_memory(DIRECT_BYTES), closefd=closefd)
     raw = KernelFile(system, fd, file, mode, closefd=closefd)
     if "a" in mode:
         system.call("lseek", fd, 0, os.SEEK_END)
     return raw
+
+
+def _refuse_directory(system: Os, fd: int, file: PathOrFd, *, owned: bool) -> None:
+    """As io.open does: a directory can be opened, and then each read would fail."""
+    if stat_modes.S_ISDIR(system.fstat(fd).st_mode):
+        if owned:
+            system.close(fd)
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), file)
 
 
 def open_flags(mode: str) -> int:

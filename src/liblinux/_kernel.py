@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Kernel"]
 
 SEED_BYTES = 64
+_COMMAND_LINE_BYTES = 2047  # COMMAND_LINE_SIZE of the port, and its zero
 MINIMUM_MEMORY_BYTES = 16 << 20
 
 # Devices that drivers make at boot, whether anybody wants them or not: they cost a
@@ -133,12 +134,16 @@ class Kernel(Actor):
         self.isolated = isolated
         self.memory = parse_memory(memory)
         self.seed = make_seed(seed)
+        options = " ".join((*_boot_options(self.memory), command_line)).encode()
+        if len(options) > _COMMAND_LINE_BYTES:
+            too_many = len(options) - _COMMAND_LINE_BYTES
+            raise ValueError(f"command_line is {too_many} bytes too long: the kernel would cut it without a word")
         self._native = _native.Kernel(
             find_image(version),
             memory=self.memory,
             virtual=clock == "virtual",
             seed=self.seed,
-            command_line=" ".join((*_boot_options(self.memory), command_line)).encode(),
+            command_line=options,
             realtime=realtime,
             jail=find_jail() if isolated else None,
             cpu_seconds=cpu_seconds,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap as host_mmap
 import weakref
+from io import IOBase
 
 from liblinux import _abi, _native
 from liblinux._io import KernelFile
@@ -150,6 +151,8 @@ def _descriptor(file: Any) -> tuple[KernelFile | None, int]:
     """The raw file and the kernel's descriptor behind what kernel.open() or kernel.os.open() gave."""
     if isinstance(file, int):
         return None, file
+    if not isinstance(file, KernelFile | IOBase):
+        raise TypeError(f"mmap needs a file of this kernel, one of its descriptors, or None, not {type(file).__name__}")
     if not isinstance(file, KernelFile):
         file.flush()  # what is still in Python's buffer belongs into the pages
         raw = getattr(file, "buffer", file)

@@ -79,6 +79,7 @@ _NO_TYPE_NEEDED = (
     | _abi.MS_SLAVE
     | _abi.MS_UNBINDABLE
 )
+_NoneType = builtins.type(None)
 # Types that may mount what looks like another.
 _RELATED = {"ext2": ("ext4",), "ext3": ("ext4",), "udf": ("iso9660",)}
 # Two bytes in the right place prove nothing, nor does a boot sector.
@@ -155,6 +156,11 @@ def mount(
     readonly: bool | None,
 ) -> Mount:
     """Mount `source` on `target`; see :meth:`Kernel.mount`."""
+    _check_type("source", source, Disk, str, _NoneType)
+    _check_type("target", target, str, bytes)
+    _check_type("partition", partition, int, str, _NoneType)
+    _check_type("type", type, str, _NoneType)
+    _check_type("options", options, str)
     flags, data = parse_options(options)
     if readonly is not None:
         flags = flags | _abi.MS_RDONLY if readonly else flags & ~_abi.MS_RDONLY
@@ -162,6 +168,8 @@ def mount(
         raise ValueError("partition= goes with a disk; a device is named by its path, as /dev/lda1")
     if isinstance(source, Disk) and source._kernel is not kernel:
         raise ValueError(f"{source!r} is attached to another kernel; attach it to this one")
+    if isinstance(source, Disk):
+        source._check_attached()
     kernel.os.makedirs(target, exist_ok=True)
     if isinstance(source, Disk):
         device = choose_device(source, partition)
@@ -171,6 +179,13 @@ def mount(
         device = source if source is not None else (type or "none")
     attempt = _Attempt(kernel, source, device, target, flags, data, may_fall_back=readonly is None)
     return attempt.run(type)
+
+
+def _check_type(name: str, value: object, *types: builtins.type) -> None:
+    # A bool is an int, and as the number of a partition a mistake.
+    if not isinstance(value, types) or isinstance(value, bool):
+        wanted = " or ".join("None" if each is _NoneType else each.__name__ for each in types)
+        raise TypeError(f"{name} of a mount must be {wanted}, not {builtins.type(value).__name__}")
 
 
 class _Attempt:

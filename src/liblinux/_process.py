@@ -21,6 +21,9 @@ _OTHER_NAMES = {"mount": "mnt", "network": "net"}
 _EVERY_ID = b"0 0 4294967295\n"
 
 
+_LAST_ID = (1 << 32) - 2
+
+
 class Process(Actor):
     """A process of a kernel; made by :meth:`Kernel.process`, ended by :meth:`close`."""
 
@@ -92,6 +95,10 @@ def start(
     With `share_files` it has init's descriptors. A child of `parent` is in the network namespace that the calling
     thread has entered as that process, and it has a loopback device of its own there.
     """
+    for name, number in (("uid", uid), ("gid", gid), *(("groups", group) for group in groups)):
+        # -1 leaves an identity as it is, that of root.
+        if not 0 <= number <= _LAST_ID:
+            raise ValueError(f"{name} of a process must be between 0 and {_LAST_ID}, not {number}")
     if kernel.closed:
         raise KernelClosed("cannot start a process: the kernel is closed")
     wanted = _namespaces(namespaces)

@@ -44,7 +44,7 @@ def syscaller(native: _native.Process, numbers: Mapping[str, int]) -> Callable[.
         PermissionError for calls that would replace or end the host's thread.
         """
         number = numbers.get(name) if isinstance(name, str) else name
-        if number is None:
+        if number is None and name is not None:
             raise ValueError(_unknown(name, numbers))
         if not isinstance(number, int):
             raise TypeError(f"a system call is named by str or int, not {type(number).__name__}")

@@ -36,7 +36,9 @@ class Vector:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        pass
+        # Else an exception that is kept, with this frame in it, would keep the kernel from being closed.
+        for view in self._views:
+            view.release()
 
     def taken(self, count: int) -> int:
         """`count` bytes were read: they are where they belong."""
@@ -77,6 +79,7 @@ class SharedVector(Vector):
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        super().__exit__(kind, value, trace)
         self._memory.release()
         if isinstance(self.vector, int) and not self._kernel.closed:
             self._kernel.free(self.vector)
