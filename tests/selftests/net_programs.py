@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import time
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,13 +30,14 @@ _SKIPPED = 4  # KSFT_SKIP
 _GOOD = re.compile(r"\[ *OK *\]|^ok \d|^PASS\b|TEST.*\bPASS\b", re.MULTILINE)
 _BAD = re.compile(r"\[ *FAIL *\]|^not ok \d|^FAIL\b|TEST.*\bFAIL\b", re.MULTILINE)
 # Checks that a test leaves out, for want of a program's version mostly, or of which it says itself that they fail.
-_LEFT_OUT = re.compile(r"\[ *SKIP *\]")
+_LEFT_OUT = re.compile(r"\[ *SKIP *\]|SKIP: .*\[ *OK *\]")
 _EXPECTED = re.compile(r"\[ *XFAIL *\]")
 # A script that goes on without a program or a library of its own, and then says that all is well.
 _LACKS = re.compile(r"line \d+: \S+: command not found", re.MULTILINE)
 _NOT_FOUND = 127
 _OWN_NETWORK = ["unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh"]
 _DIRECTORIES = ("/run/netns", "/var", "/etc/netns")
+_KINDS = ("ping", "tcp", "udp", "bind", "runtime", "netfilter")
 # What programs are linked with, as in their Makefiles.
 _LIBRARIES = {"nf_queue": ("-lmnl",), "conntrack_dump_flush": ("-lmnl",)}
 _DEFINED = {"icmps-accept": ("-DTEST_ICMPS_ACCEPT",)}
@@ -43,6 +45,9 @@ _DEFINED = {"icmps-accept": ("-DTEST_ICMPS_ACCEPT",)}
 _BOTH_FAMILIES = ("tcp_ao",)
 _FAMILIES = {"_ipv4": (), "_ipv6": ("-DIPV6_TEST",)}
 _SYMBOLS = "/proc/kallsyms"
+# Scripts that can run a part of what they have, and would take an hour for all of it.
+_FCNAL = (*(f"{family}_{kind}" for family in ("ipv4", "ipv6") for kind in _KINDS), "use_cases")
+_PARTS = {"fcnal-test.sh": tuple(f"-t {part}" for part in _FCNAL)}
 LIST = Path(__file__).with_name("net.toml")
 
 
@@ -58,7 +63,7 @@ class Outcome:
     @property
     def passed(self) -> int:
         """Checks that passed."""
-        return len(_GOOD.findall(self.output))
+        return len(_GOOD.findall(_LEFT_OUT.sub("", self.output)))
 
     @property
     def failed(self) -> int:
@@ -112,11 +117,17 @@ def all_tests(version: str) -> list[str]:
     other = {"Makefile", "config", "settings", ".gitignore"}
     programs = {name.removesuffix(".c") for name in names if Path(name).name not in other}
     of_both = {name for name in programs if str(Path(name).parent) in _BOTH_FAMILIES}
-    return sorted(programs - of_both | {name + family for name in of_both for family in _FAMILIES})
+    whole = of_both | (programs & _PARTS.keys())
+    parts = {f"{name} {part}" for name in programs & _PARTS.keys() for part in _PARTS[name]}
+    return sorted(programs - whole | parts | {name + family for name in of_both for family in _FAMILIES})
 
 
-def prepare(version: str, directory: Path) -> Path:
-    """Copy the tests; returns the directory that they are in."""
+def prepare(version: str, directory: Path, settings: Mapping[str, str] | None = None) -> Path:
+    """Copy the tests; returns the directory that they are in.
+
+    Arguments: `settings` beyond those that forwarding/forwarding.config.sample has, which is made the configuration
+    as its README says.
+    """
     tree = source(version)
     net = directory / "selftests/net"
     if not net.exists():
@@ -126,6 +137,9 @@ def prepare(version: str, directory: Path) -> Path:
             copy(tree / _SELFTESTS / name, net.parent / name)
         for path in net.rglob("*.sh"):
             path.chmod(0o755)
+        sample = (net / "forwarding/forwarding.config.sample").read_text(encoding="utf-8")
+        more = "".join(f"{name}={value}\n" for name, value in (settings or {}).items())
+        (net / "forwarding/forwarding.config").write_text(f"{sample}\n{more}", encoding="utf-8")
     return net
 
 
@@ -190,10 +204,14 @@ def symbols(version: str, net: Path) -> Path:
 def run(version: str, net: Path, name: str, *, timeout: float) -> Outcome:
     """Run a test on a new kernel of the version.
 
-    Arguments: `net` is what prepare() returned, `name` the test's path in there; `timeout` in seconds.
+    Arguments: `net` is what prepare() returned, `name` the test's path in there, with its arguments if it has some;
+        `timeout` in seconds.
     """
+    whole = name
+    name, *arguments = whole.split()
     compile_program(version, net, name)
     command = ["bash", f"./{Path(name).name}"] if name.endswith(".sh") else [f"./{Path(name).name}"]
+    command += arguments
     environment = {
         "PATH": f"{Path(__file__).parent}/bin:{(net / name).parent}:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": str(net),
@@ -214,4 +232,4 @@ def run(version: str, net: Path, name: str, *, timeout: float) -> Outcome:
     output = done.stdout.decode(errors="replace")
     seconds = time.monotonic() - start
     status = _NOT_FOUND if done.returncode == 0 and _LACKS.search(output) else done.returncode
-    return Outcome(name, status, seconds, output)
+    return Outcome(whole, status, seconds, output)
