@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import subprocess
@@ -99,6 +100,44 @@ def test_the_internet_forwards_ports_and_answers_ping() -> None:
                     assert accepted.recv(5) == b"hello"
         assert internet.traffic.frames_in and internet.traffic.frames_out
         assert internet.error is None
+
+
+@pytest.mark.parametrize("loopback", [True, False])
+def test_the_loopback_of_this_machine_may_be_kept_from_it(web: int, loopback: bool) -> None:
+    with Network() as net:
+        internet = Internet(loopback=loopback)
+        host = net.host("a")
+        net.link(host, internet)
+        net.up()
+        if loopback:
+            host.socket.create_connection((internet.gateway, web), timeout=5).close()
+        else:
+            with pytest.raises(OSError) as caught:
+                host.socket.create_connection((internet.gateway, web), timeout=2)
+            assert caught.value.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ECONNREFUSED)
+
+
+def test_datagrams_are_forwarded_both_ways() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with Network() as net:
+        internet = Internet()
+        host = net.host("a")
+        net.link(host, internet)
+        net.up()
+        internet.forward(port, to=7, udp=True)
+        with (
+            host.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as inside,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside,
+        ):
+            inside.bind(("", 7))
+            for sock in (inside, outside):
+                sock.settimeout(5)
+            outside.sendto(b"question", ("127.0.0.1", port))
+            data, sender = inside.recvfrom(100)
+            inside.sendto(data.upper(), sender)
+            assert outside.recv(100) == b"QUESTION"
 
 
 def test_internet_for_every_host(web: int) -> None:

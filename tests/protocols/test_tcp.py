@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from scapy.layers.inet import IP, TCP
-from wire import Wire, carry, connected, index, pair, routed
+from wire import Wire, carry, connected, index, pair, routed, wait
 
 from liblinux import Network
 from liblinux._sockets.sock import Socket
@@ -193,14 +193,44 @@ def test_selective_acknowledgements_name_what_is_missing(tmp_path: Path) -> None
 
 def test_windows_are_scaled(tmp_path: Path) -> None:
     with pair(delay="20ms") as net, Wire(net, tmp_path) as wire:
+        net.hosts["a"].sysctl["net.ipv4.tcp_rmem"] = "4096 16384 60000"  # its own scale is another one
         sending, receiving = connected(net, STREAM)
         with sending, receiving:
             assert carry(net, sending, receiving, MEGABYTE) == MEGABYTE
-            scale = sending.tcp_info().tcpi_snd_wscale
-    answer = wire.of(TCP)[1]
+            info = sending.tcp_info()
+            scale = info.tcpi_snd_wscale
+    syn, answer = wire.of(TCP)[:2]
     assert dict(answer.options)["WScale"] == scale
+    assert dict(syn.options)["WScale"] == info.tcpi_rcv_wscale != scale
     flight = max(packet.window << scale for packet in wire.of(TCP, sport=7) if "S" not in packet.flags)
     assert flight > 65535, "more than the field of the header can say"
+
+
+def test_tcp_info_is_what_crossed_the_wire(tmp_path: Path) -> None:
+    with pair(rate="50Mbit", delay="20ms", loss=("2%", 0)) as net, Wire(net, tmp_path, most=0) as wire:
+        sending, receiving = connected(net, STREAM)
+        with sending, receiving:
+            assert carry(net, sending, receiving, MEGABYTE) == MEGABYTE
+            wait(net, 1)
+            info = sending.tcp_info()
+    headers = 14 + 20 + 32
+    # Without those by which it was closed.
+    sent, answers = (
+        [frame for _, frame in wire.sent(name) if frame[23] == _TCP and not frame[47] & 1]
+        for name in ("a:eth0", "b:eth0")
+    )
+    full = [frame for frame in sent if len(frame) > headers + 8]
+    again = len(full) - len({frame[38:42] for frame in full})
+    assert (info.tcpi_segs_out, info.tcpi_segs_in) == (len(sent), len(answers))
+    assert info.tcpi_data_segs_out == len(full)
+    assert info.tcpi_total_retrans == again > 0
+    assert info.tcpi_bytes_sent == sum(len(frame) - headers for frame in full)
+    assert info.tcpi_bytes_retrans == info.tcpi_bytes_sent - len(MEGABYTE)
+    assert info.tcpi_bytes_acked == len(MEGABYTE) + 1, "and the SYN"
+    assert (info.tcpi_state, info.tcpi_snd_mss, info.tcpi_pmtu, info.tcpi_unacked) == (1, 1448, 1500, 0)
+    assert info.tcpi_min_rtt == pytest.approx(40_000, rel=0.02)
+    assert 40_000 <= info.tcpi_rtt < 50_000 and info.tcpi_rttvar < 20_000
+    assert info.tcpi_snd_cwnd > 1 and info.tcpi_rto > info.tcpi_rtt
 
 
 def _md5_key(address: str, key: bytes) -> bytes:

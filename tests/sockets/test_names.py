@@ -148,20 +148,45 @@ def test_resolv_conf_of_the_kernel(kernel: liblinux.Kernel) -> None:
     kernel.os.unlink("/etc/resolv.conf")
 
 
-def test_server_that_is_silent_or_wrong() -> None:
-    """Strangers' answers are not believed; the time is the kernel's."""
-    with liblinux.Kernel(clock="virtual", seed=1) as kernel:
+@pytest.mark.parametrize("says", ["another number", "another question", "nothing"])
+def test_server_that_is_silent_or_wrong(says: str) -> None:
+    """Strangers' answers are not believed. By the real clock: a virtual one would not wait for the server's thread."""
+    asked = []
 
-        def nonsense(wire: bytes, room: int) -> bytes:
+    def nonsense(wire: bytes, room: int) -> bytes:
+        asked.append(wire)
+        if says == "another number":
             return bytes([wire[0] ^ 1]) + _respond(wire, room)[1:]
+        other = dns.message.make_query("four.example.com", "A")
+        other.id = dns.message.from_wire(wire).id
+        return _respond(other.to_wire(), room) if says == "another question" else b""
 
+    with liblinux.Kernel() as kernel:
+        kernel.os.makedirs("/etc", exist_ok=True)
+        with kernel.open("/etc/resolv.conf", "w") as file:
+            file.write("options timeout:1 attempts:1\n")
         with name_server(kernel, nonsense) as port:
             kernel.socket.nameservers.append(("127.0.0.1", port))
             started = kernel.now()
             with pytest.raises(socket.gaierror, match=r"no answer from 127\.0\.0\.1") as caught:
                 addresses(kernel, "www.example.com", socket.AF_INET)
             assert caught.value.errno == socket.EAI_AGAIN
-            assert kernel.now() - started >= 10 * 10**9
+            assert kernel.now() - started >= 10**9
+    assert len(asked) == 1, "it was asked, and its answer was not taken"
+
+
+def test_a_name_is_asked_for_as_long_as_it_is_told() -> None:
+    """Twice five seconds, of the kernel's clock."""
+    with (
+        liblinux.Kernel(clock="virtual", seed=1) as kernel,
+        kernel.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent,
+    ):
+        silent.bind(("127.0.0.1", 0))
+        kernel.socket.nameservers.append(silent.getsockname())
+        started = kernel.now()
+        with pytest.raises(socket.gaierror, match="no answer"):
+            addresses(kernel, "www.example.com", socket.AF_INET)
+        assert 10 * 10**9 <= kernel.now() - started < 11 * 10**9
 
 
 def test_tables(kernel: liblinux.Kernel) -> None:

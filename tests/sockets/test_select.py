@@ -7,6 +7,8 @@ import selectors
 import socket
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -110,3 +112,26 @@ def test_selectors(kernel: liblinux.Kernel, name: str) -> None:
             assert client.recv(100) == b"hello %d" % number
             client.close()
         thread.join()
+
+
+def test_they_wait_as_long_as_they_are_told_to() -> None:
+    """poll() by milliseconds, the others by seconds; by a virtual clock."""
+    with liblinux.Kernel(clock="virtual", seed=1) as kernel:
+        first, second = kernel.socket.socketpair()
+        with first, second, kernel.select.epoll() as epoll:
+            poll = kernel.select.poll()
+            for one in (poll, epoll):
+                one.register(first, kernel.select.POLLIN)
+            waits: dict[str, Callable[[], list[Any]]] = {
+                "poll": lambda: poll.poll(250),
+                "epoll": lambda: epoll.poll(0.25),
+                "select": lambda: [x for x in kernel.select.select([first], [], [], 0.25) if x],
+            }
+            for name, wait in waits.items():
+                start = kernel.now()
+                assert wait() == []
+                assert 250_000_000 <= kernel.now() - start < 250_500_000, name  # poll(2) has a slack of a thousandth
+            second.send(b"x")
+            start = kernel.now()
+            assert all(wait() for wait in waits.values())
+            assert kernel.now() - start < 10_000, "and not at all when there is something"
