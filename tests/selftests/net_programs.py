@@ -226,6 +226,7 @@ def run(version: str, net: Path, name: str, *, timeout: float) -> Outcome:
         kernel.sysctl["net.core.fb_tunnels_only_for_init_net"] = 0
         for directory in _DIRECTORIES:
             kernel.os.makedirs(directory, exist_ok=True)
+        kernel.os.symlink("/run", "/var/run")  # of sockets that are bound there (teamd's)
         done = Server(kernel).run(
             command, cwd=(net / name).parent, env=environment, timeout=timeout, shown={_SYMBOLS: symbols(version, net)}
         )

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 _OF_THE_KERNEL = re.compile(
-    rb"/(proc/(sys|net)|sys/(class/net|devices/virtual/net|fs/bpf|kernel/debug|bus/netdevsim|module)|(var/)?run/netns"
-    rb"|dev/net/tun)(/|$)|/proc/config\.gz$|/sys$"
+    rb"/(proc/(sys|net)|sys/(class/net|devices/virtual/net|fs/bpf|kernel/debug|bus/netdevsim|module)"
+    rb"|(var/)?run/(netns|teamd)|dev/net/tun)(/|$)|/proc/config\.gz$|/sys$"
 )
 # Most paths are of this machine, and seen to be so at once.
 _BEGINNINGS = (b"/proc", b"/sys", b"/run", b"/var/run", b"/dev/net", b"//")
