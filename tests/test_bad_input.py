@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import liblinux
-from conftest import MIB, Images
+from conftest import MIB, Images, run
 from liblinux import _native
 
 
@@ -57,6 +57,7 @@ def test_truncated_image(kernel: liblinux.Kernel, images: Images) -> None:
     assert caught.value.types[0] == "ext4"
     assert any("bad geometry" in record.text for record in caught.value.log)
     assert "bad geometry" in str(caught.value)
+    assert "liblinux fsck" in str(caught.value)
     assert image.read_bytes() == before
 
 
@@ -110,6 +111,7 @@ def test_wrong_type(kernel: liblinux.Kernel, images: Images) -> None:
         kernel.mount(kernel.attach(images.ext4()), "/mnt", type="xfs")
     assert caught.value.errno == errno.EINVAL
     assert caught.value.types == ("xfs",)
+    assert "looks like ext4" in str(caught.value)
 
 
 def test_unknown_option(kernel: liblinux.Kernel, images: Images) -> None:
@@ -119,10 +121,31 @@ def test_unknown_option(kernel: liblinux.Kernel, images: Images) -> None:
     assert any("banana" in record.text for record in caught.value.log)
 
 
-def test_encrypted_or_swap(kernel: liblinux.Kernel) -> None:
+def test_unknown_option_of_a_type_that_is_guessed(kernel: liblinux.Kernel, images: Images) -> None:
+    """A boot sector proves nothing, so that other types are tried; what is told is what the likely one said."""
+    image = images.empty()
+    run("mkfs.fat", image)
+    with pytest.raises(liblinux.MountError) as caught:
+        kernel.mount(kernel.attach(image), "/mnt", options="banana=1")
+    assert caught.value.types[0] == "vfat"
+    assert len(caught.value.types) > 10
+    assert "banana" in str(caught.value)
+    assert not [record.text for record in caught.value.log if "xfs" in record.text or "erofs" in record.text]
+
+
+@pytest.mark.parametrize(
+    ("offset", "magic", "said"),
+    [
+        (0, b"LUKS\xba\xbe", r"crypto_LUKS(.|\n)*passphrase="),
+        (512, b"LABELONE", r"LVM2_member(.|\n)*volume="),
+        (4086, b"SWAPSPACE2", "swap, which is not a file system"),
+    ],
+    ids=["LUKS", "LVM", "swap"],
+)
+def test_what_is_no_file_system(kernel: liblinux.Kernel, offset: int, magic: bytes, said: str) -> None:
     data = bytearray(MIB)
-    data[:6] = b"LUKS\xba\xbe"
-    with pytest.raises(liblinux.MountError, match="crypto_LUKS"):
+    data[offset : offset + len(magic)] = magic
+    with pytest.raises(liblinux.MountError, match=said):
         kernel.mount(kernel.attach(data), "/mnt")
 
 

@@ -6,6 +6,9 @@ import errno
 import io
 import os
 import struct
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -408,6 +411,44 @@ def test_fsync_flushes_the_image_file(kernel: liblinux.Kernel, images: Images) -
     kernel.os.fsync(fd)
     assert kernel.statistics()["flushes"] > before
     kernel.os.close(fd)
+
+
+REFUSING = """
+    import ctypes, errno, os, struct, sys
+    import liblinux
+
+    FSYNC, FDATASYNC = 74, 75
+    LOAD, EQUAL, RETURN = 0x20, 0x15, 0x06
+    REFUSE, ALLOW = 0x50000 | errno.EIO, 0x7FFF0000
+
+    def refuse():
+        \"\"\"From here on the host cannot synchronise files; see seccomp(2).\"\"\"
+        lines = [(LOAD, 0, 0, 0), (EQUAL, 1, 0, FSYNC), (EQUAL, 0, 1, FDATASYNC), (RETURN, 0, 0, REFUSE)]
+        lines.append((RETURN, 0, 0, ALLOW))
+        filter = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in lines))
+        program = ctypes.create_string_buffer(struct.pack("@HP", len(lines), ctypes.addressof(filter)))
+        prctl = ctypes.CDLL(None, use_errno=True).prctl
+        assert prctl(38, 1, 0, 0, 0) == 0
+        assert prctl(22, 2, ctypes.c_void_p(ctypes.addressof(program)), 0, 0) == 0, ctypes.get_errno()
+
+    with liblinux.Kernel() as kernel:
+        disk = kernel.attach(sys.argv[1])
+        fd = kernel.os.open(disk.path, os.O_RDWR)
+        refuse()
+        kernel.os.pwrite(fd, b"x" * 4096, 0)
+        try:
+            kernel.os.fsync(fd)
+        except OSError as error:
+            print(error.errno)
+        kernel.os.close(fd)
+"""
+
+
+def test_a_flush_reaches_the_host(images: Images) -> None:
+    """Where the host refuses to synchronise the image, fsync() fails inside; so it does ask the host."""
+    command = [sys.executable, "-W", "error", "-c", textwrap.dedent(REFUSING), str(images.empty(size=MIB))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, f"{errno.EIO}\n"), done.stderr
 
 
 class Device:

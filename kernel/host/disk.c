@@ -34,8 +34,11 @@ int host_disk_do(struct ll_io *io, bool on_host)
 		result = host_overlay_io(disk, io, on_host);
 	else if ((disk->flags & HOST_DISK_READONLY) && io->op == LL_IO_FLUSH)
 		result = 0;
-	else
-		result = host_backing_io(disk, io, on_host);
+	else {
+		result = host_undo_keep(disk, io, on_host);
+		if (!result)
+			result = host_backing_io(disk, io, on_host);
+	}
 	if (result == LL_IO_NEEDS_HOST)
 		return result;
 	if (io->op == LL_IO_READ)
@@ -121,6 +124,8 @@ static void host_disk_free(struct host_disk *disk)
 	if (kernel->disks[disk->index] == disk)
 		kernel->disks[disk->index] = NULL;
 	pthread_mutex_unlock(&kernel->lock);
+	host_disk_undo_end(disk, false);
+	pthread_mutex_destroy(&disk->undo_lock);
 	host_overlay_exit(disk);
 	free(disk);
 }
@@ -175,6 +180,7 @@ static int host_disk_attach(struct host_kernel *kernel,
 	disk->id = __atomic_add_fetch(&host_disk_ids, 1, __ATOMIC_RELAXED);
 	disk->base_bytes = disk->bytes;
 	disk->index = 0;
+	pthread_mutex_init(&disk->undo_lock, NULL);
 	result = disk->flags & HOST_DISK_OVERLAY ? host_overlay_init(disk) : 0;
 	if (!result)
 		result = host_disk_take_index(disk);

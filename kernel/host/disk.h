@@ -22,6 +22,9 @@ struct host_disk {
 	u64 base_bytes; /* of the backing, when it was attached */
 	u64 bytes;
 	u64 id; /* never used twice */
+	/* What a failed mount has changed; see undo.c. */
+	pthread_mutex_t undo_lock;
+	struct host_undo *undo;
 	/* The overlay; see overlay.c. `bytes` may be ahead of it. */
 	char *blocks;
 	u64 *present; /* a bit per block */
@@ -38,11 +41,13 @@ struct host_saved_overlay {
 };
 
 /*
- * Both return 0, -errno, or LL_IO_NEEDS_HOST. `on_host`: not on a fiber, so
+ * All return 0, -errno, or LL_IO_NEEDS_HOST. `on_host`: not on a fiber, so
  * the embedding may be called.
  */
 int host_disk_do(struct ll_io *io, bool on_host);
 int host_backing_io(struct host_disk *disk, struct ll_io *io, bool on_host);
+/* Keep what a request is about to change, if that is wanted. */
+int host_undo_keep(struct host_disk *disk, struct ll_io *io, bool on_host);
 int host_overlay_io(struct host_disk *disk, struct ll_io *io, bool on_host);
 
 /* Is all of that range what the backing has? Asked by the runner. */

@@ -71,6 +71,26 @@ static int host_pump_loop(struct host_pump *pump)
 	return 0;
 }
 
+/*
+ * What has left the hosts of a network when that is closed still goes out, or
+ * the last word of a connection, by which the other side knows of its end,
+ * would be lost by chance. As far as there is room: nobody waits for it.
+ */
+static void host_pump_empty(struct host_pump *pump)
+{
+	int frames = PUMP_LAST_FRAMES;
+	int got;
+
+	if (!pump->from.process || pump->to.process ||
+	    pump->from.kind == HOST_PUMP_NEWS)
+		return;
+	while (frames--) {
+		got = host_pump_read(pump);
+		if (got <= 0 || host_pump_deliver(pump, got))
+			return;
+	}
+}
+
 static void *host_pump_main(void *argument)
 {
 	struct host_pump *pump = argument;
@@ -78,6 +98,8 @@ static void *host_pump_main(void *argument)
 
 	if (!error)
 		error = host_pump_loop(pump);
+	if (!error)
+		host_pump_empty(pump);
 	__atomic_store_n(&pump->error, error, __ATOMIC_RELEASE);
 	if (error && pump->last.process)
 		host_pump_say_last(pump);

@@ -87,6 +87,8 @@ struct host_side {
 	u64 (*bytes)(struct host_disk *disk);
 	u64 (*changes)(struct host_disk *disk);
 	int (*resize)(struct host_disk *disk, u64 bytes);
+	int (*undo_begin)(struct host_disk *disk, u64 start, u64 bytes);
+	int (*undo_end)(struct host_disk *disk, bool restore);
 	void (*forget)(struct host_disk *disk);
 
 	int (*snapshot)(struct host_kernel *kernel,

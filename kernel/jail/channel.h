@@ -92,6 +92,8 @@ enum channel_op {
 	 * to serve it shall call it -> value, counts[0]: handle and index */
 	CHANNEL_ATTACH,
 	CHANNEL_DETACH, /* args[5]: handle -> value */
+	CHANNEL_UNDO_BEGIN, /* args[5]: handle; args[0..1]: start, bytes -> value */
+	CHANNEL_UNDO_END, /* args[5]: handle; args[0]: restore -> value */
 	CHANNEL_RESIZE, /* args[5]: handle; args[0]: bytes -> value */
 	CHANNEL_CHANGES, /* args[5]: handle -> value */
 	CHANNEL_NOW, /* -> value */

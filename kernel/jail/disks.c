@@ -353,6 +353,44 @@ int jail_resize(struct host_disk *host, u64 bytes)
 	return (int)code;
 }
 
+/* What is kept is memory of the cell, as an overlay is. */
+static void jail_allow_undo(struct jail *jail, s64 bytes)
+{
+	pthread_mutex_lock(&jail->lock);
+	jail->data_bytes += bytes;
+	jail_limit(jail, RLIMIT_DATA, jail->data_bytes);
+	pthread_mutex_unlock(&jail->lock);
+}
+
+int jail_undo_begin(struct host_disk *host, u64 start, u64 bytes)
+{
+	struct jail_disk *disk = jail_disk_of(host);
+	const u64 args[6] = { start, bytes, [5] = disk->handle };
+	s64 code;
+
+	if (disk->flags & (HOST_DISK_READONLY | HOST_DISK_OVERLAY))
+		return 0;
+	jail_allow_undo(disk->jail, (s64)jail_overlay_bytes(disk->bytes));
+	code = jail_ask(disk->jail, CHANNEL_UNDO_BEGIN, args);
+	if (code < 0)
+		jail_allow_undo(disk->jail,
+				-(s64)jail_overlay_bytes(disk->bytes));
+	return (int)code;
+}
+
+int jail_undo_end(struct host_disk *host, bool restore)
+{
+	struct jail_disk *disk = jail_disk_of(host);
+	const u64 args[6] = { restore, [5] = disk->handle };
+	s64 code;
+
+	if (disk->flags & (HOST_DISK_READONLY | HOST_DISK_OVERLAY))
+		return 0;
+	code = jail_ask(disk->jail, CHANNEL_UNDO_END, args);
+	jail_allow_undo(disk->jail, -(s64)jail_overlay_bytes(disk->bytes));
+	return (int)code;
+}
+
 /* After a restore: the kernel does not know it. */
 void jail_forget(struct host_disk *host)
 {

@@ -196,6 +196,8 @@ u32 jail_disk_index(struct host_disk *disk);
 u64 jail_disk_bytes(struct host_disk *disk);
 u64 jail_disk_changes(struct host_disk *disk);
 int jail_resize(struct host_disk *disk, u64 bytes);
+int jail_undo_begin(struct host_disk *disk, u64 start, u64 bytes);
+int jail_undo_end(struct host_disk *disk, bool restore);
 void jail_forget(struct host_disk *disk);
 /* The cell may write files of that length. */
 void jail_allow_file(struct jail *jail, u64 bytes);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 
 from liblinux._backing import (
@@ -74,6 +75,9 @@ class Disk:
         # The kernel's name of the device, "lda"; it outlives the device.
         self.name: str = native.name
         self.readonly = readonly
+        # Whether a mount that fails is taken back, one after the other; see _attempt.py.
+        self._undone = not is_device_object(source)
+        self._trying = _thread.allocate_lock()
 
     def __repr__(self) -> str:
         state = f" of {self.size} bytes" if self._attached and not self._kernel.closed else " detached"

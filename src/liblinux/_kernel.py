@@ -298,7 +298,8 @@ class Kernel(Actor):
         mount(8). A read-only disk is mounted read-only.
 
         Raises MountError, an OSError with the kernel's errno, with what was
-        found and logged.
+        found and logged. The image of a disk is as it was before, then, even if
+        the file system had replayed its journal.
         """
         self._check_open()
         return mounts.mount(self, source, target, partition=partition, type=type, options=options, readonly=readonly)

@@ -8,9 +8,11 @@ import os
 import stat
 
 from liblinux import _abi
+from liblinux._attempt import Attempt
 from liblinux._choose import choose_device
 from liblinux._disk import Disk, probe
 from liblinux._errors import MountError
+from liblinux._signatures import RAID_TYPE
 from liblinux._typing import TYPE_CHECKING, Value
 
 if TYPE_CHECKING:
@@ -81,6 +83,14 @@ _NO_TYPE_NEEDED = (
 _RELATED = {"ext2": ("ext4",), "ext3": ("ext4",), "udf": ("iso9660",)}
 # Two bytes in the right place prove nothing, nor does a boot sector.
 _SHORT_MAGIC = ("hfs", "minix", "nilfs2", "vfat")
+# What can be done with what is none.
+_INSTEAD = {
+    "crypto_LUKS": "liblinux.open_image(image, passphrase=...) opens it",
+    "LVM2_member": "liblinux.open_image(image, volume='group/volume') opens a volume of it; `liblinux info` lists them",
+    RAID_TYPE: "liblinux.open_image(image, members=[...]) puts the array together",
+}
+# How kernels say that what they found makes no sense.
+_DAMAGED = (errno.EINVAL, errno.EBADMSG, errno.EUCLEAN, errno.EIO, errno.ENOENT, errno.ENOMEM)
 _JOURNALLED = ("ext3", "ext4", "xfs", "btrfs", "f2fs", "jfs", "nilfs2", "ntfs3")
 
 
@@ -186,6 +196,8 @@ class _Attempt:
         self._may_fall_back = may_fall_back
         self._tried: list[str] = []
         self._detected: str | None = None
+        # Of the type that the content looks like, before others are tried: what these say hides it.
+        self._log: list[Record] = []
         self._kernel._log.mark()  # what comes after belongs to this attempt
 
     def run(self, type: str | None) -> Mount:
@@ -193,6 +205,8 @@ class _Attempt:
         candidates: Iterable[str] = (type or "",) if given else self._candidates()
         first_error = 0
         for candidate in candidates:
+            if len(self._tried) == 1 and self._detected:
+                self._log = self._kernel._log.take()
             self._tried.append(candidate)
             error = self._try(candidate)
             if not error:
@@ -214,8 +228,10 @@ class _Attempt:
         return error
 
     def _mount(self, type: str, flags: int) -> int:
-        kernel = self._kernel
-        return -kernel.os.call("mount", self._device, self._target, type or None, flags, self._data or None)
+        with Attempt(self._kernel, self._device) as attempt:
+            result = self._kernel.os.call("mount", self._device, self._target, type or None, flags, self._data or None)
+            attempt.succeeded = not result
+        return -result
 
     def _candidates(self) -> Iterator[str]:
         """The type that the content looks like; all types of the kernel when that is not known for sure."""
@@ -232,7 +248,12 @@ class _Attempt:
         if content is not None:
             self._detected = content.type
             if not content.mountable:
-                raise MountError(errno.EINVAL, f"holds {content.type}, which is not a file system", self._device)
+                raise MountError(
+                    errno.EINVAL,
+                    f"holds {content.type}, which is not a file system",
+                    self._device,
+                    advice=_INSTEAD.get(content.type, ""),
+                )
             yield content.type
             yield from _RELATED.get(content.type, ())
             if content.type not in _SHORT_MAGIC:
@@ -248,7 +269,7 @@ class _Attempt:
         return Mount(self._kernel, self._device, self._target, type, readonly)
 
     def _failure(self, error: int) -> MountError:
-        log: list[Record] = self._kernel._log.take()
+        log = self._log or self._kernel._log.take()
         partitions = self._source.partitions if isinstance(self._source, Disk) else ()
         return MountError(
             error,
@@ -268,9 +289,26 @@ class _Attempt:
             return f"this kernel has no file system {type!r}; kernel.open('/proc/filesystems') lists them"
         if error == errno.EINVAL and self._detected is None and len(self._tried) > 1:
             return "no known file system was recognised: the image may be damaged, encrypted or partitioned"
+        if error == errno.EBUSY:
+            return (
+                "the device, or a part of it, is in use: unmount what is mounted of it, or leave out type= and options="
+            )
+        return self._advice_by_content(error, type)
+
+    def _advice_by_content(self, error: int, type: str | None) -> str:
+        looks_like = self._detected or self._looks_like()
+        if looks_like is not None and looks_like not in (type, *_RELATED.get(type or "", ())):
+            return f"it looks like {looks_like}: leave out type="
         if error == errno.EINVAL and self._data:
             return f"the file system may not know one of the options {self._data!r}"
+        if looks_like is not None and error in _DAMAGED:
+            return "it may be damaged: `liblinux fsck` checks and repairs an image (it was not changed by this attempt)"
         return ""
+
+    def _looks_like(self) -> str | None:
+        """What is on the device, where a type was given."""
+        content = probe(self._kernel, self._device) if isinstance(self._source, Disk) else None
+        return content.type if content is not None else None
 
 
 def _device_types(kernel: Kernel) -> list[str]:

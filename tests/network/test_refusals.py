@@ -63,7 +63,7 @@ CASES: dict[str, tuple[Callable[[Network], object], type[Exception], str]] = {
     "ping-timeout": (lambda net: net.ping("a", "b", timeout=0), ValueError, "timeout is not 0"),
     "iperf-seconds": (lambda net: net.iperf("a", "b", seconds=0), ValueError, "more than 0"),
     "congestion": (lambda net: net.iperf("a", "b", congestion="warp"), ValueError, "it has .*bbr.*cubic"),
-    "port-in-use": (_twice, OSError, "port 80 at any address; .*port 0 for a free one"),
+    "port-in-use": (_twice, OSError, "port 80 at any address; .*SO_REUSEADDR.*port 0 for a free one"),
     "unix-in-use": (_unix_twice, OSError, r"unlink\(\) it"),
     "no-right-to-port": (_unprivileged, PermissionError, "take another one than 80"),
     "no-such-address": (

@@ -246,6 +246,52 @@ def test_tap() -> None:
     assert name not in os.listdir("/sys/class/net")
 
 
+# An ordinary user, who was given a TAP device: first all is imported, from where only root may look perhaps.
+USER = """
+    import os, sys
+    from liblinux import Network
+    from liblinux.network import FrameSocket, Tap
+
+    with Network() as net:
+        net.link(net.host("a"), net.host("b"))
+        net.hosts["a"].socket.create_server(("", 80)).close()
+    os.setgroups([])
+    os.setresgid(65534, 65534, 65534)
+    os.setresuid(65534, 65534, 65534)
+    with Network() as net:
+        host = net.host("a")
+        net.link(host, Tap(sys.argv[1]), addresses=("10.8.79.1/24", None))
+        with host.socket.create_server(("", 80)) as server:
+            print("ready", flush=True)
+            connection, peer = server.accept()
+            with connection:
+                print(peer[0], sum(iter(lambda: len(connection.recv(1 << 20)), 0)))
+"""
+
+
+@ROOT
+def test_a_tap_device_that_root_has_made_for_somebody() -> None:
+    """As the message of the PermissionError says."""
+    name = f"llu{os.getpid()}"
+    _ip("tuntap", "add", "dev", name, "mode", "tap", "user", "65534")
+    with _namespace(name):
+        command = [sys.executable, "-c", textwrap.dedent(USER), name]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as user:
+            try:
+                assert user.stdout is not None
+                assert user.stdout.readline() == "ready\n"
+                _ip("link", "set", name, "netns", name)
+                _ip("-n", name, "addr", "add", "10.8.79.2/24", "dev", name)
+                _ip("-n", name, "link", "set", name, "up")
+                program = "import socket; socket.create_connection(('10.8.79.1', 80), 10).sendall(bytes(10**5))"
+                _ip("netns", "exec", name, sys.executable, "-c", program)
+                assert user.stdout.read() == "10.8.79.2 100000\n"
+            except BaseException:
+                user.kill()
+                raise
+        assert user.returncode == 0
+
+
 @ROOT
 def test_packet_socket_on_an_interface() -> None:
     names = f"llv{os.getpid()}", f"llw{os.getpid()}"
@@ -322,3 +368,19 @@ def test_a_device_has_one_link() -> None:
         net.link(net.host("a"), device)
         with pytest.raises(ValueError, match="already"):
             net.link(net.host("b"), device)
+
+
+def test_what_was_sent_before_the_network_was_closed_goes_out() -> None:
+    """Or a connection that was closed at last would be open for ever at the other end."""
+    for _ in range(4):
+        here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with there:
+            with Network(ipv6=None) as net:
+                host = net.host("a")
+                net.link(host, FrameSocket(here))
+                with host.socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as sock:
+                    sock.bind(("eth0", 0))
+                    frames = [bytes(12) + b"\x88\xb5" + number.to_bytes(50, "big") for number in range(300)]
+                    for frame in frames:
+                        sock.send(frame)
+            assert list(iter(lambda: there.recv(1 << 16), b"")) == frames  # noqa: B023 - called at once

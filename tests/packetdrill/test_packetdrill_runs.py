@@ -197,3 +197,15 @@ def test_time_is_the_kernels_alone() -> None:
     outcome = outcome_of(text)
     assert outcome.passed, outcome.report()
     assert outcome.duration_us > 3600e6
+
+
+@pytest.mark.parametrize(
+    ("mode", "family", "counter"),
+    [("ipv4", 2, "IpInReceives"), ("ipv6", 10, "Ip6InReceives"), ("ipv4-mapped-ipv6", 10, "IpInReceives")],
+)
+def test_a_mode_is_what_it_says(mode: Mode, family: int, counter: str) -> None:
+    """Mapped: the sockets are of IPv6, and what crosses the wire is IPv4."""
+    told = LISTEN.replace("+0 bind", f"+0 getsockopt(3, SOL_SOCKET, SO_DOMAIN, [{family}], [4]) = 0\n+0 bind")
+    other = {"IpInReceives": "Ip6InReceives", "Ip6InReceives": "IpInReceives"}[counter]
+    assert outcome_of(f"{told}+0 `nstat -a -z -s {counter} | grep -q '{counter} *1 '`\n", mode).passed
+    assert outcome_of(f"{told}+0 `nstat -a -z -s {other} | grep -q '{other} *0 '`\n", mode).passed

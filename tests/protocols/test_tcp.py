@@ -70,6 +70,21 @@ def test_controls_that_wait_for_loss(control: str, cut: float, tmp_path: Path) -
     assert any(later < earlier for earlier, later in itertools.pairwise(sent)), "what was lost was sent again"
 
 
+def test_every_congestion_control_that_is_built_in(tmp_path: Path) -> None:
+    """Each makes good what is lost, and sends little more than that."""
+    data = MEGABYTE[:200_000]
+    with pair() as net:
+        controls = net.kernel.sysctl["net.ipv4.tcp_available_congestion_control"].split()
+    assert {"reno", "cubic", "bbr", "dctcp", "vegas", "westwood", "htcp", "cdg"} <= set(controls)
+    for control in controls:
+        path = tmp_path / control
+        path.mkdir()
+        with pair(rate="10Mbit", delay="5ms", loss=("1%", 0)) as net, Wire(net, path, most=0) as wire:
+            _transfer(net, control, data)
+        carried = sum(len(frame) - 66 for _, frame in wire.sent("a:eth0") if len(frame) > 66)
+        assert len(data) <= carried < 1.2 * len(data), control
+
+
 def _waited(wire: Wire) -> float:
     """How long a segment of the second half was in the router, at most, in seconds: until it left."""
     sent = {int.from_bytes(frame[38:42], "big"): when for when, frame in wire.sent("a:eth0") if frame[23] == _TCP}

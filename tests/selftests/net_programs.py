@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import time
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ _SKIPPED = 4  # KSFT_SKIP
 _GOOD = re.compile(r"\[ *OK *\]|^ok \d|^PASS\b|TEST.*\bPASS\b", re.MULTILINE)
 _BAD = re.compile(r"\[ *FAIL *\]|^not ok \d|^FAIL\b|TEST.*\bFAIL\b", re.MULTILINE)
 # Checks that a test leaves out, for want of a program's version mostly, or of which it says itself that they fail.
-_LEFT_OUT = re.compile(r"\[ *SKIP *\]")
+_LEFT_OUT = re.compile(r"\[ *SKIP *\]|SKIP: .*\[ *OK *\]")
 _EXPECTED = re.compile(r"\[ *XFAIL *\]")
 # A script that goes on without a program or a library of its own, and then says that all is well.
 _LACKS = re.compile(r"line \d+: \S+: command not found", re.MULTILINE)
@@ -62,7 +63,7 @@ class Outcome:
     @property
     def passed(self) -> int:
         """Checks that passed."""
-        return len(_GOOD.findall(self.output))
+        return len(_GOOD.findall(_LEFT_OUT.sub("", self.output)))
 
     @property
     def failed(self) -> int:
@@ -121,8 +122,12 @@ def all_tests(version: str) -> list[str]:
     return sorted(programs - whole | parts | {name + family for name in of_both for family in _FAMILIES})
 
 
-def prepare(version: str, directory: Path) -> Path:
-    """Copy the tests; returns the directory that they are in."""
+def prepare(version: str, directory: Path, settings: Mapping[str, str] | None = None) -> Path:
+    """Copy the tests; returns the directory that they are in.
+
+    Arguments: `settings` beyond those that forwarding/forwarding.config.sample has, which is made the configuration
+    as its README says.
+    """
     tree = source(version)
     net = directory / "selftests/net"
     if not net.exists():
@@ -132,6 +137,9 @@ def prepare(version: str, directory: Path) -> Path:
             copy(tree / _SELFTESTS / name, net.parent / name)
         for path in net.rglob("*.sh"):
             path.chmod(0o755)
+        sample = (net / "forwarding/forwarding.config.sample").read_text(encoding="utf-8")
+        more = "".join(f"{name}={value}\n" for name, value in (settings or {}).items())
+        (net / "forwarding/forwarding.config").write_text(f"{sample}\n{more}", encoding="utf-8")
     return net
 
 

@@ -16,7 +16,7 @@ _QUICK = [str(name) for name in programs.listed()["quick"]]
 
 @pytest.fixture(scope="module")
 def net(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return programs.prepare(_VERSION, tmp_path_factory.mktemp("selftests"))
+    return programs.prepare(_VERSION, tmp_path_factory.mktemp("selftests"), programs.listed()["quick_settings"])
 
 
 @pytest.mark.parametrize("name", [name for name in _QUICK if name in programs.all_tests(_VERSION)])

@@ -52,6 +52,8 @@ void cell_drop(void);
 void cell_attach(void);
 void cell_detach(void);
 void cell_resize(void);
+void cell_undo_begin(void);
+void cell_undo_end(void);
 void cell_changes(void);
 void cell_forget_disk(void);
 void cell_snapshot(void);

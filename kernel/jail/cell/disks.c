@@ -208,6 +208,25 @@ void cell_resize(void)
 		       -EINVAL;
 }
 
+void cell_undo_begin(void)
+{
+	struct cell_disk *disk = cell_disk();
+
+	cell_slot->value =
+		disk ? host_disk_undo_begin(disk->host, cell_slot->args[0],
+					    cell_slot->args[1]) :
+		       -EINVAL;
+}
+
+void cell_undo_end(void)
+{
+	struct cell_disk *disk = cell_disk();
+
+	cell_slot->value =
+		disk ? host_disk_undo_end(disk->host, cell_slot->args[0]) :
+		       -EINVAL;
+}
+
 void cell_changes(void)
 {
 	struct cell_disk *disk = cell_disk();

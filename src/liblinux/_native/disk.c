@@ -373,6 +373,45 @@ static PyObject *native_disk_resize(PyObject *self, PyObject *size_object)
 	Py_RETURN_NONE;
 }
 
+static PyObject *native_disk_undo_begin(PyObject *self, PyObject *args)
+{
+	struct native_kernel *kernel = ((struct native_disk *)self)->kernel;
+	struct native_backing *backing = native_disk_backing(self);
+	unsigned long long start, bytes;
+	struct native_crossing crossing;
+	int code;
+
+	if (!backing || !PyArg_ParseTuple(args, "KK", &start, &bytes))
+		return NULL;
+	backing->busy++;
+	native_enter(kernel, &crossing);
+	code = kernel->side->undo_begin(backing->host, start, bytes);
+	native_leave(kernel, &crossing);
+	backing->busy--;
+	if (!native_check_code(kernel, code))
+		return NULL;
+	Py_RETURN_NONE;
+}
+
+static PyObject *native_disk_undo_end(PyObject *self, PyObject *args)
+{
+	struct native_kernel *kernel = ((struct native_disk *)self)->kernel;
+	struct native_backing *backing = native_disk_backing(self);
+	struct native_crossing crossing;
+	int restore, code;
+
+	if (!backing || !PyArg_ParseTuple(args, "p", &restore))
+		return NULL;
+	backing->busy++;
+	native_enter(kernel, &crossing);
+	code = kernel->side->undo_end(backing->host, restore);
+	native_leave(kernel, &crossing);
+	backing->busy--;
+	if (!native_check_code(kernel, code))
+		return NULL;
+	Py_RETURN_NONE;
+}
+
 static PyObject *native_disk_error(PyObject *self, PyObject *unused)
 {
 	struct native_disk *disk = (struct native_disk *)self;
@@ -440,6 +479,10 @@ static PyMethodDef native_disk_methods[] = {
 	  "forget()\n--\n\nIt came after the snapshot that was put back." },
 	{ "resize", native_disk_resize, METH_O,
 	  "resize(size, /)\n--\n\nThe backing has another size, in bytes." },
+	{ "undo_begin", native_disk_undo_begin, METH_VARARGS,
+	  "undo_begin(start, bytes, /)\n--\n\nKeep what is changed there from now on." },
+	{ "undo_end", native_disk_undo_end, METH_VARARGS,
+	  "undo_end(restore, /)\n--\n\nPut it back, or not." },
 	{ "error", native_disk_error, METH_NOARGS,
 	  "error()\n--\n\nTake the exception of the object, or None." },
 	{ 0 },

@@ -30,7 +30,7 @@ def _advice(number: int | None, family: int, address: Any) -> str | None:
     host, port = address[:2]
     advice = {
         errno.EADDRINUSE: f"another socket of this host has port {port} at {host or 'any address'}; "
-        "close it, or take port 0 for a free one",
+        "close it (and set SO_REUSEADDR, if it was connected a minute ago), or take port 0 for a free one",
         errno.EADDRNOTAVAIL: f"no interface of this host has {host}, or not yet; take '' for all, or give it one first",
         errno.EACCES: f"ports below {_UNPRIVILEGED_PORT} are for uid 0 (net.ipv4.ip_unprivileged_port_start); "
         f"take another one than {port}",

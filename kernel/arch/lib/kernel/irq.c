@@ -31,7 +31,6 @@ void lib_irq_poll(void)
 	lib_irq_budget = LIB_IRQ_BUDGET;
 	call = READ_ONCE(lib_cpu.attention);
 	now = lib_clock_now();
-	lib_tsc_anchor(now);
 	timer = now >= lib_deadline;
 	lib_irq_flag = 0;
 	lib_watch();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Two clocks. The real one is the host's monotonic clock. The virtual one
+ * Two clocks. The real one is the host's monotonic clock (tsc.c). The virtual one
  * stands still but for small charges per system call and switch; the host
  * moves it to the next timer when everything waits (LL_EXIT_IDLE).
  *
@@ -18,14 +18,6 @@
 
 /* When the next timer interrupt is due; see lib_cpu.idle_until. */
 u64 lib_deadline = LL_FOREVER;
-
-unsigned long lib_clock_now(void)
-{
-	if (lib_clock_is_virtual())
-		return lib_cpu.virtual_now;
-	return lib_cpu.ops->monotonic(lib_cpu.host);
-}
-EXPORT_SYMBOL(lib_clock_now);
 
 static u64 lib_clocksource_read(struct clocksource *source)
 {

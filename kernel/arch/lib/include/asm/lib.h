@@ -60,9 +60,8 @@ extern u64 lib_last_progress;
 void lib_timer_interrupt(void);
 bool lib_waits_for_nothing(void);
 
-/* tsc.c: sched_clock() */
+/* tsc.c: lib_clock_now(), sched_clock() */
 void lib_tsc_init(void);
-void lib_tsc_anchor(u64 now);
 
 /* hung.c */
 u64 lib_hung_check(void);

@@ -1,0 +1,158 @@
+"""A mount that fails leaves the image as it was, also when a journal has been replayed by then."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import liblinux
+from conftest import MIB, Images, e2fsck, run
+
+BACKINGS: dict[str, Callable[[bytes, Path], Any]] = {
+    "path": lambda data, path: path,
+    "bytearray": lambda data, path: bytearray(data),
+    "object": lambda data, path: io.BytesIO(data),
+}
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An image whose journal can be replayed and whose root cannot be read; and as it was before that."""
+
+    data: bytes
+    whole: bytes
+
+
+def crash(path: Path) -> None:
+    """Leave an image as a power failure does: what is synced is in the journal, in a directory that was there."""
+    with liblinux.Kernel() as kernel:
+        kernel.mount(kernel.attach(path), "/mnt")
+        kernel.os.mkdir("/mnt/sub")
+    with liblinux.Kernel() as kernel:
+        kernel.mount(kernel.attach(path), "/mnt", options="noatime")
+        for number in range(20):
+            fd = kernel.os.open(f"/mnt/sub/{number}", os.O_CREAT | os.O_WRONLY, 0o644)
+            kernel.os.write(fd, b"synced" * 1000)
+            kernel.os.fsync(fd)
+        left = path.with_suffix(".left")
+        run("cp", "--sparse=always", path, left)
+    left.rename(path)
+
+
+def broken(path: Path) -> Broken:
+    crash(path)
+    whole = path.read_bytes()
+    said = run("debugfs", "-R", "imap <2>", path)
+    place = re.search(r"located at block (\d+), offset 0x(\w+)", said)
+    size = re.search(r"Block size: +(\d+)", run("dumpe2fs", "-h", path))
+    assert place is not None and size is not None
+    start = int(place[1]) * int(size[1]) + int(place[2], 16)
+    data = whole[:start] + bytes(128) + whole[start + 128 :]
+    path.write_bytes(data)
+    return Broken(data, whole)
+
+
+def content(source: Any) -> bytes:
+    if isinstance(source, Path):
+        return source.read_bytes()
+    return bytes(source.getvalue() if isinstance(source, io.BytesIO) else source)
+
+
+@pytest.mark.parametrize("backing", BACKINGS)
+def test_what_was_replayed_is_taken_back(either: liblinux.Kernel, backing: str, images: Images) -> None:
+    path = images.empty(size=16 * MIB)
+    run("mkfs.ext4", "-qF", path)
+    image = broken(path)
+    source = BACKINGS[backing](image.data, path)
+    disk = either.attach(source)
+    before = either.statistics()["writes"]
+    for readonly in (False, True):
+        with pytest.raises(liblinux.MountError, match=r"get root inode failed(.|\n)*fsck") as caught:
+            either.mount(disk, "/mnt", readonly=readonly)
+        assert caught.value.errno in (errno.EBADMSG, errno.EUCLEAN)
+        assert content(source) == image.data
+    assert either.statistics()["writes"] > before, "nothing was replayed"
+    # The kernel does not remember what it has read, either.
+    fd = either.os.open(disk.path, os.O_RDONLY)
+    assert either.os.pread(fd, MIB, 0) == image.data[:MIB]
+    either.os.close(fd)
+
+
+def test_another_journal(kernel: liblinux.Kernel, images: Images) -> None:
+    """XFS has replayed its log as well before it looks for its root."""
+    image = images.empty(size=300 * MIB)
+    run("mkfs.xfs", "-q", image)
+    crash(image)
+    said = run("xfs_db", "-x", "-c", "inode 128", "-c", "daddr", image)
+    place = re.search(r"daddr is (\d+)", said)
+    assert place is not None
+    with image.open("r+b") as file:
+        file.seek(int(place[1]) * 512)
+        file.write(bytes(512))
+    before = images.directory / "before.img"
+    run("cp", "--sparse=always", image, before)
+    disk = kernel.attach(image)
+    with pytest.raises(liblinux.MountError, match="log mount failed"):
+        kernel.mount(disk, "/mnt")
+    kernel.os.sync()
+    run("cmp", image, before)
+
+
+def test_a_mount_that_succeeds_stays(either: liblinux.Kernel, images: Images) -> None:
+    path = images.empty(size=16 * MIB)
+    run("mkfs.ext4", "-qF", path)
+    crash(path)
+    disk = either.attach(path)
+    with either.mount(disk, "/mnt"):
+        assert sorted(map(int, either.os.listdir("/mnt/sub"))) == list(range(20))
+    disk.detach()
+    e2fsck(path)
+
+
+def test_other_partitions_are_let_alone(kernel: liblinux.Kernel, images: Images) -> None:
+    """One partition is in use and written to, while the mount of its neighbour fails again and again."""
+    part = images.empty("part.img", 16 * MIB)
+    run("mkfs.ext4", "-qF", part)
+    image = broken(part)
+    disk_image = images.partitioned("gpt", [part, images.ext4("fine.img", 16 * MIB)])
+    disk = kernel.attach(disk_image)
+    with kernel.mount(disk, "/fine", partition=2):
+        for number in range(5):
+            with kernel.open(f"/fine/{number}", "wb") as file:
+                file.write(b"stays" * 10_000)
+            kernel.os.sync()
+            for device, partition in ((disk, 1), (disk.partitions[0].path, None)):
+                with pytest.raises(liblinux.MountError):
+                    kernel.mount(device, "/mnt", partition)
+    disk.detach()
+    data = disk_image.read_bytes()
+    assert data[MIB : 17 * MIB] == image.data
+    fine = images.directory / "fine-again.img"
+    fine.write_bytes(data[17 * MIB : 33 * MIB])
+    e2fsck(fine)
+    kernel.mount(kernel.attach(fine, readonly=True), "/again")
+    assert {str(number) for number in range(5)} <= set(kernel.os.listdir("/again"))
+
+
+def test_a_file_system_in_use_is_not_put_back(kernel: liblinux.Kernel, images: Images) -> None:
+    """It is mounted already; what fails is to mount it a second time."""
+    image = images.ext4()
+    disk = kernel.attach(image)
+    with kernel.mount(disk, "/mnt"):
+        for type, options in (("ext4", "banana"), ("xfs", "")):
+            with kernel.open(f"/mnt/{options or type}", "w") as file:
+                file.write("kept")
+            with pytest.raises(liblinux.MountError):
+                kernel.mount(disk, "/second", type=type, options=options)
+    disk.detach()
+    e2fsck(image)
+    kernel.mount(kernel.attach(image), "/mnt")
+    assert {"banana", "xfs"} <= set(kernel.os.listdir("/mnt"))
