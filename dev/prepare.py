@@ -43,6 +43,8 @@ TEST_PROGRAMS = {
     "traceroute": "traceroute",
     "mausezahn": "netsniff-ng",  # those of net/forwarding: frames, checksums, multicast routes, aggregated links
     "ncat": "ncat",
+    "ipvsadm": "ipvsadm",
+    "iperf3": "iperf3",
     "bc": "bc",
     "dc": "dc",
     "arping": "iputils-arping",

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 import tomllib
 from collections.abc import Mapping
@@ -213,7 +214,9 @@ def run(version: str, net: Path, name: str, *, timeout: float) -> Outcome:
     command = ["bash", f"./{Path(name).name}"] if name.endswith(".sh") else [f"./{Path(name).name}"]
     command += arguments
     environment = {
-        "PATH": f"{Path(__file__).parent}/bin:{(net / name).parent}:/usr/sbin:/usr/bin:/sbin:/bin",
+        # Python with pyroute2, which a test of Open vSwitch wants.
+        "PATH": f"{Path(__file__).parent}/bin:{(net / name).parent}:{Path(sys.executable).parent}"
+        ":/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": str(net),
         "LC_ALL": "C",
     }

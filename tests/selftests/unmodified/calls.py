@@ -526,23 +526,53 @@ def _mmap(call: Call) -> int:
 _AO_KEYS, _AO_KEYS_WANTED_AT = (socket.IPPROTO_TCP, 41), 272  # TCP_AO_GET_KEYS, struct tcp_ao_getsockopt
 
 
+def _ao_keys(call: Call, file: File, asked: bytearray, room: int, length: bytearray) -> int:
+    """The length is that of one key; as many are written as the first one asks for and there are."""
+    (most,) = struct.unpack_from("<I", asked, _AO_KEYS_WANTED_AT)
+    keys = asked + bytearray(room * (min(max(most, 1), 1024) - 1))
+    result = call.call("getsockopt", file.fd, *_AO_KEYS, keys, length)
+    if result >= 0:
+        (found,) = struct.unpack_from("<I", keys, _AO_KEYS_WANTED_AT)
+        call.write(call.arguments[3], keys[: room * max(min(found, most), 1)])
+        call.write(call.arguments[4], length)
+    return result
+
+
+# MPTCP_FULL_INFO; struct mptcp_full_info: sizes of struct tcp_info and of mptcp_subflow_info in the kernel and here,
+# number of subflows, room for how many; pointers to as many of each.
+_FULL_INFO, _FULL_INFO_POINTERS = (284, 4), struct.Struct("<IIIIIIQQ")
+
+
+def _full_info(call: Call, file: File, value: bytearray, length: bytearray) -> int:
+    _, tcp_bytes, _, subflow_bytes, _, count, subflows_at, tcp_at = _FULL_INFO_POINTERS.unpack_from(value)
+    count = min(count, 256)
+    subflows, tcp = bytearray(min(subflow_bytes, 4096) * count), bytearray(min(tcp_bytes, 4096) * count)
+    struct.pack_into("<QQ", value, 24, _view(subflows), _view(tcp))
+    result = call.call("getsockopt", file.fd, *_FULL_INFO, value, length)
+    if result >= 0:
+        struct.pack_into("<QQ", value, 24, subflows_at, tcp_at)
+        found = min(struct.unpack_from("<I", value, 16)[0], count)
+        call.write(call.arguments[3], value[: struct.unpack("<i", length)[0]])
+        call.write(call.arguments[4], length)
+        call.write(subflows_at, subflows[: subflow_bytes * found])
+        call.write(tcp_at, tcp[: tcp_bytes * found])
+    return result
+
+
 def _getsockopt(call: Call) -> int:
     file = call.file()
     level, option = _signed(call.arguments[1]), _signed(call.arguments[2])
     length = bytearray(call.read(call.arguments[4], 4))
     room = max(struct.unpack("<i", length)[0], 0)
-    value = call.read(call.arguments[3], min(room, 1 << 20)) if call.arguments[3] else bytearray(room)
-    if (level, option) == _AO_KEYS and room >= _AO_KEYS_WANTED_AT + 4:
-        # The length is that of one key, and so many are written as the first one asks for.
-        (keys,) = struct.unpack_from("<I", value, _AO_KEYS_WANTED_AT)
-        value = call.read(call.arguments[3], room * min(max(keys, 1), 1024))
-        result = call.call("getsockopt", file.fd, level, option, value, length)
-        call.write(call.arguments[3], value)
-        call.write(call.arguments[4], length)
-        return result
+    value = call.read(call.arguments[3], min(room, 1 << 20)) if call.arguments[3] else None
+    if value is not None and (level, option) == _AO_KEYS and room >= _AO_KEYS_WANTED_AT + 4:
+        return _ao_keys(call, file, value, room, length)
+    if value is not None and (level, option) == _FULL_INFO and room >= _FULL_INFO_POINTERS.size:
+        return _full_info(call, file, value, length)
     result = call.call("getsockopt", file.fd, level, option, value, length)
-    if result >= 0 or result == -errno.ERANGE:
+    if value is not None and (result >= 0 or result == -errno.ERANGE):
         call.write(call.arguments[3], value[: max(struct.unpack("<i", length)[0], 0)])
+    if result >= 0 or result == -errno.ERANGE:
         call.write(call.arguments[4], length)
     return result
 

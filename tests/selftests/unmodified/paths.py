@@ -9,10 +9,10 @@ from pathlib import Path
 
 _OF_THE_KERNEL = re.compile(
     rb"/(proc/(sys|net)|sys/(class/net|devices/virtual/net|fs/bpf|kernel/debug|bus/netdevsim|module)"
-    rb"|(var/)?run/(netns|teamd)|dev/net/tun)(/|$)|/proc/config\.gz$|/sys$"
+    rb"|(var/)?run/(netns|teamd)|dev/net/tun|dev/tap\d+)(/|$)|/proc/config\.gz$|/sys$"
 )
 # Most paths are of this machine, and seen to be so at once.
-_BEGINNINGS = (b"/proc", b"/sys", b"/run", b"/var/run", b"/dev/net", b"//")
+_BEGINNINGS = (b"/proc", b"/sys", b"/run", b"/var/run", b"/dev/net", b"/dev/tap", b"//")
 _OF_A_PROCESS = re.compile(rb"/proc/(self|thread-self|\d+)/(ns|net)(/.*)?$")
 
 
