@@ -69,6 +69,10 @@ KINDS: dict[str, dict[str, object]] = {
     "cable": {},
     "netkit": {"peer": "netkit1"},
     "l2tp": {},
+    "team": {},
+    "macvtap": {"link": "port"},
+    "macsec": {"link": "slave"},
+    "hsr": {},
 }
 # Not in the other version.
 _SINCE = {"netkit": (6, 7)}
@@ -208,6 +212,8 @@ def _make(host: Host, kind: str) -> None:
     master, peer = options.pop("master", None), options.pop("peer", None)
     if kind == "bareudp":
         _make_bareudp(host)
+    elif kind == "hsr":
+        _make_hsr(host)
     elif kind == "l2tp":
         sessions = host.netlink(L2tp, NETLINK_GENERIC)
         sessions.create_tunnel(
@@ -227,15 +233,30 @@ def _make(host: Host, kind: str) -> None:
     host.ip.link("set", index=host.socket.if_nametoindex(kind), state="up")
 
 
+def _attribute(kind: int, content: bytes) -> bytes:
+    return struct.pack("=HH", len(content) + 4, kind) + content + bytes(-len(content) % 4)
+
+
 def _make_bareudp(host: Host) -> None:
-    """MPLS in UDP, at the port of RFC 7510; pyroute2 has no words for it. Source: linux/if_link.h."""
+    """MPLS in UDP, at the port of RFC 7510."""
+    _make_plainly(host, "bareudp", _attribute(1, struct.pack("!H", 6635)) + _attribute(2, struct.pack("!H", 0x8847)))
 
-    def attribute(kind: int, content: bytes) -> bytes:
-        return struct.pack("=HH", len(content) + 4, kind) + content + bytes(-len(content) % 4)
 
-    data = attribute(1, struct.pack("!H", 6635)) + attribute(2, struct.pack("!H", 0x8847))
-    link = attribute(3, b"bareudp\0") + attribute(18, attribute(1, b"bareudp") + attribute(2, data))
-    body = bytes(16) + link
+def _make_hsr(host: Host) -> None:
+    """A ring of redundancy over two veth pairs, whose other ends hear what is sent."""
+    slaves = b""
+    for number in (1, 2):
+        host.ip.link("add", ifname=f"ring{number}", kind="veth", peer={"ifname": f"ringpeer{number}"})
+        for name in (f"ring{number}", f"ringpeer{number}"):
+            host.ip.link("set", index=host.socket.if_nametoindex(name), state="up")
+        slaves += _attribute(number, struct.pack("=I", host.socket.if_nametoindex(f"ring{number}")))
+    _make_plainly(host, "hsr", slaves)
+
+
+def _make_plainly(host: Host, kind: str, data: bytes) -> None:
+    """One that pyroute2 has no words for. Source: linux/if_link.h, linux/rtnetlink.h."""
+    information = _attribute(1, kind.encode()) + _attribute(2, data)
+    body = bytes(16) + _attribute(3, kind.encode() + b"\0") + _attribute(18, information)
     with host.socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
         sock.send(struct.pack("=IHHII", 16 + len(body), 16, 0x605, 0, 0) + body)
         error = struct.unpack_from("=i", sock.recv(1 << 16), 16)[0]
