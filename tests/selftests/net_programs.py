@@ -227,6 +227,9 @@ def run(version: str, net: Path, name: str, *, timeout: float) -> Outcome:
     with liblinux.Kernel(memory="256M", version=version, background=True) as kernel:
         kernel.socket.if_nameindex()  # sets the loopback device up
         kernel.sysctl["net.core.fb_tunnels_only_for_init_net"] = 0
+        if name.startswith("forwarding/"):  # as without the module br_netfilter, which drops what pedit_ip.sh makes
+            kernel.sysctl["net.bridge.bridge-nf-call-iptables"] = 0
+            kernel.sysctl["net.bridge.bridge-nf-call-ip6tables"] = 0
         for directory in _DIRECTORIES:
             kernel.os.makedirs(directory, exist_ok=True)
         kernel.os.symlink("/run", "/var/run")  # of sockets that are bound there (teamd's)

@@ -488,6 +488,9 @@ def _replace_table(call: Call, file: File, value: bytearray) -> int:
     return result
 
 
+_FLOW_LABELS = (socket.IPPROTO_IPV6, 32)  # IPV6_FLOWLABEL_MGR: the label that the kernel has chosen is written back
+
+
 def _setsockopt(call: Call) -> int:
     file = call.file()
     level, option, length = _signed(call.arguments[1]), _signed(call.arguments[2]), _signed(call.arguments[4])
@@ -504,6 +507,8 @@ def _setsockopt(call: Call) -> int:
     result = call.call("setsockopt", file.fd, level, option, value, length)
     if result >= 0 and value is not None and level == ring.SOL_PACKET and option in (ring.RX_RING, ring.TX_RING):
         file.wanted.ask(option, value)
+    if result >= 0 and value is not None and (level, option) == _FLOW_LABELS:
+        call.write(call.arguments[3], value)
     return result
 
 
