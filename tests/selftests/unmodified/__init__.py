@@ -6,7 +6,10 @@
     files.py     descriptors: a socket pair stands in each program for a file of the kernel
     paths.py     which paths are the kernel's (/proc/sys, /proc/net, /run/netns, /sys/class/net, ...)
     ring.py      rings of packet sockets, which programs map
-    calls.py     the calls about files and sockets; waiting.py: poll, select, epoll; spaces.py: namespaces
+    calls.py     who answers which call; call.py: a call, and what all of them need
+    transfers.py reading and writing; sockets.py; options.py: of sockets; controls.py: fcntl, ioctl
+    entries.py   files by name; spaces.py: namespaces, mounts, users; programs.py: bpf
+    waiting.py   poll, select, epoll
     server.py    threads that take the calls and answer them
 
 Programs, processes, pipes, ordinary files and sleeping are this machine's; sockets, namespaces,

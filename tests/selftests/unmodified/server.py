@@ -29,8 +29,10 @@ from pathlib import Path
 import liblinux
 from liblinux import _native
 from unmodified import calls, paths
+from unmodified.call import Call
 from unmodified.files import Files
 from unmodified.filter import NUMBERS
+from unmodified.outcomes import Gone, Passed
 
 _RECEIVE, _SEND, _VALID, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082102, 0x40082104
 _WAKE_ON_THE_SAME_PROCESSOR = 1
@@ -198,12 +200,12 @@ class Server:
     def _answer(self, listener: int, request: bytearray) -> None:
         notification, pid, _, number, _, _, *arguments = _NOTIFICATION.unpack(request)
         value = flags = 0
-        call = calls.Call(self, listener, notification, pid, _NAMES[number], arguments)
+        call = Call(self, listener, notification, pid, _NAMES[number], arguments)
         try:
-            value = call.make()
-        except calls.Gone:
+            value = calls.make(call)
+        except Gone:
             return
-        except calls.Passed:
+        except Passed:
             flags = _CONTINUE
         except OSError as error:
             value = -(error.errno or errno.EIO)

@@ -15,11 +15,13 @@ import struct
 import time
 from typing import TYPE_CHECKING, Final
 
-from unmodified import calls
 from unmodified.files import borrow
+from unmodified.outcomes import Gone, Passed
 
 if TYPE_CHECKING:
-    from unmodified.calls import Call
+    from collections.abc import Callable
+
+    from unmodified.call import Call
     from unmodified.files import File
 
 IN: Final = host_select.POLLIN
@@ -65,7 +67,7 @@ def _check(call: Call) -> None:
     # What a program closed, or had when it ended, is only now closed in the kernel; others may wait for just that.
     call.server.sweep()
     if not call.server.valid(call.listener, call.notification):
-        raise calls.Gone
+        raise Gone
 
 
 def _ask(call: Call, asked: list[tuple[int, int]], seconds: float) -> list[int]:
@@ -83,7 +85,7 @@ def _wait(call: Call, wanted: list[tuple[int, int]], until: float | None) -> lis
     files = [call.find(fd) if fd >= 0 else None for fd, _ in wanted]
     rings = [file.ring for file in files if file and file.ring]
     if not any(files):
-        raise calls.Passed
+        raise Passed
     inside = [(file.fd, events) for file, (_, events) in zip(files, wanted, strict=True) if file]
     outside = [(fd, events) for file, (fd, events) in zip(files, wanted, strict=True) if not file and fd >= 0]
     with contextlib.ExitStack() as stack:
@@ -200,3 +202,16 @@ def epoll_wait(call: Call) -> int:
     if result > 0:
         call.write(call.arguments[1], events[: 12 * result])
     return result
+
+
+HANDLERS: dict[str, Callable[[Call], int]] = {
+    "poll": poll,
+    "ppoll": poll,
+    "select": select,
+    "pselect6": select,
+    "epoll_create": epoll_create,
+    "epoll_create1": epoll_create,
+    "epoll_ctl": epoll_ctl,
+    "epoll_wait": epoll_wait,
+    "epoll_pwait": epoll_wait,
+}
