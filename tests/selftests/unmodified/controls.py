@@ -1,7 +1,8 @@
-"""fcntl(2) and ioctl(2)."""
+"""fcntl(2), dup(2) and ioctl(2)."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import struct
 from collections.abc import Callable
@@ -28,7 +29,19 @@ def _fcntl(call: Call) -> int:
     if command == _F_SETFL:
         file.waits = not call.arguments[2] & os.O_NONBLOCK
         return call.call("fcntl", file.fd, command, signed(call.arguments[2]) | os.O_NONBLOCK)
+    if command in (fcntl.F_DUPFD, fcntl.F_DUPFD_CLOEXEC):
+        return _copy(call, file, command)
     raise Passed  # of the descriptor, not of the file
+
+
+def _dup(call: Call) -> int:
+    return _copy(call, call.file(), fcntl.F_DUPFD)
+
+
+def _copy(call: Call, file: File, command: int) -> int:
+    """A copy with a number that the kernel chooses: this machine's choice would be one of which no call is told."""
+    fd = call.call("fcntl", file.fd, command, 0)
+    return call.install(fd, waits=file.waits, cloexec=command == fcntl.F_DUPFD_CLOEXEC)
 
 
 def _ioctl(call: Call) -> int:
@@ -72,6 +85,7 @@ def _with_data(call: Call, file: File, command: int, request: bytearray) -> int:
 
 
 HANDLERS: dict[str, Callable[[Call], int]] = {
+    "dup": _dup,
     "fcntl": _fcntl,
     "ioctl": _ioctl,
 }

@@ -17,6 +17,7 @@ _EPERM = 1
 NUMBERS: Final = {
     "read": 0, "write": 1, "open": 2, "stat": 4, "fstat": 5, "lstat": 6, "poll": 7, "lseek": 8,
     "mmap": 9, "ioctl": 16, "pread64": 17, "pwrite64": 18, "readv": 19, "writev": 20, "access": 21, "select": 23,
+    "dup": 32, "sendfile": 40,
     "socket": 41, "connect": 42, "accept": 43, "sendto": 44, "recvfrom": 45, "sendmsg": 46, "recvmsg": 47,
     "shutdown": 48, "bind": 49, "listen": 50, "getsockname": 51, "getpeername": 52, "socketpair": 53,
     "setsockopt": 54, "getsockopt": 55, "uname": 63, "fcntl": 72, "ftruncate": 77, "mkdir": 83, "rmdir": 84,
@@ -34,7 +35,7 @@ _BY_DESCRIPTOR = (
     "read", "write", "fstat", "lseek", "ioctl", "pread64", "pwrite64", "readv", "writev", "connect", "accept",
     "sendto", "recvfrom", "sendmsg", "recvmsg", "shutdown", "bind", "listen", "getsockname", "getpeername",
     "setsockopt", "getsockopt", "fcntl", "ftruncate", "getdents64", "epoll_wait", "epoll_ctl", "epoll_pwait",
-    "accept4", "recvmmsg", "sendmmsg", "setns",
+    "accept4", "recvmmsg", "sendmmsg", "setns", "dup", "sendfile",
 )  # fmt: skip
 
 # Nothing in here changes this machine: init_module, finit_module, delete_module, pivot_root, reboot, settimeofday,

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from unmodified import waiting
-from unmodified.call import Call
+from unmodified.call import Call, signed
+from unmodified.files import borrow
 
 if TYPE_CHECKING:
     pass
@@ -100,6 +101,27 @@ def _writev(call: Call) -> int:
     return _sent(call, gather(call, spans(call, call.arguments[1], call.arguments[2])), "write")
 
 
+def _sendfile(call: Call) -> int:
+    """From a file of this machine, mostly, which is read here; from one of the kernel, the kernel does it."""
+    call.file()
+    source, at, count = signed(call.arguments[1]), call.arguments[2], min(call.arguments[3], MOST_READ_BYTES)
+    offset = call.read(at, 8) if at else None
+    inside = call.find(source)
+    if inside is not None:
+        result = call.call("sendfile", call.file().fd, inside.fd, offset, count)
+        if offset is not None:
+            call.write(at, offset)
+        return result
+    with os.fdopen(borrow(call.pid, source), "rb", buffering=0) as file:
+        begin = struct.unpack("<q", offset)[0] if offset is not None else file.tell()
+        result = _sent(call, bytearray(os.pread(file.fileno(), count, begin)), "write")
+        if result > 0 and offset is not None:
+            call.write(at, struct.pack("<q", begin + result))
+        elif result > 0:
+            file.seek(begin + result)  # the program has the same place in the file
+    return result
+
+
 def _pwrite(call: Call) -> int:
     call.file()
     return _sent(call, call.read(call.arguments[1], call.arguments[2]), "pwrite64", call.arguments[3])
@@ -112,4 +134,5 @@ HANDLERS: dict[str, Callable[[Call], int]] = {
     "write": _write,
     "writev": _writev,
     "pwrite64": _pwrite,
+    "sendfile": _sendfile,
 }
