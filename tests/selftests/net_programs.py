@@ -221,6 +221,8 @@ def run(version: str, net: Path, name: str, *, timeout: float) -> Outcome:
         "LC_ALL": "C",
     }
     environment |= {key: value for key, value in os.environ.items() if key == "TMPDIR"}
+    if name in listed()["with_helper"]:
+        environment["BASH_ENV"] = str(net / "net_helper.sh")
     if name in listed()["with_tunnels"]:
         command = [*_OWN_NETWORK, *command]
     start = time.monotonic()
