@@ -34,6 +34,29 @@ def test_a_failure_is_seen(net: Path) -> None:
     assert "LOOPBACK,UP" in outcome.output and '"eth0" does not exist' in outcome.output
 
 
+_SENDS_A_FILE = """\
+import os, socket
+server = socket.create_server(("127.0.0.1", 0))
+with socket.create_connection(server.getsockname()) as client, open("net_helper.sh", "rb") as file:
+    copy = socket.socket(fileno=os.dup(client.fileno()))
+    assert (copy.family, copy.getpeername()) == (socket.AF_INET, server.getsockname()), copy
+    assert os.sendfile(copy.fileno(), file.fileno(), 2, 20) == 20 and file.tell() == 0
+    assert os.sendfile(copy.fileno(), file.fileno(), None, 11) == 11 and file.tell() == 11
+    copy.close()
+accepted = server.accept()[0]
+print(b"".join(iter(lambda: accepted.recv(100), b"")))
+"""
+
+
+def test_a_copy_of_a_socket_sends_a_file(net: Path) -> None:
+    """dup(2) and sendfile(2) are the kernel's, and the other end is closed when both descriptors are."""
+    said = (net / "net_helper.sh").read_bytes()
+    (net / "sends.py").write_text(_SENDS_A_FILE, encoding="ascii")
+    (net / "sends.sh").write_text("python3 sends.py\n", encoding="ascii")
+    outcome = programs.run(_VERSION, net, "sends.sh", timeout=60)
+    assert outcome.output == f"{said[2:22] + said[:11]!r}\n"
+
+
 def test_the_document_tells_of_every_test() -> None:
     results = json.loads(run.RESULTS.read_text(encoding="utf-8"))
     assert run.DOCUMENT.read_text(encoding="utf-8") == run.document(results), (
