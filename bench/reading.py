@@ -8,7 +8,7 @@ from subjects import Bench, job
 
 
 def measure(bench: Bench) -> list[Row]:
-    """Through the page cache, past it, and both beside the others."""
+    """As files are opened mostly, with O_DIRECT, and both beside the others."""
     image = bench.images.full
 
     def loop() -> float:

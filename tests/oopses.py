@@ -102,7 +102,7 @@ PLACES = (
     Place("do_filp_open", "opening", planted.NULL_WRITE, lambda k: k.os.open("/file", os.O_RDWR | os.O_CREAT)),
     Place("pipe_write", "pipe", planted.WILD_READ, _pipe),
     Place("do_futex", "futex", planted.NULL_CALL, lambda k: k.syscall("futex", bytearray(4), 129, 1, None, None, 0)),
-    Place("do_epoll_wait", "event poll", planted.DIVISION, _epoll),
+    Place("ep_poll", "event poll", planted.DIVISION, _epoll),
     Place("copy_process", "making a task", planted.TEXT_WRITE, _fork),
     Place("do_exit", "end of a task", planted.PRIVILEGED, _exit),
     Place("try_to_wake_up", "scheduler", planted.NULL_READ, _fork),
