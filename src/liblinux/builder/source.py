@@ -227,7 +227,8 @@ def _extract(archive: Path, destination: Path) -> None:
     with (
         tempfile.TemporaryFile() as messages,
         _inner_tarball(archive) as packed,
-        subprocess.Popen([*command, "-J"], stdin=subprocess.PIPE, stderr=messages) as tar,
+        # xz on all processors: Debian's tarballs are in blocks that do not need each other.
+        subprocess.Popen([*command, "-I", "xz -T0"], stdin=subprocess.PIPE, stderr=messages) as tar,
     ):
         with contextlib.suppress(BrokenPipeError):  # tar itself says why it stopped
             shutil.copyfileobj(packed, cast("IO[bytes]", tar.stdin), _CHUNK_BYTES)
