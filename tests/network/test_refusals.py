@@ -40,6 +40,13 @@ def _unix_twice(net: Network) -> None:
         other.bind("/run.sock")
 
 
+def _abstract_twice(net: Network) -> None:
+    host = net.hosts["a"].socket
+    with host.socket(socket.AF_UNIX) as sock, host.socket(socket.AF_UNIX) as other:
+        sock.bind("\0name")
+        other.bind("\0name")
+
+
 # What is done, the exception, and the part of its message that says what to do.
 CASES: dict[str, tuple[Callable[[Network], object], type[Exception], str]] = {
     "subnets": (lambda _: Network(subnets="ten"), ValueError, r"write it as '10\.0\.0\.0/8'"),
@@ -65,6 +72,7 @@ CASES: dict[str, tuple[Callable[[Network], object], type[Exception], str]] = {
     "congestion": (lambda net: net.iperf("a", "b", congestion="warp"), ValueError, "it has .*bbr.*cubic"),
     "port-in-use": (_twice, OSError, "port 80 at any address; .*SO_REUSEADDR.*port 0 for a free one"),
     "unix-in-use": (_unix_twice, OSError, r"unlink\(\) it"),
+    "name-in-use": (_abstract_twice, OSError, "another socket has the name .*close it"),
     "no-right-to-port": (_unprivileged, PermissionError, "take another one than 80"),
     "no-such-address": (
         lambda net: net.hosts["a"].socket.create_server(("192.0.2.1", 80)),
