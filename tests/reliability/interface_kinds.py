@@ -35,6 +35,7 @@ KINDS: dict[str, dict[str, object]] = {
     "ip6tnl": {"ip6tnl_local": "fd66::1", "ip6tnl_remote": "fd66::2"},
     "ip6gre": {"ip6gre_local": "fd66::1", "ip6gre_remote": "fd66::2"},
     "ip6gretap": {"ip6gre_local": "fd66::1", "ip6gre_remote": "fd66::2"},
+    "ip6erspan": {},
     "vti": {"vti_local": "10.66.0.1", "vti_remote": "10.66.0.2"},
     "vti6": {"vti_local": "fd66::1", "vti_remote": "fd66::2"},
     "xfrm": {"link": "under", "xfrm_if_id": 9},
@@ -72,6 +73,8 @@ def make_interface(host: Host, kind: str) -> None:
         _make_bareudp(host)
     elif kind == "hsr":
         _make_hsr(host)
+    elif kind == "ip6erspan":
+        _make_ip6erspan(host)
     elif kind == "l2tp":
         sessions = host.netlink(L2tp, NETLINK_GENERIC)
         sessions.create_tunnel(
@@ -98,6 +101,14 @@ def _attribute(kind: int, content: bytes) -> bytes:
 def _make_bareudp(host: Host) -> None:
     """MPLS in UDP, at the port of RFC 7510."""
     _make_plainly(host, "bareudp", _attribute(1, struct.pack("!H", 6635)) + _attribute(2, struct.pack("!H", 0x8847)))
+
+
+def _make_ip6erspan(host: Host) -> None:
+    """Mirrored frames in GRE over IPv6; with a key and numbers, or the kernel has none. Source: linux/if_tunnel.h."""
+    key, flags = struct.pack("!I", 9), struct.pack("!H", 0x3000)  # GRE_KEY, GRE_SEQ
+    ends = (socket.inet_pton(socket.AF_INET6, address) for address in ("fd66::1", "fd66::2"))
+    values = enumerate((flags, flags, key, key, *ends), 2)
+    _make_plainly(host, "ip6erspan", b"".join(_attribute(kind, value) for kind, value in values))
 
 
 def _make_hsr(host: Host) -> None:
