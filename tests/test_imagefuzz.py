@@ -157,7 +157,7 @@ def test_a_panic_is_an_outcome(target: Target, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_what_cannot_be_mounted_is_no_target(images: Images) -> None:
-    with pytest.raises(ValueError, match="no file system that is known.*--no-partition-table"):
+    with pytest.raises(ValueError, match=r"no file system that is known.*--no-partition-table"):
         Target.of(images.empty())
     with pytest.raises(liblinux.MountError):
         Campaign(Target.of(images.empty(), type="ext4"))
