@@ -53,7 +53,7 @@ class _HostSocket(SuperSocket):  # type: ignore[misc]  # scapy is not typed for 
             return ready
 
     def sniff(self, *arguments: Any, **options: Any) -> Any:
-        """scapy.sendrecv.sniff() on this socket. ValueError for `filter`, which scapy would leave out without a word."""
+        """scapy.sendrecv.sniff() on this socket. ValueError for `filter`, which scapy would leave out."""
         if options.get("filter"):
             raise ValueError(
                 "filter= is in the language of tcpdump, which scapy leaves to libpcap; give lfilter=, a function, "
