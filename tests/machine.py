@@ -10,8 +10,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-__all__ = ["inside", "ip", "namespace", "program_in"]
+import pytest
 
+__all__ = ["AS_ROOT", "inside", "ip", "namespace", "program_in"]
+
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces, TAP devices and packet sockets are for root")
 _CLONE_NEWNET = 0x40000000
 # A namespace's devices go some time after its name does, so that no name is taken twice.
 _NUMBERS = itertools.count()

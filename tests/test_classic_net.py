@@ -24,7 +24,6 @@ import machine
 from liblinux import Host, Network
 from liblinux.network import FrameSocket, HostInterface, Tap
 
-AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="TAP devices and packet sockets need root")
 SECOND_NS = 10**9
 SIOCETHTOOL = 0x8946
 # linux/ethtool.h: commands that get and set one offload
@@ -107,7 +106,7 @@ def _raw() -> Iterator[Ends]:
 BACKENDS = {"loopback": _loopback, "cable": _cable, "pipe": _pipe, "tap": _tap, "raw": _raw}
 
 
-@pytest.fixture(params=[pytest.param(name, marks=[AS_ROOT] * (name in ("tap", "raw"))) for name in BACKENDS])
+@pytest.fixture(params=[pytest.param(name, marks=[machine.AS_ROOT] * (name in ("tap", "raw"))) for name in BACKENDS])
 def ends(request: pytest.FixtureRequest) -> Iterator[Ends]:
     """A host and its peer, over each way there is."""
     with BACKENDS[request.param]() as made:

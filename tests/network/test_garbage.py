@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import socket
 import sys
@@ -18,6 +17,8 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "reliability"))
 import frames
 import frames_machine
 from interface_kinds import KINDS, is_in
+
+import machine
 
 
 def test_no_interface_dies_of_garbage() -> None:
@@ -62,7 +63,7 @@ def test_captures_of_garbage_are_played_to_the_end() -> None:
     assert taken["refused"], "what is too short to be a frame is left out, and does not end the replay"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="TAP devices and packet sockets are for root")
+@machine.AS_ROOT
 def test_no_device_of_this_machine_dies_of_garbage() -> None:
     taken = frames_machine.bombard_machine(seed=4, count=1500)
     assert taken["tap"] > 1200 and taken["interface"] > 1200, taken

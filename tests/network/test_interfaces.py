@@ -16,13 +16,12 @@ import machine
 from liblinux import Host, Network
 from liblinux.network import Device, HostInterface, Tap
 
-ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="TAP devices and packet sockets are for root")
 # For local experiments (IEEE 802), so that nobody else speaks it.
 _ETHERTYPE = 0x88B5
 _SENDER = bytes.fromhex("020000000009")
 
 
-@ROOT
+@machine.AS_ROOT
 def test_tap() -> None:
     name = f"lltap{os.getpid()}"
     with Network() as net:
@@ -78,7 +77,7 @@ USER = """
 """
 
 
-@ROOT
+@machine.AS_ROOT
 def test_a_tap_device_that_root_has_made_for_somebody() -> None:
     """As the message of the PermissionError says."""
     with machine.namespace() as there:
@@ -139,7 +138,7 @@ def _received(host: Host) -> Iterator[Iterator[bytes]]:
         yield iter(lambda: sock.recv(2000)[14:].rstrip(b"."), None)
 
 
-@ROOT
+@machine.AS_ROOT
 def test_packet_socket_on_an_interface() -> None:
     with _veth_pair() as there, machine.namespace() as peer:
         machine.ip("-n", there, "link", "set", "far", "netns", peer)
@@ -149,7 +148,7 @@ def test_packet_socket_on_an_interface() -> None:
             assert host.ping("10.8.78.2", count=3, interval=0.1, timeout=5).received
 
 
-@ROOT
+@machine.AS_ROOT
 def test_what_this_machine_sends_by_the_interface_is_not_received() -> None:
     """The host is one more on the wire, and no wiretap: packet(7), PACKET_IGNORE_OUTGOING."""
     with _veth_pair() as there, _linked(there, "near") as host, _received(host) as received:
@@ -160,7 +159,7 @@ def test_what_this_machine_sends_by_the_interface_is_not_received() -> None:
         assert [next(received) for _ in range(3)] == [b"of the other end %d" % number for number in range(3)]
 
 
-@ROOT
+@machine.AS_ROOT
 def test_frames_for_its_own_hardware_address_are_received() -> None:
     """Which no interface of this machine has: one that looks at addresses, as a bridge, is to hand on all."""
     with _veth_pair() as there:
