@@ -148,6 +148,13 @@ def test_a_device_whose_link_was_refused_can_have_another(wrong: dict[str, Any])
         assert list(host.interfaces) == ["eth0"]
 
 
+def test_both_addresses_of_two_are_of_hosts() -> None:
+    """The subnet's and the broadcast address are none where there are just two: RFC 3021."""
+    with Network(clock="virtual", seed=1, ipv6=None) as net:
+        net.link(net.host("a"), net.host("b"), addresses=("10.9.0.0/31", "10.9.0.1/31"))
+        assert net.ping("a", "b").received == net.ping("b", "a").received == 1
+
+
 def test_names_that_are_given_stand_in_nobody_s_way() -> None:
     with Network(clock="virtual", seed=1) as net:
         a, b = net.host("a"), net.host("b")
