@@ -8,6 +8,7 @@ it what else there is to say.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -18,7 +19,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -146,16 +147,25 @@ def tcp(whose: str, seconds: str) -> str:
     address = net.hosts["b"].address
     there = WHOSE[whose](net)
     try:
-        with there.socket("b", socket.AF_INET, socket.SOCK_STREAM) as listening:
-            listening.bind(("", 5001))
-            listening.listen()
-            with there.socket("a", socket.AF_INET, socket.SOCK_STREAM) as sending:
-                sending.connect((address, 5001))
-                receiving, _ = listening.accept()
-                with receiving, there.selector() as selector:
-                    return str(_pump(selector, sending, receiving, float(seconds)))
+        with _connected(there, address) as (sending, receiving), there.selector() as selector:
+            return str(_pump(selector, sending, receiving, float(seconds)))
     finally:
         there.close()
+
+
+@contextlib.contextmanager
+def _connected(there: Any, address: str) -> Iterator[tuple[Any, Any]]:
+    """A stream from a to b, which has the address: the ends."""
+    with (
+        there.socket("b", socket.AF_INET, socket.SOCK_STREAM) as listening,
+        there.socket("a", socket.AF_INET, socket.SOCK_STREAM) as sending,
+    ):
+        listening.bind(("", 5001))
+        listening.listen()
+        sending.connect((address, 5001))
+        receiving, _ = listening.accept()
+        with receiving:
+            yield sending, receiving
 
 
 def _pump(selector: Any, sending: Any, receiving: Any, seconds: float) -> float:

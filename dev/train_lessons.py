@@ -92,14 +92,8 @@ def between_hosts(net: Any) -> None:
     """Two hosts and a cable: a stream, echoes."""
     there = networks.Ours(net)
     address = net.hosts["b"].address
-    with there.socket("b", socket.AF_INET, socket.SOCK_STREAM) as listening:
-        listening.bind(("", 5001))
-        listening.listen()
-        with there.socket("a", socket.AF_INET, socket.SOCK_STREAM) as sending:
-            sending.connect((address, 5001))
-            receiving, _ = listening.accept()
-            with receiving, there.selector() as selector:
-                networks._pump(selector, sending, receiving, 1)
+    with networks._connected(there, address) as (sending, receiving), there.selector() as selector:
+        networks._pump(selector, sending, receiving, 1)
     networks._echoes(there, "a", [address] * (_OTHERS // 8))
 
 

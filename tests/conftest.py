@@ -30,7 +30,8 @@ MIB = 1 << 20
 DEBUG_KERNELS = [name for name in os.environ.get("LIBLINUX_BUILT", "").split() if name.endswith("-debug")]
 collect_ignore_glob = [] if DEBUG_KERNELS else ["debug/test_*.py"]
 # Where nothing can be mounted, commands/test_mount_refused.py tests that `liblinux mount` says so.
-collect_ignore = ["commands/test_mount.py", "readahead/test_slow_disk.py"] if fuse_mounts.why_not() else []
+_OF_FUSE = ["commands/test_mount.py", "commands/test_mount_ends.py", "readahead/test_slow_disk.py"]
+collect_ignore = _OF_FUSE if fuse_mounts.why_not() else []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

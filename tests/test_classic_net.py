@@ -13,7 +13,6 @@ import os
 import socket
 import struct
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,10 +20,10 @@ import pytest
 from pyroute2 import NetlinkError
 from scapy.utils import RawPcapNgReader
 
+import machine
 from liblinux import Host, Network
 from liblinux.network import FrameSocket, HostInterface, Tap
 
-AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="TAP devices and packet sockets need root")
 SECOND_NS = 10**9
 SIOCETHTOOL = 0x8946
 # linux/ethtool.h: commands that get and set one offload
@@ -47,15 +46,11 @@ class Ends:
         self.peer = peer
 
 
-def _machine(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, timeout=30)
-
-
 def _namespaced(name: str, interface: str) -> None:
     """Give an interface of a namespace of this machine its addresses."""
-    _machine("ip", "-n", name, "addr", "add", "10.9.0.2/24", "dev", interface)
-    _machine("ip", "-n", name, "addr", "add", "fd09::2/64", "dev", interface, "nodad")
-    _machine("ip", "-n", name, "link", "set", interface, "up")
+    machine.ip("-n", name, "addr", "add", "10.9.0.2/24", "dev", interface)
+    machine.ip("-n", name, "addr", "add", "fd09::2/64", "dev", interface, "nodad")
+    machine.ip("-n", name, "link", "set", interface, "up")
 
 
 @contextlib.contextmanager
@@ -86,42 +81,32 @@ def _pipe() -> Iterator[Ends]:
 
 @contextlib.contextmanager
 def _tap() -> Iterator[Ends]:
-    name = f"llt{os.getpid()}"
-    with Network() as net:
+    with machine.namespace() as there, Network() as net:
         host = net.host("a")
-        net.link(host, Tap(name), addresses=(["10.9.0.1/24", "fd09::1/64"], None))
-        net.up()
-        _machine("ip", "netns", "add", name)
-        try:
-            _machine("ip", "link", "set", name, "netns", name)
-            _namespaced(name, name)
-            yield Ends(host, "10.9.0.2", "fd09::2", name)
-        finally:
-            _machine("ip", "netns", "del", name)
+        net.link(host, Tap("tap"), addresses=(["10.9.0.1/24", "fd09::1/64"], None))
+        with machine.inside(there):
+            net.up()
+        _namespaced(there, "tap")
+        yield Ends(host, "10.9.0.2", "fd09::2", there)
 
 
 @contextlib.contextmanager
 def _raw() -> Iterator[Ends]:
-    here, there = f"llr{os.getpid()}", f"lls{os.getpid()}"
-    _machine("ip", "netns", "add", here)
-    try:
-        _machine("ip", "link", "add", here, "type", "veth", "peer", "name", there, "netns", here)
-        _machine("ip", "link", "set", here, "up")
-        _namespaced(here, there)
-        with Network() as net:
-            host = net.host("a")
-            net.link(host, HostInterface(here), addresses=(["10.9.0.1/24", "fd09::1/64"], None))
-            yield Ends(host, "10.9.0.2", "fd09::2", here)
-        # A namespace's devices go some time after its name does: the next test wants these names.
-        _machine("ip", "link", "del", here)
-    finally:
-        _machine("ip", "netns", "del", here)
+    with machine.namespace() as here, machine.namespace() as there, Network() as net:
+        machine.ip("-n", here, "link", "add", "near", "type", "veth", "peer", "name", "far", "netns", there)
+        machine.ip("-n", here, "link", "set", "near", "up")
+        _namespaced(there, "far")
+        host = net.host("a")
+        net.link(host, HostInterface("near"), addresses=(["10.9.0.1/24", "fd09::1/64"], None))
+        with machine.inside(here):
+            net.up()
+        yield Ends(host, "10.9.0.2", "fd09::2", there)
 
 
 BACKENDS = {"loopback": _loopback, "cable": _cable, "pipe": _pipe, "tap": _tap, "raw": _raw}
 
 
-@pytest.fixture(params=[pytest.param(name, marks=[AS_ROOT] * (name in ("tap", "raw"))) for name in BACKENDS])
+@pytest.fixture(params=[pytest.param(name, marks=[machine.AS_ROOT] * (name in ("tap", "raw"))) for name in BACKENDS])
 def ends(request: pytest.FixtureRequest) -> Iterator[Ends]:
     """A host and its peer, over each way there is."""
     with BACKENDS[request.param]() as made:
@@ -251,8 +236,8 @@ def test_the_life_of_a_device_over_each_back_end(ends: Ends) -> None:
 
 def _exchange_with_machine(host: Host, namespace: str, own: str, family: int, count: int) -> None:
     with host.socket.create_server(("", 0), family=family) as server:
-        command = ["ip", "netns", "exec", namespace, sys.executable, "-c", PEER, own]
-        with subprocess.Popen([*command, str(server.getsockname()[1]), str(count)]) as peer:
+        command = machine.program_in(namespace, PEER, own, str(server.getsockname()[1]), str(count))
+        with subprocess.Popen(command) as peer:
             accepted, _ = server.accept()
             with accepted:
                 while count:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,16 @@ def test_examples(images: Images, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert "3 of 3 answered" in output
     assert "ext4 on Linux " in output and "none failed" in output
     e2fsck(image)
+
+
+def test_of_pytest(tmp_path: Path) -> None:
+    """With the functions that it has from the example of networks: a hundred seeds are a hundred tests."""
+    (network,) = (example for example in EXAMPLES if "async def shout" in example)
+    (test,) = (example for example in EXAMPLES if "liblinux_seeds" in example)
+    (tmp_path / "test_it.py").write_text(network.partition("\nwith liblinux.Network")[0] + test)
+    command = [sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", "test_it.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 0 and "100 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_packetdrill_from_python() -> None:

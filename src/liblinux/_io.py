@@ -307,7 +307,12 @@ def _open_raw(
         direct = os.O_DIRECT if direct_memory is not None else 0
         fd = system.open(file, open_flags(mode) | direct, 0o666)
     if "r" in mode and "+" not in mode:  # what writes to a directory the kernel refuses
-        _refuse_directory(system, fd, file, owned=not isinstance(file, int))
+        try:
+            _refuse_directory(system, fd, file)
+        except OSError:
+            if not isinstance(file, int):
+                system.close(fd)
+            raise
     if direct_memory is not None:
         return DirectFile(system, fd, file, mode, direct_memory(DIRECT_BYTES), closefd=closefd)
     raw = KernelFile(system, fd, file, mode, closefd=closefd)
@@ -316,11 +321,9 @@ def _open_raw(
     return raw
 
 
-def _refuse_directory(system: Os, fd: int, file: PathOrFd, *, owned: bool) -> None:
+def _refuse_directory(system: Os, fd: int, file: PathOrFd) -> None:
     """As io.open does: a directory can be opened, and then each read would fail."""
     if stat_modes.S_ISDIR(system.fstat(fd).st_mode):
-        if owned:
-            system.close(fd)
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), file)
 
 

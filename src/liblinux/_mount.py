@@ -166,9 +166,9 @@ def mount(
         flags = flags | _abi.MS_RDONLY if readonly else flags & ~_abi.MS_RDONLY
     if partition is not None and not isinstance(source, Disk):
         raise ValueError("partition= goes with a disk; a device is named by its path, as /dev/lda1")
-    if isinstance(source, Disk) and source._kernel is not kernel:
-        raise ValueError(f"{source!r} is attached to another kernel; attach it to this one")
     if isinstance(source, Disk):
+        if source._kernel is not kernel:
+            raise ValueError(f"{source!r} is attached to another kernel; attach it to this one")
         source._check_attached()
     kernel.os.makedirs(target, exist_ok=True)
     if isinstance(source, Disk):
@@ -177,8 +177,8 @@ def mount(
             flags |= _abi.MS_RDONLY
     else:
         device = source if source is not None else (type or "none")
-    attempt = _Attempt(kernel, source, device, target, flags, data, may_fall_back=readonly is None)
-    return attempt.run(type)
+    mounting = _Mounting(kernel, source, device, target, flags, data, may_fall_back=readonly is None)
+    return mounting.run(type)
 
 
 def _check_type(name: str, value: object, *types: builtins.type) -> None:
@@ -188,7 +188,7 @@ def _check_type(name: str, value: object, *types: builtins.type) -> None:
         raise TypeError(f"{name} of a mount must be {wanted}, not {builtins.type(value).__name__}")
 
 
-class _Attempt:
+class _Mounting:
     """One mount and all the types that are tried for it."""
 
     def __init__(
@@ -213,7 +213,7 @@ class _Attempt:
         self._detected: str | None = None
         # Of the type that the content looks like, before others are tried: what these say hides it.
         self._log: list[Record] = []
-        self._kernel._log.mark()  # what comes after belongs to this attempt
+        self._kernel._log.mark()  # what comes after belongs to this mount
 
     def run(self, type: str | None) -> Mount:
         given = type is not None or self._flags & _NO_TYPE_NEEDED

@@ -19,8 +19,6 @@ __all__ = ["Process", "start"]
 
 _OTHER_NAMES = {"mount": "mnt", "network": "net"}
 _EVERY_ID = b"0 0 4294967295\n"
-
-
 _LAST_ID = (1 << 32) - 2
 
 

@@ -134,7 +134,14 @@ case "$*" in
 *download*) {download} ;;
 esac
 """
-POLICY = "#!/bin/sh\nprintf '%s:\\n  Candidate: 6.12.7-1\\n' \"$2\"\n"
+# As apt says it to German users, if it is not asked to speak plainly.
+POLICY = """#!/bin/sh
+case "$LC_ALL" in
+C*) word=Candidate ;;
+*) word=Installationskandidat ;;
+esac
+printf '%s:\\n  %s: 6.12.7-1\\n' "$2" "$word"
+"""
 
 
 @pytest.fixture
@@ -143,6 +150,7 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None
     programs = tmp_path / "programs"
     programs.mkdir()
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
     monkeypatch.setattr(source, "_INSTALLED", tmp_path)
 
     def make(download: str) -> None:

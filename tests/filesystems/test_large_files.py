@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from formats import FORMATS, Format
 from quiet import quiet_kernel
 
+import liblinux
 from conftest import Images
 
 BY_NAME = {format.name: format for format in FORMATS}
@@ -26,17 +30,23 @@ LIMITED = [
 ]
 
 
+@contextlib.contextmanager
+def mounted(format: Format, image: Path, *, readonly: bool = False) -> Iterator[liblinux.Kernel]:
+    """An image of that format, at /mnt."""
+    with quiet_kernel(format.remarks) as kernel:
+        kernel.mount(kernel.attach(image, readonly=readonly), "/mnt", options=format.options)
+        yield kernel
+
+
 @pytest.mark.parametrize("format", SPARSE, ids=str)
 def test_a_file_beyond_four_gib(format: Format, images: Images) -> None:
     image = format.image(images.directory / "disk.img")
-    with quiet_kernel(format.remarks) as kernel:
-        kernel.mount(kernel.attach(image), "/mnt", options=format.options)
+    with mounted(format, image) as kernel:
         fd = kernel.os.open("/mnt/large", os.O_CREAT | os.O_RDWR)
         assert kernel.os.pwrite(fd, PIECE, 0) == kernel.os.pwrite(fd, PIECE, FAR) == len(PIECE)
         kernel.os.close(fd)
     format.check(image)
-    with quiet_kernel(format.remarks) as kernel:
-        kernel.mount(kernel.attach(image, readonly=True), "/mnt", options=format.options)
+    with mounted(format, image, readonly=True) as kernel:
         assert kernel.os.stat("/mnt/large").st_size == FAR + len(PIECE)
         fd = kernel.os.open("/mnt/large", os.O_RDONLY)
         for offset, data in ((0, PIECE), (len(PIECE), bytes(5000)), (1 << 32, bytes(5000)), (FAR, PIECE)):
@@ -48,8 +58,7 @@ def test_a_file_beyond_four_gib(format: Format, images: Images) -> None:
 @pytest.mark.parametrize("format", LIMITED, ids=str)
 def test_where_there_are_none_the_call_says_so(format: Format, images: Images) -> None:
     image = format.image(images.directory / "disk.img")
-    with quiet_kernel(format.remarks) as kernel:
-        kernel.mount(kernel.attach(image), "/mnt", options=format.options)
+    with mounted(format, image) as kernel:
         fd = kernel.os.open("/mnt/large", os.O_CREAT | os.O_RDWR)
         kernel.os.write(fd, PIECE)
         with pytest.raises(OSError) as caught:

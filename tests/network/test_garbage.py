@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import socket
 import sys
@@ -10,20 +9,25 @@ from pathlib import Path
 
 import pytest
 
+import liblinux
 from liblinux import Network
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "reliability"))
 
 import frames
 import frames_machine
+from interface_kinds import KINDS, is_in
+
+import machine
 
 
 def test_no_interface_dies_of_garbage() -> None:
     taken = frames.bombard_interfaces(seed=1, count=6000)
     # All kinds had their share; what is no frame for a device is refused.
     # WireGuard sends nothing without a peer; it gets what comes by UDP.
-    newer = {kind for kind in frames.KINDS if not frames.is_in(kind, os.environ.get("LIBLINUX_KERNEL", "6.12"))}
-    assert ({*frames.KINDS, "tun", "lo"} - {"wireguard"}) - newer <= set(taken)
+    with liblinux.Kernel() as kernel:
+        kinds = {kind for kind in KINDS if is_in(kind, kernel.release)}
+    assert {*kinds, "tun", "lo"} - {"wireguard"} <= set(taken)
     assert taken["tap"] > 2000
 
 
@@ -59,7 +63,7 @@ def test_captures_of_garbage_are_played_to_the_end() -> None:
     assert taken["refused"], "what is too short to be a frame is left out, and does not end the replay"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="TAP devices and packet sockets are for root")
+@machine.AS_ROOT
 def test_no_device_of_this_machine_dies_of_garbage() -> None:
     taken = frames_machine.bombard_machine(seed=4, count=1500)
     assert taken["tap"] > 1200 and taken["interface"] > 1200, taken

@@ -8,6 +8,7 @@ import hashlib
 import ipaddress
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from shouting import ask, echo
@@ -205,6 +206,15 @@ def test_an_address_belongs_to_one_interface() -> None:
 def test_who_is_pinged_must_be_somebody(pair: Network) -> None:
     with pytest.raises(ValueError, match="'c' is neither an address nor a host; the hosts are a, b"):
         pair.ping("a", "c")
+
+
+@pytest.mark.parametrize("clock", ["real", "virtual"])
+def test_more_datagrams_than_can_be_sent_are_measured(clock: Literal["real", "virtual"]) -> None:
+    """As many as there is time for; one is received for each that is sent."""
+    with Network(clock=clock, ipv6=None) as net:
+        net.link(net.host("a"), net.host("b"))
+        measured = net.iperf("a", "b", seconds=0.05, protocol="udp", rate="1Tbit")
+    assert 0.9 * measured.sent < measured.received <= measured.sent
 
 
 def test_a_full_disk_names_the_capture(pair: Network) -> None:

@@ -40,6 +40,13 @@ def _unix_twice(net: Network) -> None:
         other.bind("/run.sock")
 
 
+def _abstract_twice(net: Network) -> None:
+    host = net.hosts["a"].socket
+    with host.socket(socket.AF_UNIX) as sock, host.socket(socket.AF_UNIX) as other:
+        sock.bind("\0name")
+        other.bind("\0name")
+
+
 # What is done, the exception, and the part of its message that says what to do.
 CASES: dict[str, tuple[Callable[[Network], object], type[Exception], str]] = {
     "subnets": (lambda _: Network(subnets="ten"), ValueError, r"write it as '10\.0\.0\.0/8'"),
@@ -65,6 +72,7 @@ CASES: dict[str, tuple[Callable[[Network], object], type[Exception], str]] = {
     "congestion": (lambda net: net.iperf("a", "b", congestion="warp"), ValueError, "it has .*bbr.*cubic"),
     "port-in-use": (_twice, OSError, "port 80 at any address; .*SO_REUSEADDR.*port 0 for a free one"),
     "unix-in-use": (_unix_twice, OSError, r"unlink\(\) it"),
+    "name-in-use": (_abstract_twice, OSError, "another socket has the name .*close it"),
     "no-right-to-port": (_unprivileged, PermissionError, "take another one than 80"),
     "no-such-address": (
         lambda net: net.hosts["a"].socket.create_server(("192.0.2.1", 80)),
@@ -138,6 +146,13 @@ def test_a_device_whose_link_was_refused_can_have_another(wrong: dict[str, Any])
         net.link(host, device)
         net.up()
         assert list(host.interfaces) == ["eth0"]
+
+
+def test_both_addresses_of_two_are_of_hosts() -> None:
+    """The subnet's and the broadcast address are none where there are just two: RFC 3021."""
+    with Network(clock="virtual", seed=1, ipv6=None) as net:
+        net.link(net.host("a"), net.host("b"), addresses=("10.9.0.0/31", "10.9.0.1/31"))
+        assert net.ping("a", "b").received == net.ping("b", "a").received == 1
 
 
 def test_names_that_are_given_stand_in_nobody_s_way() -> None:

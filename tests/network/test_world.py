@@ -20,8 +20,6 @@ import pytest
 from liblinux import Network
 from liblinux.network import Device, FrameSocket, HostInterface, Internet, Tap
 
-ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="TAP devices and packet sockets are for root")
-
 
 class _Page(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
@@ -255,113 +253,6 @@ def test_frames_longer_than_the_mtu_are_dropped() -> None:
         assert device.error is None
 
 
-@ROOT
-def test_tap() -> None:
-    name = f"lltap{os.getpid() % 10**6}"
-    with Network() as net:
-        device = Tap(name)
-        host = net.host("a")
-        net.link(host, device, addresses=("10.8.77.1/24", None))
-        net.up()
-        with pytest.raises(BlockingIOError, match="in use"), Network() as other:
-            other.link(other.host("a"), Tap(name))
-            other.up()
-        namespace = f"lltap{os.getpid()}"
-        with _namespace(namespace):
-            _ip("link", "set", name, "netns", namespace)
-            _ip("-n", namespace, "addr", "add", "10.8.77.2/24", "dev", name)
-            _ip("-n", namespace, "link", "set", name, "up")
-            assert host.ping("10.8.77.2", count=3, interval=0.1, timeout=5).received
-            program = (
-                "import socket; s = socket.create_connection(('10.8.77.1', 80)); s.sendall(bytes(10**6)); s.close()"
-            )
-            with host.socket.create_server(("", 80)) as server:
-                command = ["ip", "netns", "exec", namespace, sys.executable, "-c", program]
-                with subprocess.Popen(command) as client:
-                    accepted, _ = server.accept()
-                    with accepted:
-                        assert sum(iter(lambda: len(accepted.recv(1 << 20)), 0)) == 10**6
-                assert client.returncode == 0
-    assert name not in os.listdir("/sys/class/net")
-
-
-# An ordinary user, who was given a TAP device: first all is imported, from where only root may look perhaps.
-USER = """
-    import os, sys
-    from liblinux import Network
-    from liblinux.network import FrameSocket, Tap
-
-    with Network() as net:
-        net.link(net.host("a"), net.host("b"))
-        net.hosts["a"].socket.create_server(("", 80)).close()
-    os.setgroups([])
-    os.setresgid(65534, 65534, 65534)
-    os.setresuid(65534, 65534, 65534)
-    with Network() as net:
-        host = net.host("a")
-        net.link(host, Tap(sys.argv[1]), addresses=("10.8.79.1/24", None))
-        with host.socket.create_server(("", 80)) as server:
-            print("ready", flush=True)
-            connection, peer = server.accept()
-            with connection:
-                print(peer[0], sum(iter(lambda: len(connection.recv(1 << 20)), 0)))
-"""
-
-
-@ROOT
-def test_a_tap_device_that_root_has_made_for_somebody() -> None:
-    """As the message of the PermissionError says."""
-    name = f"llu{os.getpid()}"
-    _ip("tuntap", "add", "dev", name, "mode", "tap", "user", "65534")
-    with _namespace(name):
-        command = [sys.executable, "-c", textwrap.dedent(USER), name]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as user:
-            try:
-                assert user.stdout is not None
-                assert user.stdout.readline() == "ready\n"
-                _ip("link", "set", name, "netns", name)
-                _ip("-n", name, "addr", "add", "10.8.79.2/24", "dev", name)
-                _ip("-n", name, "link", "set", name, "up")
-                program = "import socket; socket.create_connection(('10.8.79.1', 80), 10).sendall(bytes(10**5))"
-                _ip("netns", "exec", name, sys.executable, "-c", program)
-                assert user.stdout.read() == "10.8.79.2 100000\n"
-            except BaseException:
-                user.kill()
-                raise
-        assert user.returncode == 0
-
-
-@ROOT
-def test_packet_socket_on_an_interface() -> None:
-    names = f"llv{os.getpid()}", f"llw{os.getpid()}"
-    with _namespace(names[0]):
-        _ip("link", "add", names[0], "type", "veth", "peer", "name", names[1], "netns", names[0])
-        try:
-            _ip("link", "set", names[0], "up")
-            _ip("-n", names[0], "addr", "add", "10.8.78.2/24", "dev", names[1])
-            _ip("-n", names[0], "link", "set", names[1], "up")
-            with Network() as net:
-                device = HostInterface(names[0])
-                net.link(net.host("a"), device, addresses=("10.8.78.1/24", None))
-                assert net.ping("a", "10.8.78.2", count=3, interval=0.1, timeout=5).received
-        finally:
-            _ip("link", "del", names[0])
-
-
-@contextlib.contextmanager
-def _namespace(name: str) -> Iterator[None]:
-    """A network namespace of this machine."""
-    _ip("netns", "add", name)
-    try:
-        yield
-    finally:
-        _ip("netns", "del", name)
-
-
-def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True, timeout=30)
-
-
 @pytest.mark.parametrize(
     ("make", "error", "says"),
     [
@@ -377,23 +268,6 @@ def test_bad_devices(make: object, error: type[Exception], says: str) -> None:
     assert callable(make)
     with pytest.raises(error, match=says):
         make()
-
-
-@pytest.mark.parametrize("device", [Tap("lltap9"), HostInterface("lo")])
-def test_without_permission(device: Device, as_nobody: None) -> None:
-    with Network() as net:
-        net.link(net.host("a"), device)
-        with pytest.raises(PermissionError, match="Internet"):
-            net.up()
-        with pytest.raises(PermissionError):
-            net.up()
-
-
-def test_no_such_interface() -> None:
-    with Network() as net:
-        net.link(net.host("a"), HostInterface("llnone"))
-        with pytest.raises(OSError, match="no interface llnone"):
-            net.up()
 
 
 def test_a_virtual_clock_and_the_world_do_not_meet() -> None:

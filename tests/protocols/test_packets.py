@@ -81,6 +81,12 @@ def test_scapy_asks_and_is_answered() -> None:
             assert (len(answered), len(not_answered)) == (1, 1)
 
 
+def test_scapy_says_that_it_does_not_filter() -> None:
+    """What is given to libpcap otherwise would be left out: all packets would be there."""
+    with pair() as net, net.hosts["a"].scapy("eth0") as sock, pytest.raises(ValueError, match="give lfilter="):
+        sock.sniff(filter="tcp", timeout=1)
+
+
 def test_scapy_waits_by_the_kernel_s_clock() -> None:
     with pair() as net, net.hosts["a"].scapy("eth0") as sock:
         before, start = time.monotonic(), net.kernel.now()

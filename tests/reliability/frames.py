@@ -1,13 +1,14 @@
 """Garbage frames: random and mutated ones, into every kind of interface; no kernel and no process may die of them.
 
-    python tests/reliability/frames.py [--count 1000000] [--seed 1] [--kernel 6.1] [--each]
+    python tests/reliability/frames.py [--count 1000000] [--seed 1] [--kernel 6.1] [--each] [--kinds bridge,port]
 
 One host has the interfaces, on a virtual clock, and each gets its share: what arrives
 on a TAP device in the host itself, what a packet socket sends out of the interface,
 what a capture holds that is played again, and (with a real clock) what the other end of
 each device of this machine sends. The same seed gives the same frames. At the end the
 host must still answer. With --each every interface gets `count` frames, without it all
-together. The way to the Internet has a test of its own, frames_internet.py.
+together; with --kinds there are only such interfaces, and nothing else is done. The way
+to the Internet has a test of its own, frames_internet.py.
 """
 
 from __future__ import annotations
@@ -27,67 +28,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pyroute2 import L2tp
-from pyroute2.netlink import NETLINK_GENERIC
+from interface_kinds import KINDS, is_in, make_interface
 
 from liblinux import Host, Network
 from liblinux.network import Device, FrameSocket, Functions, Replay
 
-__all__ = ["KINDS", "Frames", "bombard_devices", "bombard_interfaces", "is_in", "right_frames"]
+__all__ = ["Frames", "arguments", "bombard_devices", "bombard_interfaces", "bombard_replay", "right_frames"]
 
-# Made on the TAP device "under" (or beside it), by pyroute2.
-KINDS: dict[str, dict[str, object]] = {
-    "dummy": {},
-    "vlan": {"link": "under", "vlan_id": 7},
-    "macvlan": {"link": "under", "macvlan_mode": "bridge"},
-    "bridge": {},
-    "bond": {"bond_mode": 1},
-    "veth": {"peer": "veth1"},
-    "ipvlan": {"link": "veth1"},  # beside macvlan there is no room for it
-    # What leaves by these arrives at a port of the bridge, a slave of the bond, a device in the VRF.
-    "port": {"peer": "port1", "master": "bridge"},
-    "slave": {"peer": "slave1", "master": "bond"},
-    "vxlan": {"vxlan_id": 9, "vxlan_group": "10.66.0.2", "vxlan_port": 4789},
-    "geneve": {"geneve_id": 9, "geneve_remote": "10.66.0.2"},
-    "gre": {"gre_local": "10.66.0.1", "gre_remote": "10.66.0.2"},
-    "gretap": {"gre_local": "10.66.0.1", "gre_remote": "10.66.0.2"},
-    "ipip": {"ipip_local": "10.66.0.1", "ipip_remote": "10.66.0.2"},
-    "sit": {"sit_local": "10.66.0.1", "sit_remote": "10.66.0.2"},
-    "erspan": {"gre_local": "10.66.0.1", "gre_remote": "10.66.0.2", "gre_ikey": 9, "gre_okey": 9},
-    "ip6tnl": {"ip6tnl_local": "fd66::1", "ip6tnl_remote": "fd66::2"},
-    "ip6gre": {"ip6gre_local": "fd66::1", "ip6gre_remote": "fd66::2"},
-    "ip6gretap": {"ip6gre_local": "fd66::1", "ip6gre_remote": "fd66::2"},
-    "vti": {"vti_local": "10.66.0.1", "vti_remote": "10.66.0.2"},
-    "vti6": {"vti_local": "fd66::1", "vti_remote": "fd66::2"},
-    "xfrm": {"link": "under", "xfrm_if_id": 9},
-    "bareudp": {},
-    "nlmon": {},
-    "wireguard": {},
-    "ifb": {},
-    "vrf": {"vrf_table": 10},
-    "member": {"peer": "member1", "master": "vrf"},
-    "cable": {},
-    "netkit": {"peer": "netkit1"},
-    "l2tp": {},
-    "team": {},
-    "macvtap": {"link": "port"},
-    "macsec": {"link": "slave"},
-    "hsr": {},
-}
-# Not in the other version.
-_SINCE = {"netkit": (6, 7)}
-_VETHS = ("veth", "port", "slave", "member")
 _TCP, _UDP, _SCTP, _MPTCP, _DCCP, _UDPLITE = 6, 17, 132, 262, 33, 136
 _MAC = bytes.fromhex("020000000001")
 _ETHERTYPES = (0x0800, 0x86DD, 0x0806, 0x8100, 0x88A8, 0x8847, 0x88CC, 0x8863, 0x8864, 0x88E5, 0x0004)
 _PROTOCOLS = (1, 2, 4, 6, 17, 33, 41, 43, 44, 47, 50, 51, 58, 60, 103, 115, 132, 135, 136)
 _PORTS = (1, 53, 80, 4789, 6081, 500, 4500, 51820, 6635, 1701)
 _IFREQ = struct.Struct("=16sh22x")
-
-
-def is_in(kind: str, release: str) -> bool:
-    """Whether a kernel has that kind of interface."""
-    return tuple(map(int, release.split(".")[:2])) >= _SINCE.get(kind, (0, 0))
 
 
 class Frames:
@@ -204,65 +157,6 @@ def _listen(host: Host, stack: contextlib.ExitStack) -> None:
                 sock.listen(10)
 
 
-def _make(host: Host, kind: str) -> None:
-    """An interface of a kind, called like it, and up."""
-    options = dict(KINDS[kind])
-    if "link" in options:
-        options["link"] = host.socket.if_nametoindex(str(options["link"]))
-    master, peer = options.pop("master", None), options.pop("peer", None)
-    if kind == "bareudp":
-        _make_bareudp(host)
-    elif kind == "hsr":
-        _make_hsr(host)
-    elif kind == "l2tp":
-        sessions = host.netlink(L2tp, NETLINK_GENERIC)
-        sessions.create_tunnel(
-            tunnel_id=9, peer_tunnel_id=9, local="10.66.0.1", remote="10.66.0.2", udp_sport=1701, udp_dport=1701
-        )
-        sessions.create_session(tunnel_id=9, session_id=9, peer_session_id=9, ifname=kind)
-    elif peer is not None:
-        made = "veth" if kind in _VETHS else kind
-        host.ip.link("add", ifname=kind, kind=made, **options, **({"peer": {"ifname": peer}} if made == "veth" else {}))
-    else:
-        host.ip.link("add", ifname=kind, kind=kind, **options)
-    if master is not None:
-        index, above = map(host.socket.if_nametoindex, (str(peer), str(master)))
-        host.ip.link("set", index=index, state="down")
-        host.ip.link("set", index=index, master=above)
-        host.ip.link("set", index=index, state="up")
-    host.ip.link("set", index=host.socket.if_nametoindex(kind), state="up")
-
-
-def _attribute(kind: int, content: bytes) -> bytes:
-    return struct.pack("=HH", len(content) + 4, kind) + content + bytes(-len(content) % 4)
-
-
-def _make_bareudp(host: Host) -> None:
-    """MPLS in UDP, at the port of RFC 7510."""
-    _make_plainly(host, "bareudp", _attribute(1, struct.pack("!H", 6635)) + _attribute(2, struct.pack("!H", 0x8847)))
-
-
-def _make_hsr(host: Host) -> None:
-    """A ring of redundancy over two veth pairs, whose other ends hear what is sent."""
-    slaves = b""
-    for number in (1, 2):
-        host.ip.link("add", ifname=f"ring{number}", kind="veth", peer={"ifname": f"ringpeer{number}"})
-        for name in (f"ring{number}", f"ringpeer{number}"):
-            host.ip.link("set", index=host.socket.if_nametoindex(name), state="up")
-        slaves += _attribute(number, struct.pack("=I", host.socket.if_nametoindex(f"ring{number}")))
-    _make_plainly(host, "hsr", slaves)
-
-
-def _make_plainly(host: Host, kind: str, data: bytes) -> None:
-    """One that pyroute2 has no words for. Source: linux/if_link.h, linux/rtnetlink.h."""
-    information = _attribute(1, kind.encode()) + _attribute(2, data)
-    body = bytes(16) + _attribute(3, kind.encode() + b"\0") + _attribute(18, information)
-    with host.socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
-        sock.send(struct.pack("=IHHII", 16 + len(body), 16, 0x605, 0, 0) + body)
-        error = struct.unpack_from("=i", sock.recv(1 << 16), 16)[0]
-    assert error == 0, os.strerror(-error)
-
-
 def bombard_interfaces(
     seed: int, count: int, *, kinds: tuple[str, ...] = tuple(KINDS), version: str | None = None, each: bool = False
 ) -> Counter[str]:
@@ -279,7 +173,7 @@ def bombard_interfaces(
         _listen(host, stack)
         for kind in kinds:
             if is_in(kind, net.kernel.release):
-                _make(host, kind)
+                make_interface(host, kind)
                 targets[kind] = _sender(host, kind, stack)
         names = list(targets)
         for number in range(count * len(names) if each else count):
@@ -422,17 +316,31 @@ def bombard_replay(seed: int, count: int, *, version: str | None = None, each: b
             return Counter({"replay": device.sent - device.refused, "refused": device.refused})
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """The command line that this program and its kin have: how many frames, of which seed, into which kernel."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kernel")
+    return parser
+
+
+def main() -> None:
+    """The command line."""
+    parser = arguments(__doc__)
     parser.add_argument("--each", action="store_true", help="so many frames into every interface")
+    parser.add_argument("--kinds", help="only these interfaces, each after those that it is on")
     options = parser.parse_args()
-    for bombard in (bombard_interfaces, bombard_devices, bombard_replay):
-        taken = bombard(options.seed, options.count, version=options.kernel, each=options.each)
-        sys.stdout.write(f"{bombard.__name__}: {taken.total()} frames: {dict(taken)}\n")
+    seed, count, common = options.seed, options.count, {"version": options.kernel, "each": options.each}
+    kinds = tuple(options.kinds.split(",")) if options.kinds else tuple(KINDS)
+    _say("interfaces", bombard_interfaces(seed, count, kinds=kinds, **common))
+    if not options.kinds:
+        _say("devices", bombard_devices(seed, count, **common))
+        _say("a capture", bombard_replay(seed, count, **common))
+
+
+def _say(what: str, taken: Counter[str]) -> None:
+    sys.stdout.write(f"{what}: {taken.total()} frames: {dict(taken)}\n")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ how often libslirp was begun anew, seconds, and what was fetched before and afte
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import http.client
 import http.server
@@ -204,11 +203,7 @@ def bombard(seed: int, count: int, *, version: str | None = None) -> dict[str, o
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--kernel")
-    options = parser.parse_args()
+    options = frames.arguments(__doc__).parse_args()
     sys.stdout.write(json.dumps(bombard(options.seed, options.count, version=options.kernel)) + "\n")
 
 

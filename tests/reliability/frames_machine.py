@@ -11,17 +11,17 @@ Ethernet this machine does not send.
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import os
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from pathlib import Path
 
-from frames import Frames, right_frames
+sys.path.append(str(Path(__file__).resolve().parent.parent))
 
+from frames import Frames, arguments, right_frames
+
+import machine
 from liblinux import Network
 from liblinux.network import Device, HostInterface, Tap
 
@@ -45,51 +45,31 @@ while head := sys.stdin.buffer.read(4):
 """
 
 
-def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True, timeout=30)
-
-
-@contextlib.contextmanager
-def _namespace(name: str) -> Iterator[None]:
-    _ip("netns", "add", name)
-    try:
-        yield
-    finally:
-        _ip("netns", "del", name)
-
-
 def bombard_machine(seed: int, count: int, *, version: str | None = None) -> Counter[str]:
     """Send `count` frames into a host by each kind of device; how many each took."""
-    number = os.getpid()
-    namespace, tap, near, far = f"llg{number}", f"llt{number}", f"llg{number}", f"llh{number}"
     frames = Frames(seed, right_frames())
     taken: Counter[str] = Counter()
-    with _namespace(namespace):
-        _ip("link", "add", near, "type", "veth", "peer", "name", far, "netns", namespace)
-        try:
-            _ip("link", "set", near, "up")
-            with Network(version=version) as net:
-                devices: dict[str, Device] = {"tap": Tap(tap), "interface": HostInterface(near)}
-                for name, device in devices.items():
-                    net.link(net.host(name), device)
-                net.up()
-                _ip("link", "set", tap, "netns", namespace)
-                for name, interface in (("tap", tap), ("interface", far)):
-                    _ip("-n", namespace, "link", "set", interface, "up")
-                    _send(namespace, interface, frames, count)
-                    taken[name] = _settled(devices[name])
-                    host = net.hosts[name]
-                    assert devices[name].error is None, devices[name].error
-                    assert host.ping(host.address, timeout=5).received == 1
-                assert net.kernel.dead is None
-        finally:
-            _ip("link", "del", near)
+    with machine.namespace() as there, Network(version=version) as net:
+        machine.ip("-n", there, "link", "add", "near", "type", "veth", "peer", "name", "far")
+        machine.ip("-n", there, "link", "set", "near", "up")
+        devices: dict[str, Device] = {"tap": Tap("tap"), "interface": HostInterface("near")}
+        for name, device in devices.items():
+            net.link(net.host(name), device)
+        with machine.inside(there):
+            net.up()
+        for name, interface in (("tap", "tap"), ("interface", "far")):
+            machine.ip("-n", there, "link", "set", interface, "up")
+            _send(there, interface, frames, count)
+            taken[name] = _settled(devices[name])
+            host = net.hosts[name]
+            assert devices[name].error is None, devices[name].error
+            assert host.ping(host.address, timeout=5).received == 1
+        assert net.kernel.dead is None
     return taken
 
 
-def _send(namespace: str, interface: str, frames: Frames, count: int) -> None:
-    command = ["ip", "netns", "exec", namespace, sys.executable, "-c", _SENDER, interface]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as sender:
+def _send(there: str, interface: str, frames: Frames, count: int) -> None:
+    with subprocess.Popen(machine.program_in(there, _SENDER, interface), stdin=subprocess.PIPE) as sender:
         assert sender.stdin is not None
         for _ in range(count):
             frame = frames.make()
@@ -109,11 +89,7 @@ def _settled(device: Device) -> int:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--kernel")
-    options = parser.parse_args()
+    options = arguments(__doc__).parse_args()
     taken = bombard_machine(options.seed, options.count, version=options.kernel)
     sys.stdout.write(f"{options.count} frames into each; taken: {dict(taken)}\n")
 

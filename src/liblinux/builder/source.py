@@ -318,9 +318,14 @@ def digest(path: Path) -> str:
 def _output(command: list[str]) -> str:
     """What a query prints; empty if it fails or does not exist."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(command, capture_output=True, text=True, check=True, env=_plain()).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""
+
+
+def _plain() -> dict[str, str]:
+    """The environment in which programs say what they say in English: apt-cache translates "Candidate" too."""
+    return {**os.environ, "LC_ALL": "C.UTF-8"}
 
 
 def _succeeds(command: list[str]) -> bool:
@@ -333,7 +338,9 @@ def _first_line(output: str) -> str:
 
 
 def _run(command: list[str], directory: Path, what: str = "", advice: str = "") -> None:
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, errors="replace", check=False)
+    done = subprocess.run(
+        command, cwd=directory, capture_output=True, text=True, errors="replace", check=False, env=_plain()
+    )
     if done.returncode != 0:
         said = _first_line(done.stderr.strip() or done.stdout)
         raise BuildError(f"{what or f'`{shlex.join(command)}` failed'}: {said}" + (f"; {advice}" if advice else ""))

@@ -47,8 +47,11 @@ class Target:
             with open(path, "rb") as file:
                 content = identify(file.read(PROBE_BYTES))
             if content is None or not content.mountable:
-                found = "nothing that is known" if content is None else content.type
-                raise ValueError(f"{path} holds {found}; name the type of its file system, as --type ext4")
+                found = "no file system that is known" if content is None else f"{content.type}, no file system"
+                raise ValueError(
+                    f"{path} holds {found}; what is damaged is an image without a partition table, as "
+                    "`liblinux mkimage --no-partition-table` makes them; if it is one, name its type, as --type ext4"
+                )
             type = content.type
         return cls(path, type, _OPTIONS.get(type, "") if options is None else options, memory, version)
 

@@ -96,7 +96,7 @@ class HostInterface(Device):
     """An interface of this machine, by a packet socket: the host is on the wire that it is on.
 
     It sees what arrives there, and sends as it likes, with a MAC address of its own;
-    not what this machine itself sends and receives by that interface. Needs
+    neither it nor this machine receives what the other sends by that interface. Needs
     CAP_NET_RAW, else PermissionError. OSError (ENODEV) without such an interface.
     Source: packet(7).
     """

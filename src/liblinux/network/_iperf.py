@@ -134,8 +134,10 @@ def _udp(client: Host, server: Host, address: str, seconds: float, rate: int) ->
                 # What does not leave was sent, and is lost.
                 with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
                     sending.send(_CHUNK[:_DATAGRAM_BYTES])
-                continue
-            if selector.select((min(due, end) - now) / _SECOND_NS):
+                if due > now:
+                    continue
+            # At a rate that is too high for this the next one is due already: all the same one is received for each.
+            if selector.select(max(min(due, end) - now, 0) / _SECOND_NS):
                 total += receiving.recv_into(buffer)
                 received += 1
         return Throughput(total, (clock() - start) / _SECOND_NS, sent, received)

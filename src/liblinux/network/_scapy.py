@@ -53,7 +53,12 @@ class _HostSocket(SuperSocket):  # type: ignore[misc]  # scapy is not typed for 
             return ready
 
     def sniff(self, *arguments: Any, **options: Any) -> Any:
-        """scapy.sendrecv.sniff() on this socket."""
+        """scapy.sendrecv.sniff() on this socket. ValueError for `filter`, which scapy would leave out."""
+        if options.get("filter"):
+            raise ValueError(
+                "filter= is in the language of tcpdump, which scapy leaves to libpcap; give lfilter=, a function, "
+                "or attach a program of BPF to the socket's `ins` (SO_ATTACH_FILTER)"
+            )
         return self._act(super().sniff, arguments, options)
 
     def sr(self, x: Any, **options: Any) -> Any:

@@ -19,5 +19,5 @@ kernel does anything. Programs run in namespaces of their own (user, pid, mount,
 call that is not handed over meets an empty network and nobody else's processes.
 
 What it cannot do: descriptors sent over Unix sockets of the kernel,
-signals by sockets (SIGIO), splice and sendfile of sockets.
+signals by sockets (SIGIO), splice of sockets.
 """

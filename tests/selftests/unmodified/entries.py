@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from unmodified import memory
 from unmodified.call import Call, signed
-
-if TYPE_CHECKING:
-    pass
 
 _EMPTY_PATH: Final = 0x1000
 _STAT_BYTES, _STATX_BYTES = 144, 256

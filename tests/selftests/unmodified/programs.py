@@ -5,13 +5,9 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from unmodified import memory
 from unmodified.call import Call, signed, view
-
-if TYPE_CHECKING:
-    pass
 
 _BPF_PROG_LOAD = 5
 _BPF_OF_NUMBERS = {8, 9}  # BPF_PROG_ATTACH, BPF_PROG_DETACH: descriptors, which are the same in the kernel

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from unmodified import memory, paths
 from unmodified.call import Call, signed
-
-if TYPE_CHECKING:
-    pass
 
 _UNAME_BYTES = 390
 

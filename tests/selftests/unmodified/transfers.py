@@ -8,14 +8,11 @@ import signal
 import socket
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from unmodified import waiting
 from unmodified.call import Call, signed
 from unmodified.files import borrow
-
-if TYPE_CHECKING:
-    pass
 
 MOST_READ_BYTES = 1 << 20
 NOSIGNAL: Final = socket.MSG_NOSIGNAL
