@@ -282,7 +282,7 @@ struct host_pump_statistics {
 int host_pump_start(const struct host_pump_end *from,
 		    const struct host_pump_end *to,
 		    const struct host_pump_last *last, struct host_pump **pump);
-void host_pump_stop(struct host_pump *pump);
+void host_pump_stop(struct host_pump *pump, struct host_pump_statistics *last);
 void host_pump_statistics(struct host_pump *pump,
 			  struct host_pump_statistics *statistics);
 
