@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import liblinux
+from liblinux._attempt import Attempt
 from conftest import MIB, Images, e2fsck, run
 
 BACKINGS: dict[str, Callable[[bytes, Path], Any]] = {
@@ -156,3 +157,55 @@ def test_a_file_system_in_use_is_not_put_back(kernel: liblinux.Kernel, images: I
     e2fsck(image)
     kernel.mount(kernel.attach(image), "/mnt")
     assert {"banana", "xfs"} <= set(kernel.os.listdir("/mnt"))
+
+
+def test_one_of_several_disks_is_not_put_back_alone(kernel: liblinux.Kernel, images: Images) -> None:
+    """Two disks of one file system, whose log is replayed by a mount that fails: half of it undone would be its end."""
+    paths = [images.empty(name, 300 * MIB) for name in ("one.img", "two.img")]
+    run("mkfs.btrfs", "-q", "-m", "raid0", "-d", "raid0", *paths)
+    with liblinux.Kernel() as crashing:
+        disks = [crashing.attach(path) for path in paths]
+        crashing.mount(disks[0], "/mnt", options=f"device={disks[1].path}")
+        crashing.os.mkdir("/mnt/sub")
+        crashing.os.sync()
+        for number in range(20):
+            fd = crashing.os.open(f"/mnt/sub/{number}", os.O_CREAT | os.O_WRONLY, 0o644)
+            crashing.os.write(fd, b"synced" * 1000)
+            crashing.os.fsync(fd)
+        for path in paths:
+            run("cp", "--sparse=always", path, path.with_suffix(".left"))
+    one, two = (kernel.attach(path.with_suffix(".left")) for path in paths)
+    writes = kernel.statistics()["writes"]
+    with pytest.raises(liblinux.MountError, match="No such file"):
+        kernel.mount(one, "/mnt", options=f"device={two.path},subvol=none")
+    assert kernel.statistics()["writes"] > writes, "nothing was replayed"
+    with pytest.raises(liblinux.MountError, match="No such file"):
+        kernel.mount(one, "/mnt", options="subvol=none")  # two is known now: only the superblock tells of it
+    with kernel.mount(one, "/mnt"):
+        assert {kernel.open(f"/mnt/sub/{number}", "rb").read() for number in range(20)} == {b"synced" * 1000}
+
+
+@pytest.mark.parametrize(
+    ("make", "change", "spread"),
+    [
+        ("mkfs.ext4 -qF", (1024 + 0xE0, bytes(4)), True),
+        ("mkfs.ext2 -qF", (1024 + 0xE0, bytes(4)), False),
+        ("mkfs.jfs -q", (32768 + 36, bytes(4)), True),
+        ("mkfs.f2fs -q", (1024 + 2201, b"/dev/"), True),
+        ("mkfs.btrfs -q", (65536 + 0x88, b"\x02"), True),
+        ("mkfs.xfs -q", (1024, bytes(8)), False),
+    ],
+)
+def test_what_a_superblock_says_of_further_devices(
+    kernel: liblinux.Kernel, images: Images, make: str, change: tuple[int, bytes], spread: bool
+) -> None:
+    path = images.empty(size=300 * MIB)
+    run(*make.split(), path)
+    disk = kernel.attach(path)
+    assert not Attempt(kernel, disk.path, "")._has_others()
+    assert Attempt(kernel, disk.path, "ro,logdev=/dev/ldb")._has_others()
+    disk.detach()
+    with path.open("r+b") as file:
+        file.seek(change[0])
+        file.write(change[1])
+    assert Attempt(kernel, kernel.attach(path).path, "")._has_others() == spread

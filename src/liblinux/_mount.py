@@ -213,6 +213,7 @@ class _Attempt:
         self._detected: str | None = None
         # Of the type that the content looks like, before others are tried: what these say hides it.
         self._log: list[Record] = []
+        self._untouched = True
         self._kernel._log.mark()  # what comes after belongs to this attempt
 
     def run(self, type: str | None) -> Mount:
@@ -243,9 +244,10 @@ class _Attempt:
         return error
 
     def _mount(self, type: str, flags: int) -> int:
-        with Attempt(self._kernel, self._device) as attempt:
+        with Attempt(self._kernel, self._device, self._data) as attempt:
             result = self._kernel.os.call("mount", self._device, self._target, type or None, flags, self._data or None)
             attempt.succeeded = not result
+        self._untouched = self._untouched and attempt.restored
         return -result
 
     def _candidates(self) -> Iterator[str]:
@@ -317,7 +319,8 @@ class _Attempt:
         if error == errno.EINVAL and self._data:
             return f"the file system may not know one of the options {self._data!r}"
         if looks_like is not None and error in _DAMAGED:
-            return "it may be damaged: `liblinux fsck` checks and repairs an image (it was not changed by this attempt)"
+            changed = " (it was not changed by this attempt)" if self._untouched else ""
+            return f"it may be damaged: `liblinux fsck` checks and repairs an image{changed}"
         return ""
 
     def _looks_like(self) -> str | None:
