@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import errno
 import io
+import itertools
 import os
 import re
+import signal
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +18,8 @@ from typing import Any
 import pytest
 
 import liblinux
-from liblinux._attempt import Attempt
 from conftest import MIB, Images, e2fsck, run
+from liblinux._attempt import Attempt
 
 BACKINGS: dict[str, Callable[[bytes, Path], Any]] = {
     "path": lambda data, path: path,
@@ -209,3 +213,112 @@ def test_what_a_superblock_says_of_further_devices(
         file.seek(change[0])
         file.write(change[1])
     assert Attempt(kernel, kernel.attach(path).path, "")._has_others() == spread
+
+
+class _Watched(io.BytesIO):
+    """A file that tells what it is asked, and can be broken."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.asked: list[tuple[str, int, int]] = []
+        self.writes_left = 1 << 30
+        self.at_read: dict[int, Callable[[], None]] = {}
+
+    def write(self, data: Any) -> int:
+        self.asked.append(("write", self.tell(), len(data)))
+        self.writes_left -= 1
+        if self.writes_left < 0:
+            raise OSError(errno.ENOSPC, "no room")
+        return super().write(data)
+
+    def readinto(self, buffer: Any) -> int:
+        self.asked.append(("read", self.tell(), len(buffer)))
+        self.at_read.get(len(self.asked), lambda: None)()
+        return super().readinto(buffer)
+
+    def first_kept(self) -> int:
+        """The number of the first request that read what the next one has overwritten."""
+        pairs = itertools.pairwise(self.asked)
+        return 1 + next(at for at, (one, two) in enumerate(pairs) if (one[0], two) == ("read", ("write", *one[1:])))
+
+
+def test_what_cannot_be_put_back_is_said(either: liblinux.Kernel, images: Images) -> None:
+    """The image takes what the mount writes, and nothing after that."""
+    path = images.empty(size=16 * MIB)
+    run("mkfs.ext4", "-qF", path)
+    data = broken(path).data
+    watched = _Watched(data)
+    with pytest.raises(liblinux.MountError):
+        either.mount(either.attach(watched), "/mnt")
+    assert watched.getvalue() == data
+    source = _Watched(data)
+    # Each of them once more, when it is put back.
+    source.writes_left = sum(what == "write" for what, _, _ in watched.asked) // 2
+    disk = either.attach(source)
+    with pytest.raises(liblinux.MountError, match=r"could not all be put back \(No space(.|\n)*fsck") as caught:
+        either.mount(disk, "/mnt")
+    assert "it was not changed" not in str(caught.value)
+    # And nothing of that attempt is left: the next one puts back what was there before it.
+    source.writes_left = 1 << 30
+    changed = source.getvalue()
+    with pytest.raises(liblinux.MountError) as again:
+        either.mount(disk, "/mnt")
+    assert "put back" not in str(again.value)
+    assert source.getvalue() == changed
+
+
+@pytest.fixture
+def crashed(images: Images) -> bytes:
+    path = images.empty(size=16 * MIB)
+    run("mkfs.ext4", "-qF", path)
+    crash(path)
+    return path.read_bytes()
+
+
+def _first_kept(crashed: bytes) -> int:
+    watched = _Watched(crashed)
+    with liblinux.Kernel() as kernel:
+        kernel.mount(kernel.attach(watched), "/mnt")
+    return watched.first_kept()
+
+
+def test_what_cannot_be_kept_does_not_keep_it_from_being_mounted(kernel: liblinux.Kernel, crashed: bytes) -> None:
+    """A block that the journal has anew, and that cannot be read on the disk."""
+    source = _Watched(crashed)
+    failed = []
+
+    def fail() -> None:
+        failed.append(True)
+        raise OSError(errno.EIO, "a bad block")
+
+    source.at_read[_first_kept(crashed)] = fail
+    with kernel.mount(kernel.attach(source), "/mnt"):
+        assert len(kernel.os.listdir("/mnt/sub")) == 20
+    assert failed
+
+
+def test_a_fork_in_the_middle(kernel: liblinux.Kernel, crashed: bytes) -> None:
+    """The child has a dead kernel, and can close it."""
+    source = _Watched(crashed)
+    reading, forked = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        reading.set()
+        assert forked.wait(60)
+
+    source.at_read[_first_kept(crashed)] = wait
+    disk = kernel.attach(source)
+    with ThreadPoolExecutor(1) as pool:
+        mounting = pool.submit(kernel.mount, disk, "/mnt")
+        assert reading.wait(60)
+        child = os.fork()
+        if not child:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(10)
+            kernel.close()
+            os._exit(0)
+        forked.set()
+        _, status = os.waitpid(child, 0)
+        mounting.result()
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert len(kernel.os.listdir("/mnt/sub")) == 20

@@ -44,12 +44,13 @@ _BTRFS_MAGIC = b"_BHRfS_M"
 class Attempt:
     """One call of mount(2) on a device: what it writes is taken back unless `succeeded` is set in the `with` block.
 
-    `restored` says afterwards whether it was: the device is as it was before.
+    `restored` says afterwards whether it was: the device is as it was before. `error` is why it could not be.
     """
 
     def __init__(self, kernel: Kernel, device: str, options: str) -> None:
         self.succeeded = False
         self.restored = False
+        self.error: OSError | None = None
         self._kernel = kernel
         self._device = device
         self._options = options
@@ -73,13 +74,32 @@ class Attempt:
         disk = self._disk
         if disk is None:
             return
+        restore = False
         try:
             # Interrupted at the very end it may be mounted all the same.
             restore = not self.succeeded and (self._kernel.dead is not None or self._is_free(flush=True))
+        finally:
+            self._end(disk, restore)
+            disk._trying.release()
+        if self.error is not None and value is not None:
+            value.add_note(self.not_restored)
+
+    @property
+    def not_restored(self) -> str:
+        """What to say when the device could not be put back, or ""."""
+        if self.error is None:
+            return ""
+        return (
+            f"what the mount has written to {self._device} could not all be put back ({self.error.strerror}): "
+            "the image is changed; `liblinux fsck` checks it"
+        )
+
+    def _end(self, disk: Disk, restore: bool) -> None:
+        try:
             disk._native.undo_end(restore)
             self.restored = restore
-        finally:
-            disk._trying.release()
+        except OSError as error:
+            self.error = error
 
     def _is_free(self, *, flush: bool = False) -> bool:
         """Whether nobody has the device; its cached blocks are written and forgotten, if told to."""

@@ -214,6 +214,7 @@ class _Attempt:
         # Of the type that the content looks like, before others are tried: what these say hides it.
         self._log: list[Record] = []
         self._untouched = True
+        self._not_restored = ""
         self._kernel._log.mark()  # what comes after belongs to this attempt
 
     def run(self, type: str | None) -> Mount:
@@ -248,6 +249,7 @@ class _Attempt:
             result = self._kernel.os.call("mount", self._device, self._target, type or None, flags, self._data or None)
             attempt.succeeded = not result
         self._untouched = self._untouched and attempt.restored
+        self._not_restored = attempt.not_restored or self._not_restored
         return -result
 
     def _candidates(self) -> Iterator[str]:
@@ -295,7 +297,7 @@ class _Attempt:
             partitions=partitions,
             types=[type for type in self._tried if type],
             log=log,
-            advice=self._advice(error),
+            advice="\n".join(filter(None, (self._not_restored, self._advice(error)))),
         )
 
     def _advice(self, error: int) -> str:
