@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import struct
 import subprocess
 import sys
@@ -160,6 +161,40 @@ def test_a_device_object_is_told_of_flushes_and_stable_writes(kernel: liblinux.K
     kinds = [kind for kind, _ in device.asked]
     assert kinds[-2:] == ["flush", "write stable"] and set(kinds[:-2]) == {"write"}
     kernel.umount("/mnt")
+
+
+class Sectors(Device):
+    """One that is a device in this as well: there is no half of a sector."""
+
+    sector = 512
+
+    def pread(self, offset: int, buffer: memoryview) -> None:
+        assert not offset % self.sector and not len(buffer) % self.sector
+        super().pread(offset, buffer)
+
+    def pwrite(self, offset: int, data: memoryview, stable: bool) -> None:
+        assert not offset % self.sector and not len(data) % self.sector
+        super().pwrite(offset, data, stable)
+
+
+@pytest.mark.parametrize("sector", [512, 4096])
+@pytest.mark.parametrize("skew", [0, 4, 8, 512, 2048, 4092])
+def test_a_device_object_is_asked_for_whole_sectors(either: liblinux.Kernel, sector: int, skew: int) -> None:
+    """Also by direct I/O with memory that begins anywhere: a sector is in two pages then, here never neighbours."""
+    device = Sectors(bytes(MIB))
+    device.sector = sector
+    disk = either.attach(device, sector_size=sector)
+    with either.mmap(None, MIB + 4096) as room, memoryview(room)[skew : skew + MIB] as buffer:
+        for page in reversed(range(0, len(room), 4096)):
+            room[page] = 0
+        descriptor = either.os.open(disk.path, os.O_RDWR | os.O_DIRECT)
+        buffer[:] = data = random.Random(skew).randbytes(MIB)
+        assert either.os.pwrite(descriptor, buffer, 0) == MIB
+        assert device.data == data
+        buffer[:] = bytes(MIB)
+        assert either.os.preadv(descriptor, [buffer], 0) == MIB
+        assert buffer == data
+        either.os.close(descriptor)
 
 
 def test_a_device_object_is_told_what_is_discarded(kernel: liblinux.Kernel, images: Images) -> None:

@@ -7,8 +7,9 @@
  * same request is served by the runner on its own stack.
  *
  * A disk's data is touched by the runner only, and when it is a descriptor read
- * by the reader as well (reader.c), while the runner is inside. Its size is an atomic word: it
- * may be changed by any thread.
+ * by the reader as well (reader.c), while the runner is inside; after a mount
+ * that has failed what it wrote is taken back by its own thread (undo.c). Its
+ * size is an atomic word: it may be changed by any thread.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -46,7 +46,7 @@ struct host_saved_overlay {
  */
 int host_disk_do(struct ll_io *io, bool on_host);
 int host_backing_io(struct host_disk *disk, struct ll_io *io, bool on_host);
-/* Keep what a request is about to change, if that is wanted. */
+/* Keep what a request is about to change, if that is wanted: 0 or LL_IO_NEEDS_HOST. */
 int host_undo_keep(struct host_disk *disk, struct ll_io *io, bool on_host);
 int host_overlay_io(struct host_disk *disk, struct ll_io *io, bool on_host);
 

@@ -210,9 +210,21 @@ static void host_separate(struct host_kernel *kernel)
 	host_keep_writes(kernel);
 }
 
+/* Also of a kernel that is dead here, which will be closed. */
+static void host_free_disks(struct host_kernel *kernel)
+{
+	u32 index;
+
+	for (index = 0; index < DISKS; index++)
+		if (kernel->disks[index])
+			pthread_mutex_init(&kernel->disks[index]->undo_lock,
+					   NULL);
+}
+
 static void host_in_child(struct host_kernel *kernel, u64 unused)
 {
 	(void)unused;
+	host_free_disks(kernel);
 	/* If any were under way somebody was inside, and it is dead here. */
 	kernel->nr_reads = 0;
 	if (!kernel->fork_failed)

@@ -282,7 +282,7 @@ struct host_pump_statistics {
 int host_pump_start(const struct host_pump_end *from,
 		    const struct host_pump_end *to,
 		    const struct host_pump_last *last, struct host_pump **pump);
-void host_pump_stop(struct host_pump *pump);
+void host_pump_stop(struct host_pump *pump, struct host_pump_statistics *last);
 void host_pump_statistics(struct host_pump *pump,
 			  struct host_pump_statistics *statistics);
 
@@ -377,7 +377,8 @@ u32 host_disk_index(struct host_disk *disk);
 u64 host_disk_changes(struct host_disk *disk);
 /*
  * Between these two, what is written to a stretch of the disk can be taken back
- * (`restore`), for a mount that fails; see undo.c. -EBUSY: it is under way.
+ * (`restore`), for a mount that fails; see undo.c. -EBUSY: it is under way. Any
+ * other error of the end says why not all of it could be taken back.
  */
 int host_disk_undo_begin(struct host_disk *disk, u64 start, u64 bytes);
 int host_disk_undo_end(struct host_disk *disk, bool restore);

@@ -74,6 +74,8 @@
 #define DISK_SEGMENTS 64
 #define DISK_ZERO_BYTES (64 * KIB)
 #define OVERLAY_BLOCK_BYTES 4096ULL
+/* What a mount may change on a disk, and have taken back when it fails. */
+#define UNDO_MOST_BYTES (1 * GIB)
 #define LOG_BYTES (256 * KIB)
 /* Large reads of one kernel that are under way at once. */
 #define READS 16

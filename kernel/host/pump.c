@@ -32,7 +32,11 @@ static void host_pump_count(u64 *counter, u64 amount)
 	__atomic_fetch_add(counter, amount, __ATOMIC_RELAXED);
 }
 
-/* One frame on. 0, or why there will never be another one. */
+/*
+ * One frame on. 0, or why there will never be another one: -ESHUTDOWN when it
+ * was told to stop while there was no room, for what was sent of the frame can
+ * be half of it, and nothing may follow that.
+ */
 static int host_pump_deliver(struct host_pump *pump, u32 bytes)
 {
 	int error;
@@ -46,7 +50,7 @@ static int host_pump_deliver(struct host_pump *pump, u32 bytes)
 	host_pump_count(&pump->frames, -1);
 	host_pump_count(&pump->bytes, -(u64)bytes);
 	if (error == -ESHUTDOWN)
-		return 0; /* told to stop, which the loop notices */
+		return error;
 	host_pump_count(&pump->dropped, 1);
 	return host_pump_is_over(error) ? error : 0;
 }
@@ -64,7 +68,7 @@ static int host_pump_loop(struct host_pump *pump)
 		if (got == -EINTR || got >= 0)
 			continue;
 		error = got;
-		if (host_pump_is_over(error))
+		if (error == -ESHUTDOWN || host_pump_is_over(error))
 			return error;
 		host_pump_count(&pump->dropped, 1);
 	}
@@ -100,6 +104,8 @@ static void *host_pump_main(void *argument)
 		error = host_pump_loop(pump);
 	if (!error)
 		host_pump_empty(pump);
+	if (error == -ESHUTDOWN)
+		error = 0;
 	__atomic_store_n(&pump->error, error, __ATOMIC_RELEASE);
 	if (error && pump->last.process)
 		host_pump_say_last(pump);
@@ -158,7 +164,7 @@ free:
 	return error;
 }
 
-void host_pump_stop(struct host_pump *pump)
+void host_pump_stop(struct host_pump *pump, struct host_pump_statistics *last)
 {
 	u64 one = 1;
 
@@ -168,6 +174,7 @@ void host_pump_stop(struct host_pump *pump)
 		abort();
 	host_pump_rouse(pump);
 	pthread_join(pump->thread, NULL);
+	host_pump_statistics(pump, last);
 	close(pump->stop_fd);
 	free(pump->frame);
 	free(pump);

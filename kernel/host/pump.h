@@ -9,7 +9,7 @@
 #define PUMP_FRAME_BYTES (128 * KIB)
 #define PUMP_ROOM_BYTES (2 * PUMP_FRAME_BYTES)
 #define PUMP_LENGTH_BYTES 4
-/* How many are carried after the order to stop: as many as the queue of a TAP device holds. */
+/* How many are carried after the order to stop, at most: the queue of a TAP device holds 500. */
 #define PUMP_LAST_FRAMES 1000
 
 struct host_pump {

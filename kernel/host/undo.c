@@ -11,6 +11,9 @@
  * after a success. Then flushes that the file system relies on would come too
  * early, and a process that dies in between would have mounted nothing.)
  *
+ * What cannot be kept (there is too much of it, or it cannot be read) does not
+ * keep a mount from succeeding: the undo is given up, which is said at its end.
+ *
  * Who uses it sees to it that nobody else writes to the stretch meanwhile.
  * Disks whose writes do not reach their image have no undo.
  */
@@ -27,7 +30,9 @@ struct host_kept {
 
 struct host_undo {
 	u64 start, end;
+	u64 bytes; /* kept so far */
 	struct host_kept *latest;
+	int error; /* why it was given up */
 };
 
 int host_disk_undo_begin(struct host_disk *disk, u64 start, u64 bytes)
@@ -52,6 +57,24 @@ int host_disk_undo_begin(struct host_disk *disk, u64 start, u64 bytes)
 	return result;
 }
 
+/* Of what was kept the latest, which is taken off; or NULL. */
+static struct host_kept *host_kept_take(struct host_undo *undo)
+{
+	struct host_kept *kept = undo->latest;
+
+	if (kept)
+		undo->latest = kept->before;
+	return kept;
+}
+
+static void host_kept_drop(struct host_undo *undo)
+{
+	struct host_kept *kept;
+
+	while ((kept = host_kept_take(undo)))
+		free(kept);
+}
+
 static int host_undo_io(struct host_disk *disk, enum ll_io_op op,
 			struct host_kept *kept, bool on_host)
 {
@@ -66,7 +89,7 @@ static int host_undo_io(struct host_disk *disk, enum ll_io_op op,
 	return host_backing_io(disk, &io, on_host);
 }
 
-/* What lies within both. */
+/* What lies within both; NULL when there is no room for it. */
 static struct host_kept *host_kept_new(struct host_undo *undo, u64 offset,
 				       u64 end)
 {
@@ -76,6 +99,8 @@ static struct host_kept *host_kept_new(struct host_undo *undo, u64 offset,
 		offset = undo->start;
 	if (end > undo->end)
 		end = undo->end;
+	if (end - offset > UNDO_MOST_BYTES - undo->bytes)
+		return NULL;
 	kept = malloc(sizeof(*kept) + (end - offset));
 	if (!kept)
 		return NULL;
@@ -90,23 +115,25 @@ static int host_undo_keep_locked(struct host_disk *disk, struct ll_io *io,
 	struct host_undo *undo = disk->undo;
 	u64 end = io->offset + io->bytes;
 	struct host_kept *kept;
-	int result;
+	int error;
 
-	if (!undo || io->offset >= undo->end || end <= undo->start)
+	if (!undo || undo->error || io->offset >= undo->end ||
+	    end <= undo->start)
 		return 0;
 	/* Not on a fiber: then all of this is done again. */
 	if (disk->backing == BACKING_FOREIGN && !on_host)
 		return LL_IO_NEEDS_HOST;
 	kept = host_kept_new(undo, io->offset, end);
-	if (!kept)
-		return -ENOMEM;
-	result = host_undo_io(disk, LL_IO_READ, kept, on_host);
-	if (result) {
+	error = kept ? host_undo_io(disk, LL_IO_READ, kept, on_host) : -ENOMEM;
+	if (error) {
 		free(kept);
-		return result;
+		host_kept_drop(undo);
+		undo->error = error;
+		return 0;
 	}
 	kept->before = undo->latest;
 	undo->latest = kept;
+	undo->bytes += kept->bytes;
 	return 0;
 }
 
@@ -123,24 +150,39 @@ int host_undo_keep(struct host_disk *disk, struct ll_io *io, bool on_host)
 	return result;
 }
 
+/* All of it back, as far as it goes, and to where a failure of power leaves it. */
+static int host_undo_restore(struct host_disk *disk, struct host_undo *undo)
+{
+	struct ll_io flush = { .handle = disk, .op = LL_IO_FLUSH };
+	int result = undo->error, error;
+	struct host_kept *kept;
+
+	if (!undo->latest)
+		return result;
+	while ((kept = host_kept_take(undo))) {
+		error = host_undo_io(disk, LL_IO_WRITE, kept, true);
+		if (error && !result)
+			result = error;
+		free(kept);
+	}
+	error = host_backing_io(disk, &flush, true);
+	return result ? result : error;
+}
+
 int host_disk_undo_end(struct host_disk *disk, bool restore)
 {
 	struct host_undo *undo;
-	struct host_kept *kept;
-	int result = 0, code;
+	int result = 0;
 
 	pthread_mutex_lock(&disk->undo_lock);
 	undo = disk->undo;
 	__atomic_store_n(&disk->undo, NULL, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&disk->undo_lock);
-	while (undo && (kept = undo->latest)) {
-		undo->latest = kept->before;
-		code = restore ? host_undo_io(disk, LL_IO_WRITE, kept, true) :
-				 0;
-		if (code && !result)
-			result = code;
-		free(kept);
-	}
+	if (!undo)
+		return 0;
+	if (restore)
+		result = host_undo_restore(disk, undo);
+	host_kept_drop(undo);
 	free(undo);
 	return result;
 }

@@ -366,15 +366,17 @@ int jail_undo_begin(struct host_disk *host, u64 start, u64 bytes)
 {
 	struct jail_disk *disk = jail_disk_of(host);
 	const u64 args[6] = { start, bytes, [5] = disk->handle };
+	s64 room = jail_overlay_bytes(disk->bytes);
 	s64 code;
 
 	if (disk->flags & (HOST_DISK_READONLY | HOST_DISK_OVERLAY))
 		return 0;
-	jail_allow_undo(disk->jail, (s64)jail_overlay_bytes(disk->bytes));
+	jail_allow_undo(disk->jail, room);
 	code = jail_ask(disk->jail, CHANNEL_UNDO_BEGIN, args);
 	if (code < 0)
-		jail_allow_undo(disk->jail,
-				-(s64)jail_overlay_bytes(disk->bytes));
+		jail_allow_undo(disk->jail, -room);
+	else
+		disk->undo_room = room;
 	return (int)code;
 }
 
@@ -387,7 +389,9 @@ int jail_undo_end(struct host_disk *host, bool restore)
 	if (disk->flags & (HOST_DISK_READONLY | HOST_DISK_OVERLAY))
 		return 0;
 	code = jail_ask(disk->jail, CHANNEL_UNDO_END, args);
-	jail_allow_undo(disk->jail, -(s64)jail_overlay_bytes(disk->bytes));
+	/* The disk may have another size by now. */
+	jail_allow_undo(disk->jail, -disk->undo_room);
+	disk->undo_room = 0;
 	return (int)code;
 }
 

@@ -62,6 +62,7 @@ struct jail_disk {
 	char *memory; /* its backing is memory of this process, or NULL */
 	void *foreign; /* or the embedding's */
 	u32 users; /* threads that serve it; under `lock` */
+	s64 undo_room; /* bytes of memory that the cell has for an undo */
 };
 
 struct jail {

@@ -213,6 +213,8 @@ class _Mounting:
         self._detected: str | None = None
         # Of the type that the content looks like, before others are tried: what these say hides it.
         self._log: list[Record] = []
+        self._untouched = True
+        self._not_restored = ""
         self._kernel._log.mark()  # what comes after belongs to this mount
 
     def run(self, type: str | None) -> Mount:
@@ -243,9 +245,11 @@ class _Mounting:
         return error
 
     def _mount(self, type: str, flags: int) -> int:
-        with Attempt(self._kernel, self._device) as attempt:
+        with Attempt(self._kernel, self._device, self._data) as attempt:
             result = self._kernel.os.call("mount", self._device, self._target, type or None, flags, self._data or None)
             attempt.succeeded = not result
+        self._untouched = self._untouched and attempt.restored
+        self._not_restored = attempt.not_restored or self._not_restored
         return -result
 
     def _candidates(self) -> Iterator[str]:
@@ -293,7 +297,7 @@ class _Mounting:
             partitions=partitions,
             types=[type for type in self._tried if type],
             log=log,
-            advice=self._advice(error),
+            advice="\n".join(filter(None, (self._not_restored, self._advice(error)))),
         )
 
     def _advice(self, error: int) -> str:
@@ -317,7 +321,8 @@ class _Mounting:
         if error == errno.EINVAL and self._data:
             return f"the file system may not know one of the options {self._data!r}"
         if looks_like is not None and error in _DAMAGED:
-            return "it may be damaged: `liblinux fsck` checks and repairs an image (it was not changed by this attempt)"
+            changed = " (it was not changed by this attempt)" if self._untouched else ""
+            return f"it may be damaged: `liblinux fsck` checks and repairs an image{changed}"
         return ""
 
     def _looks_like(self) -> str | None:

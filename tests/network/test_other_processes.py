@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -130,3 +131,46 @@ def test_qemu_joins_them(tmp_path: Path) -> None:
                 assert net.ping("here", "10.7.0.2", size=1400, timeout=5).received == 1
         finally:
             qemu.terminate()
+
+
+def _whole_frames(stream: bytes) -> int:
+    """How many frames a stream is; the last one may be cut off."""
+    count = at = 0
+    while at + 4 <= len(stream):
+        length = int.from_bytes(stream[at : at + 4], "big")
+        assert 14 <= length <= 9100, f"no length of a frame, at byte {at}: {length:#x}"
+        at += 4 + length
+        count += at <= len(stream)
+    return count
+
+
+@pytest.mark.parametrize("lead", [0.001, 0.002, 0.003, 0.004] * 2)
+def test_a_stream_without_room_is_cut_once(lead: float) -> None:
+    """It is read again just when the network is closed: nothing follows on half a frame."""
+    ours, its = socket.socketpair()
+    got = bytearray()
+    begin = threading.Event()
+
+    def drain() -> None:
+        begin.wait()
+        until = time.monotonic() + lead
+        while time.monotonic() < until:
+            pass
+        while part := its.recv(1 << 16):
+            got.extend(part)
+
+    reader = threading.Thread(target=drain)
+    reader.start()
+    with its:
+        with Network() as net:
+            host = net.host("here")
+            net.link(host, FrameSocket(ours), mtu=9000, addresses=(["10.7.0.1/24"], None))
+            net.up()
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            with host.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+                for _ in range(400):
+                    sock.sendto(b"\x5a" * 8900, ("10.7.0.255", 9))
+            begin.set()
+        reader.join()
+    assert _whole_frames(bytes(got)) <= 401

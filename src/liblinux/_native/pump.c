@@ -110,6 +110,7 @@ static PyObject *native_pump_stop(PyObject *self, PyObject *unused)
 {
 	struct native_pump *pump = (struct native_pump *)self;
 	struct host_pump *host = pump->host;
+	struct host_pump_statistics last;
 	PyThreadState *thread;
 
 	(void)unused;
@@ -117,8 +118,9 @@ static PyObject *native_pump_stop(PyObject *self, PyObject *unused)
 		pump->host = NULL;
 		host_pump_statistics(host, &pump->last);
 		thread = PyEval_SaveThread();
-		host_pump_stop(host);
+		host_pump_stop(host, &last);
 		PyEval_RestoreThread(thread);
+		pump->last = last;
 	}
 	Py_RETURN_NONE;
 }

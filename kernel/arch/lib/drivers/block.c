@@ -52,6 +52,38 @@ static blk_status_t lib_disk_simple(struct lib_disk *disk, u32 op, u64 offset,
 	return lib_status(lib_host_io(&io));
 }
 
+/*
+ * The next LIB_SEGMENTS stretches of memory, as far as they are whole sectors: one
+ * that begins at the end of a page and ends in another is not to be cut.
+ */
+static void lib_disk_gather(struct ll_io *io, struct bio *bio,
+			    struct bvec_iter iter)
+{
+	struct ll_iovec *last;
+	struct bio_vec vec;
+	u32 half, part;
+
+	io->nr_segments = 0;
+	io->bytes = 0;
+	while (iter.bi_size && io->nr_segments < LIB_SEGMENTS) {
+		vec = mp_bvec_iter_bvec(bio->bi_io_vec, iter);
+		io->segments[io->nr_segments++] = (struct ll_iovec){
+			page_address(vec.bv_page) + vec.bv_offset, vec.bv_len
+		};
+		io->bytes += vec.bv_len;
+		bio_advance_iter_single(bio, &iter, vec.bv_len);
+	}
+	half = io->bytes & (bdev_logical_block_size(bio->bi_bdev) - 1);
+	for (; half; half -= part) {
+		last = &io->segments[io->nr_segments - 1];
+		part = min_t(u32, half, last->bytes);
+		last->bytes -= part;
+		io->bytes -= part;
+		if (!last->bytes)
+			io->nr_segments--;
+	}
+}
+
 static blk_status_t lib_disk_data(struct lib_disk *disk, struct bio *bio)
 {
 	struct ll_iovec segments[LIB_SEGMENTS];
@@ -63,25 +95,15 @@ static blk_status_t lib_disk_data(struct lib_disk *disk, struct bio *bio)
 		.segments = segments,
 	};
 	struct bvec_iter iter = bio->bi_iter;
-	struct bio_vec vec;
 	int error;
 
 	while (iter.bi_size) {
-		io.nr_segments = 0;
-		io.bytes = 0;
-		while (iter.bi_size && io.nr_segments < LIB_SEGMENTS) {
-			vec = mp_bvec_iter_bvec(bio->bi_io_vec, iter);
-			segments[io.nr_segments].base =
-				page_address(vec.bv_page) + vec.bv_offset;
-			segments[io.nr_segments].bytes = vec.bv_len;
-			io.nr_segments++;
-			io.bytes += vec.bv_len;
-			bio_advance_iter_single(bio, &iter, vec.bv_len);
-		}
-		error = lib_host_io(&io);
+		lib_disk_gather(&io, bio, iter);
+		error = io.bytes ? lib_host_io(&io) : -EIO;
 		if (error)
 			return lib_status(error);
 		io.offset += io.bytes;
+		bio_advance_iter(bio, &iter, io.bytes);
 	}
 	return BLK_STS_OK;
 }
