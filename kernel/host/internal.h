@@ -172,7 +172,7 @@ struct host_kernel {
 	bool seized; /* no call may be queued: see snapshot.c */
 	bool stuck; /* it is dead because nothing can ever happen in it */
 	char dead_text[256];
-	u64 progress, progress_at; /* seen last, and when: see wait.c */
+	u64 progress, looked_at, computed; /* by the last look: see wait.c */
 	bool lockstep; /* the virtual clock waits for every thread */
 	u32 virtual_rounds;
 	u64 virtual_poll;

@@ -50,6 +50,8 @@
 #define SETTLE_ROUNDS 600
 #define SETTLE_YIELDS 200
 #define SETTLE_PAUSE_NS 20000
+/* So much of it, at most, passes between two looks at a kernel that computes. */
+#define LOOKS_APART_NS 500000000ULL
 /* Processor time without progress after which a kernel is taken for stuck. */
 #define STUCK_NS (5 * 1000000000ULL)
 /* And without disk I/O after its caller has been interrupted. */

@@ -280,18 +280,22 @@ static u64 host_processor_time(void)
 
 /*
  * Is it still doing something? Progress are calls, switches and disk I/O; what
- * counts is the processor's time, for the host may be busy with others.
+ * counts is the processor's time, for the host may be busy with others. Of what
+ * passed between two looks most is not the kernel's when it is much: the last
+ * look was another thread's, or this one has been elsewhere since.
  */
 static bool host_gets_nowhere(struct host_kernel *kernel)
 {
-	u64 now = host_processor_time();
+	u64 now = host_processor_time(), passed = now - kernel->looked_at;
 
-	if (kernel->progress == kernel->cpu->progress &&
-	    now >= kernel->progress_at)
-		return now - kernel->progress_at > STUCK_NS;
-	kernel->progress = kernel->cpu->progress;
-	kernel->progress_at = now;
-	return false;
+	kernel->looked_at = now;
+	if (kernel->progress != kernel->cpu->progress) {
+		kernel->progress = kernel->cpu->progress;
+		kernel->computed = 0;
+		return false;
+	}
+	kernel->computed += passed < LOOKS_APART_NS ? passed : LOOKS_APART_NS;
+	return kernel->computed > STUCK_NS;
 }
 
 /*

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import net_programs as programs
 import net_run as run
 import pytest
+from unmodified.server import Server
+
+import liblinux
 
 _VERSION = os.environ.get("LIBLINUX_KERNEL", "6.12")
 _QUICK = [str(name) for name in programs.listed()["quick"]]
@@ -55,6 +59,15 @@ def test_a_copy_of_a_socket_sends_a_file(net: Path) -> None:
     (net / "sends.sh").write_text("python3 sends.py\n", encoding="ascii")
     outcome = programs.run(_VERSION, net, "sends.sh", timeout=60)
     assert outcome.output == f"{said[2:22] + said[:11]!r}\n"
+
+
+def test_a_kernel_that_dies_ends_its_programs(net: Path) -> None:
+    """Nobody would answer them; and who runs them is told why."""
+    with liblinux.Kernel(memory="128M", version=_VERSION, background=True) as kernel:
+        threading.Timer(0.5, kernel.abort).start()
+        forever = ["bash", "-c", "while ip link show > /dev/null; do sleep 0.1; done"]
+        with pytest.raises(liblinux.KernelPanic, match="aborted"):
+            Server(kernel).run(forever, cwd=net, env=dict(os.environ), timeout=60)
 
 
 def test_the_document_tells_of_every_test() -> None:

@@ -86,6 +86,8 @@ class Server:
         self._threads: list[threading.Thread] = []
         self._idle = 0
         self._listener = -1
+        self._group = 0  # of the processes that run
+        self._failure: BaseException | None = None
 
     # ---- programs -----------------------------------------------------------
 
@@ -102,6 +104,7 @@ class Server:
 
         Arguments: `timeout` in seconds; after it all of its processes are ended, and the status is that of a kill;
             `shown` has files of this machine, by the paths at which the programs are to see them.
+        Raises what ended a thread that answers: KernelPanic when the kernel died.
         """
         ours, theirs = socket.socketpair()
         own = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc", "--net"]
@@ -121,7 +124,7 @@ class Server:
                     "programs cannot be run here: they need namespaces of users (unshare --user) and a seccomp "
                     f"filter with notifications (Linux 5.14); what was said: {said}",
                 )
-            self._listener = listeners[0]
+            self._listener, self._group = listeners[0], running.pid
             with contextlib.suppress(OSError):  # Linux 6.6; without it all is slower
                 fcntl.ioctl(self._listener, _SET_FLAGS, _WAKE_ON_THE_SAME_PROCESSOR)
             self._more_threads()
@@ -132,8 +135,10 @@ class Server:
                 output, _ = running.communicate()
         for thread in self._threads:  # a list that may grow meanwhile
             thread.join()
-        self.sweep()
         os.close(self._listener)
+        if self._failure is not None:
+            raise self._failure
+        self.sweep()
         return subprocess.CompletedProcess(program, running.returncode, output)
 
     # ---- threads ------------------------------------------------------------
@@ -141,9 +146,20 @@ class Server:
     def _more_threads(self) -> None:
         with self._lock:
             self._idle += 1
-            thread = threading.Thread(target=self._serve, args=(self._listener,), daemon=True)
+            thread = threading.Thread(target=self._serve_or_end, args=(self._listener,), daemon=True)
             self._threads.append(thread)
         thread.start()
+
+    def _serve_or_end(self, listener: int) -> None:
+        """Without an answer the programs would wait for ever."""
+        try:
+            self._serve(listener)
+        except Exception as error:  # noqa: BLE001 - run() raises it
+            self._failure = self._failure or error
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._group, signal.SIGKILL)
+            if self._mine.taking:
+                self._taking.release()
 
     def _serve(self, listener: int) -> None:
         poll = select.poll()
