@@ -118,6 +118,11 @@ class Memory:
         symbols = subprocess.run(["nm", f"{library}.debug"], capture_output=True, text=True, check=True).stdout
         self._symbols = {words[2]: int(words[0], 16) for words in map(str.split, symbols.splitlines()) if words[2:]}
 
+    @property
+    def start(self) -> int:
+        """Where the first of them is."""
+        return self._images[0]
+
     def symbol(self, name: str) -> int:
         """Its address."""
         return self._images[0] + self._symbols[name]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import mmap
+import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -59,6 +63,41 @@ def test_arguments_that_cannot_be_passed(init: _native.Process, nr: dict[str, in
 def test_a_bad_pointer_is_an_error(init: _native.Process, nr: dict[str, int]) -> None:
     for address in (8, 2**47 - 4096, 2**63):
         assert init.call(nr["getcwd"], address, 64) == -errno.EFAULT
+
+
+@pytest.fixture
+def edge() -> Iterator[int]:
+    """An address in front of which there is a page of memory, and behind which none can be touched."""
+    pages = mmap.mmap(-1, 2 * mmap.PAGESIZE)
+    whole = ctypes.c_char.from_buffer(pages)
+    address = ctypes.addressof(whole) + mmap.PAGESIZE
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.mprotect(ctypes.c_void_p(address), mmap.PAGESIZE, 0) == 0
+    yield address
+    assert libc.mprotect(ctypes.c_void_p(address), mmap.PAGESIZE, mmap.PROT_READ | mmap.PROT_WRITE) == 0
+    del whole
+    pages.close()
+
+
+@pytest.mark.parametrize("size", [*range(1, 20), 64, 100])
+def test_small_copies_end_where_memory_ends(init: _native.Process, nr: dict[str, int], edge: int, size: int) -> None:
+    """All sizes that are copied in their own way, over an edge: what was there is copied, to the byte."""
+    data, empty = bytes(range(1, size + 1)), bytes(size)
+    file = init.syscall(nr["open"], b"/copied", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+    for inside in range(size + 1):
+        expected = inside or -errno.EFAULT
+        ctypes.memmove(edge - inside, data, inside)
+        assert init.syscall(nr["pwrite64"], file, empty, size, 0) == size
+        assert init.call(nr["pwrite64"], file, edge - inside, size, 0) == expected
+        room = bytearray(size)
+        assert init.syscall(nr["pread64"], file, room, size, 0) == size
+        assert room == data[:inside] + empty[inside:]
+        ctypes.memset(edge - inside, 0, inside)
+        assert init.syscall(nr["pwrite64"], file, data, size, 0) == size
+        assert init.call(nr["pread64"], file, edge - inside, size, 0) == expected
+        assert ctypes.string_at(edge - inside, inside) == data[:inside]
+    init.syscall(nr["close"], file)
+    init.syscall(nr["unlink"], b"/copied")
 
 
 def test_buffers_are_held_only_for_the_call(init: _native.Process, nr: dict[str, int]) -> None:

@@ -22,6 +22,9 @@ _ERROR = re.compile(
     re.IGNORECASE,
 )
 _SHOWN_LINES = 15
+# By what name the source is known in the object directory. The compiler makes file names part of what it
+# calls functions in a profile (kernel/arch/lib/profile), so they must not tell where the source is.
+_SOURCE = "tree"
 # What part of the objects may be missing from a build that was finished: those of another configuration.
 _COMPLETE = 0.9
 
@@ -77,9 +80,13 @@ class Maker:
     def _start(
         self, targets: Sequence[str], jobs: int, environment: Mapping[str, str], output: TextIO | int
     ) -> subprocess.Popen[str]:
-        arguments = ["-C", str(self.tree), f"O={self.objects}", "ARCH=lib", f"-j{jobs}", "--no-print-directory"]
+        link = self.objects / _SOURCE
+        if not link.is_symlink() or link.readlink() != self.tree:
+            link.unlink(missing_ok=True)
+            link.symlink_to(self.tree)
+        arguments = ["-C", str(self.tree), f"O={self.objects}", f"srctree={_SOURCE}", "ARCH=lib", f"-j{jobs}"]
         return subprocess.Popen(
-            ["make", *arguments, *self.variables, *targets],
+            ["make", "--no-print-directory", *arguments, *self.variables, *targets],
             env={**clean_environment(), **environment},
             # A configuration that wants to ask something fails instead of waiting.
             stdin=subprocess.DEVNULL,
@@ -104,6 +111,7 @@ def error_lines(log: Path, tree: Path | None = None) -> str:
     """
     # What came before the last command that was logged had succeeded.
     text = log.read_text(errors="replace").rpartition("\n+ ")[2]
+    text = re.sub(rf"(^|[\s`']){_SOURCE}/", r"\1", text)
     lines = (text.replace(f"{tree}/", "") if tree else text).splitlines()
     # One bad header is reported once for every file that includes it.
     wrong = list(dict.fromkeys(line for line in lines if _ERROR.search(line)))

@@ -44,7 +44,9 @@ SECTIONS
 	_text = .;
 	_stext = .;
 	.text : {
+#include "order.lds.h"
 		TEXT_TEXT
+		*(.text.*)
 		SCHED_TEXT
 		LOCK_TEXT
 #ifdef CPUIDLE_TEXT /* Linux 6.1; later it is part of .noinstr.text */

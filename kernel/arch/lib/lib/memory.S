@@ -165,13 +165,61 @@ SYM_FUNC_END(memset)
 	.long	to - .;				\
 	.popsection
 
-/* unsigned long lib_user_copy(void *to, const void *from, unsigned long bytes) */
+/*
+ * unsigned long lib_user_copy(void *to, const void *from, unsigned long bytes)
+ *
+ * The string instruction takes 14 cycles to begin. What faults before it is done
+ * again by it, byte by byte.
+ */
 SYM_FUNC_START(lib_user_copy)
 	movq	%rdx, %rcx
+	cmpq	$16, %rdx
+	ja	1f
+	cmpl	$8, %edx
+	jae	8f
+	cmpl	$4, %edx
+	jae	4f
+	testl	%edx, %edx
+	jz	9f
+11:	movzbl	(%rsi), %eax
+12:	movzbl	-1(%rsi,%rdx), %r8d
+	shrl	$1, %edx
+13:	movzbl	(%rsi,%rdx), %r9d
+14:	movb	%al, (%rdi)
+15:	movb	%r9b, (%rdi,%rdx)
+16:	movb	%r8b, -1(%rdi,%rcx)
+9:	xorl	%eax, %eax
+	ret
+4:	movl	(%rsi), %eax
+41:	movl	-4(%rsi,%rdx), %r8d
+42:	movl	%eax, (%rdi)
+43:	movl	%r8d, -4(%rdi,%rdx)
+	xorl	%eax, %eax
+	ret
+8:	movq	(%rsi), %rax
+81:	movq	-8(%rsi,%rdx), %r8
+82:	movq	%rax, (%rdi)
+83:	movq	%r8, -8(%rdi,%rdx)
+	xorl	%eax, %eax
+	ret
 1:	rep movsb
 2:	movq	%rcx, %rax
 	ret
 	EXTABLE(1b, 2b)
+	EXTABLE(11b, 1b)
+	EXTABLE(12b, 1b)
+	EXTABLE(13b, 1b)
+	EXTABLE(14b, 1b)
+	EXTABLE(15b, 1b)
+	EXTABLE(16b, 1b)
+	EXTABLE(4b, 1b)
+	EXTABLE(41b, 1b)
+	EXTABLE(42b, 1b)
+	EXTABLE(43b, 1b)
+	EXTABLE(8b, 1b)
+	EXTABLE(81b, 1b)
+	EXTABLE(82b, 1b)
+	EXTABLE(83b, 1b)
 SYM_FUNC_END(lib_user_copy)
 
 /* unsigned long lib_user_clear(void *to, unsigned long bytes) */

@@ -38,12 +38,19 @@ static __always_inline void arch_local_irq_disable(void)
 	barrier();
 }
 
+/*
+ * `flags` are 1 or 0: as much is taken from the budget as enablings happen. It
+ * is never below nothing outside of lib_irq_poll(), so that not enabling
+ * interrupts does not look for them either.
+ */
 static __always_inline void arch_local_irq_restore(unsigned long flags)
 {
-	if (flags)
-		arch_local_irq_enable();
-	else
-		arch_local_irq_disable();
+	barrier();
+	lib_irq_flag = flags;
+	lib_irq_budget -= (int)flags;
+	if (unlikely(lib_irq_budget < 0))
+		lib_irq_poll();
+	barrier();
 }
 
 static __always_inline unsigned long arch_local_irq_save(void)
