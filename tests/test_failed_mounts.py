@@ -139,7 +139,7 @@ def test_other_partitions_are_let_alone(kernel: liblinux.Kernel, images: Images)
                 with pytest.raises(liblinux.MountError):
                     kernel.mount(device, "/mnt", partition)
         # Also what is written there just then.
-        with Attempt(kernel, disk.partitions[0].path):
+        with Attempt(kernel, disk.partitions[0].path, ""):
             with kernel.open("/fine/meanwhile", "wb") as file:
                 file.write(b"stays" * 10_000)
             kernel.os.sync()
@@ -161,7 +161,7 @@ def test_what_is_cached_of_the_device_is_forgotten(kernel: liblinux.Kernel, sync
     data = bytearray(MIB)
     disk = kernel.attach(data)
     fd = kernel.os.open(disk.path, os.O_RDWR)
-    with Attempt(kernel, disk.path):
+    with Attempt(kernel, disk.path, ""):
         kernel.os.pwrite(fd, b"x" * 4096, 8192)
         if synced:
             kernel.os.fsync(fd)
@@ -176,7 +176,7 @@ def test_what_another_mount_writes_is_not_taken_back(kernel: liblinux.Kernel, im
     image = images.ext4()
     disk = kernel.attach(image)
     kernel.mount(disk, "/mnt")
-    with Attempt(kernel, disk.path):
+    with Attempt(kernel, disk.path, ""):
         with kernel.open("/mnt/kept", "w") as file:
             file.write("kept")
         kernel.umount("/mnt")
