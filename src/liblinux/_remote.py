@@ -11,7 +11,6 @@ import os
 from typing import TYPE_CHECKING, Any, cast
 
 import fsspec
-from fsspec.implementations.cached import CachingFileSystem
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -35,7 +34,7 @@ def open_remote(url: str, protocol: str | None, options: dict[str, Any] | None, 
         fs, path = fsspec.core.url_to_fs(url, **(options or {}))
     if writable:
         return cast("BinaryIO", fs.open(path, "r+b"))
-    if isinstance(fs, CachingFileSystem):
+    if isinstance(fs, fsspec.get_filesystem_class("blockcache")):
         file = fs.open(path, "rb")  # the link of the chain that keeps blocks
     else:
         options = {"cache_type": "blockcache", "cache_options": {"maxblocks": CACHED_BLOCKS}}
