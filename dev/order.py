@@ -106,7 +106,8 @@ def main() -> None:
         os.waitpid(pid, os.WUNTRACED)
         names = run_through(steps(pid, _STEPS), symbols_of(str(library)), memory.start)
         os.kill(pid, signal.SIGKILL)
-    plain = list(dict.fromkeys(_CLONES.sub("", name) for name in names))
+    # A system call is defined as __se_sys_NAME, of which sys_NAME is another name.
+    plain = list(dict.fromkeys(re.sub("^sys_", "__se_sys_", _CLONES.sub("", name)) for name in names))
     lines = (f"*(.text.hot.{name} .text.hot.{name}.* .text.{name} .text.{name}.*)\n" for name in plain)
     _ORDER.write_text(_HEAD + "".join(lines))
     click.echo(f"{len(plain)} functions")
