@@ -7,6 +7,8 @@
 #include <asm/cpu.h>
 #include <asm/stack.h>
 
+struct block_device;
+
 /* entry.S */
 void lib_fiber_begin(void);
 
