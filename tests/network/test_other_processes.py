@@ -33,8 +33,9 @@ OTHER = """
         listening.close()
     with Network() as net:
         host = net.host("there")
-        net.link(host, device, addresses=(["10.7.0.2/24", "fd07::2/64"], None))
-        with host.socket.create_server(("", 80)) as server:
+        with host.socket.create_server(("", 80)) as server:  # before anybody can ask for it
+            net.link(host, device, addresses=(["10.7.0.2/24", "fd07::2/64"], None))
+            net.up()
             if sys.argv[1] == "udp":
                 print("ready", flush=True)
             connection, peer = server.accept()

@@ -168,6 +168,9 @@ class Network:
         of their prefix for both ends, "10.0.0.1/24", one or several; assigned
         where none are given. `names` of the interfaces, by default eth0, eth1, ...
 
+        A link that is declared when the network is up already is there from the next
+        :meth:`up` or the next use of a host (`host.socket`, `net.ping()`, ...).
+
         Raises KeyError for a host that there is not, ValueError for what is out
         of range or overlaps, TypeError for hosts of another network. What a
         device raises is raised when the network comes up.
