@@ -30,12 +30,12 @@ _SELFTESTS = Path("tools/testing/selftests")
 _SKIPPED = 4  # KSFT_SKIP
 # Checks as tests tell of them: by marks for people, or in TAP; some do so both ways, which is one check each.
 _GOOD = (
-    re.compile(r"\[ *OK *\]|^PASS\b|TEST.*\bPASS\b", re.MULTILINE),
+    re.compile(r"\[ *(?i:OK) *\]|^PASS\b|TEST.*\bPASS\b", re.MULTILINE),
     re.compile(r"(?m)^ok \d+(?!.*# SKIP)"),
 )
-_BAD = (re.compile(r"\[ *FAIL *\]|^FAIL\b|TEST.*\bFAIL\b", re.MULTILINE), re.compile(r"^not ok \d+", re.MULTILINE))
+_BAD = (re.compile(r"\[ *(?i:FAIL) *\]|^FAIL\b|TEST.*\bFAIL\b", re.MULTILINE), re.compile(r"^not ok \d+", re.MULTILINE))
 # Checks that a test leaves out, for want of a program's version mostly, or of which it says itself that they fail.
-_LEFT_OUT = (re.compile(r"\[ *SKIP *\]|SKIP: .*\[ *OK *\]"), re.compile(r"^ok \d+.*# SKIP", re.MULTILINE))
+_LEFT_OUT = (re.compile(r"\[ *(?i:SKIP) *\]|SKIP: .*\[ *OK *\]"), re.compile(r"^ok \d+.*# SKIP", re.MULTILINE))
 _EXPECTED = re.compile(r"\[ *XFAIL *\]")
 # A script that goes on without a program or a library of its own, and then says that all is well.
 _LACKS = re.compile(r"line \d+: \S+: command not found", re.MULTILINE)
