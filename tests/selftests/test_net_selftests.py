@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import threading
 from pathlib import Path
 
 import net_programs as programs
 import net_run as run
 import pytest
+from unmodified import server as serving
+from unmodified.outcomes import Gone
 from unmodified.server import Server
 
 import liblinux
@@ -68,6 +71,39 @@ def test_a_kernel_that_dies_ends_its_programs(net: Path) -> None:
         forever = ["bash", "-c", "while ip link show > /dev/null; do sleep 0.1; done"]
         with pytest.raises(liblinux.KernelPanic, match="aborted"):
             Server(kernel).run(forever, cwd=net, env=dict(os.environ), timeout=60)
+
+
+def test_a_program_that_has_ended_is_no_caller() -> None:
+    """It was taken for process 0, and the first call that met it failed with EINVAL."""
+    beyond_the_last = 1 << 23  # PID_MAX_LIMIT is half of it
+    with liblinux.Kernel(memory="128M", version=_VERSION, background=True) as kernel, pytest.raises(Gone):
+        Server(kernel).caller(beyond_the_last)
+
+
+def test_a_child_may_end_while_its_parent_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who changes its namespaces has its children asked for first; one of them ends between two questions."""
+    relations = serving._relations
+    asked: list[int] = []
+    with (
+        liblinux.Kernel(memory="128M", version=_VERSION, background=True) as kernel,
+        subprocess.Popen(["sleep", "600"]) as child,
+    ):
+        try:
+            server = Server(kernel)
+            server.caller(os.getpid())
+
+            def ends(pid: int) -> tuple[int, int, int]:
+                if pid == child.pid:
+                    asked.append(pid)
+                    if len(asked) == 2:
+                        return 0, 0, 0
+                return relations(pid)
+
+            monkeypatch.setattr(serving, "_relations", ends)
+            server.before_leaving(os.getpid())
+            assert asked == [child.pid] * 2
+        finally:
+            child.kill()
 
 
 def test_the_document_tells_of_every_test() -> None:

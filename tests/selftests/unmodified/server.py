@@ -246,7 +246,7 @@ class Server:
     # ---- who calls ----------------------------------------------------------
 
     def caller(self, pid: int) -> Caller:
-        """The kernel's side of a thread of a program."""
+        """The kernel's side of a thread of a program; Gone when that has ended."""
         with self._lock:
             caller = self._callers.get(pid)
             if caller is None:
@@ -274,7 +274,8 @@ class Server:
         made = [int(name) for name in os.listdir("/proc") if name.isdecimal() and int(name) > group]
         for child in sorted(made):  # those of children after them
             if child not in self._callers and _relations(child)[1] in self._callers:
-                self.caller(child)
+                with contextlib.suppress(Gone):  # it ends meanwhile
+                    self.caller(child)
 
     def number(self, inner: int) -> int:
         """The number in the kernel of a process, which programs know by `inner`; 0 for one that never called."""
@@ -299,18 +300,21 @@ class Server:
 
     def _process(self, pid: int) -> _native.Process:
         group, parent, inner = _relations(pid)
+        if not group:
+            raise Gone
         if group not in self._processes:
-            process = self._spawn(self._ancestor(parent))
-            self._processes[group] = process, inner
             self._watch(group)
+            self._processes[group] = self._spawn(self._ancestor(parent)), inner
         return self._processes[group][0]
 
     def _watch(self, group: int) -> None:
         """Its end is to be seen before the next call: numbers of processes are used again."""
-        with contextlib.suppress(ProcessLookupError):
+        try:
             pidfd = os.pidfd_open(group)
-            self._pidfds[pidfd] = group
-            self._ends.register(pidfd, select.EPOLLIN)
+        except ProcessLookupError as error:
+            raise Gone from error
+        self._pidfds[pidfd] = group
+        self._ends.register(pidfd, select.EPOLLIN)
 
     def sweep(self) -> None:
         """Close the files and end the processes that no program has any more."""
