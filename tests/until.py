@@ -7,6 +7,8 @@ that something was quick enough once in several tries.
 
 from __future__ import annotations
 
+import math
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +20,8 @@ LONG_SECONDS = 60.0
 _PAUSE_SECONDS = 0.01
 # Who is seen asleep so many times in a row waits for something that takes longer than a lock of Python's.
 _LOOKS = 5
+# More than it takes to come to what is tested.
+_COMPUTES_SECONDS = 0.2
 _TRIES = 20
 
 
@@ -29,33 +33,44 @@ def until(condition: Callable[[], object], what: str, seconds: float = LONG_SECO
         time.sleep(_PAUSE_SECONDS)
 
 
-def it_waits(thread: threading.Thread, seconds: float = LONG_SECONDS) -> bool:
-    """Until a thread of this process sleeps; whether it did, False when it has ended or runs on after `seconds`.
+def it_waits(thread: threading.Thread, *, or_computes: float = math.inf) -> bool:
+    """Until a thread of this process sleeps, or has computed for so many seconds; False when it does neither.
 
     It must have been started. What it sleeps in is what it was last about to do: it is the machine that says so.
     """
-    limit = time.monotonic() + seconds
+    begin = _state(thread)
+    limit = time.monotonic() + LONG_SECONDS
     looks = 0
-    while looks < _LOOKS:
+    while begin is not None and looks < _LOOKS:
         time.sleep(_PAUSE_SECONDS)
-        try:
-            stat = Path(f"/proc/self/task/{thread.native_id}/stat").read_text(encoding="ascii", errors="replace")
-        except (FileNotFoundError, ProcessLookupError):
+        now = _state(thread)
+        if now is None or time.monotonic() > limit:
             return False
-        looks = looks + 1 if stat.rpartition(")")[2].split()[0] == "S" else 0
-        if time.monotonic() > limit:
-            return False
-    return True
+        if now[1] - begin[1] >= or_computes:
+            return True
+        looks = looks + 1 if now[0] == "S" else 0
+    return begin is not None
 
 
-def when_it_waits(action: Callable[[], object], thread: threading.Thread | None = None) -> threading.Thread:
-    """Start a thread that does something to one (the main thread) that waits by then, or has computed for a second.
+def _state(thread: threading.Thread) -> tuple[str, float] | None:
+    """What the machine says of a thread, a letter, and the seconds that it has computed; None when it has ended."""
+    try:
+        stat = Path(f"/proc/self/task/{thread.native_id}/stat").read_text(encoding="ascii", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = stat.rpartition(")")[2].split()  # from the third on, proc_pid_stat(5)
+    return fields[0], (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    An action that raises something there belongs into the `with pytest.raises()` together with what it interrupts.
+
+def when_it_waits(action: Callable[[], object], *, computes: bool = False) -> threading.Thread:
+    """Start a thread that does something when the main thread waits; or, if that `computes`, is in the midst of it.
+
+    What is raised there by it belongs into a `with pytest.raises()`, together with this call: it may be early. Not
+    much: where an object is taken away Python prints what a signal handler has raised, and goes on.
     """
 
     def watch() -> None:
-        it_waits(thread or threading.main_thread(), seconds=1)
+        it_waits(threading.main_thread(), or_computes=_COMPUTES_SECONDS if computes else math.inf)
         action()
 
     watching = threading.Thread(target=watch)

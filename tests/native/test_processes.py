@@ -104,7 +104,7 @@ def test_a_signal_handler_that_returns_does_not(
 
     def write() -> None:
         handled.wait(LONG_SECONDS)
-        it_waits(threading.main_thread(), seconds=1)  # again
+        it_waits(threading.main_thread())  # again
         shared.init.write(writer, b"x")
 
     thread = threading.Thread(target=write)
