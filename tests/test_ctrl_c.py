@@ -34,8 +34,8 @@ class Key:
         self._fingers: list[threading.Thread] = []
         self.pressed = 0.0
 
-    def press(self) -> None:
-        self._fingers.append(when_it_waits(self._go))
+    def press(self, *, computes: bool = False) -> None:
+        self._fingers.append(when_it_waits(self._go, computes=computes))
 
     def _go(self) -> None:
         self.pressed = time.monotonic()
@@ -59,15 +59,15 @@ def key(request: pytest.FixtureRequest) -> Iterator[Key]:
     signal.signal(signal.SIGINT, before)
 
 
-def seconds_until_interrupted(key: Key, call: Callable[[], object]) -> float:
+def seconds_until_interrupted(key: Key, call: Callable[[], object], *, computes: bool = False) -> float:
     with pytest.raises(KeyboardInterrupt):
-        key.press()
+        key.press(computes=computes)
         call()
     return time.monotonic() - key.pressed
 
 
-def interrupted(key: Key, call: Callable[[], object]) -> None:
-    once_in_some_tries(lambda: seconds_until_interrupted(key, call), LIMIT_SECONDS)
+def interrupted(key: Key, call: Callable[[], object], *, computes: bool = False) -> None:
+    once_in_some_tries(lambda: seconds_until_interrupted(key, call, computes=computes), LIMIT_SECONDS)
 
 
 def still_works(kernel: liblinux.Kernel) -> None:
@@ -202,7 +202,7 @@ def test_under_the_virtual_clock(key: Key) -> None:
 
         thread = threading.Thread(target=sleep)
         thread.start()
-        interrupted(key, make_read(kernel))
+        interrupted(key, make_read(kernel), computes=True)
         done.set()
         thread.join(LONG_SECONDS)
         assert not thread.is_alive()
@@ -215,7 +215,7 @@ class SlowDisk(io.BytesIO):
     slow = False
 
     def write(self, data: object) -> int:
-        for _ in range(100 if self.slow else 0):
+        for _ in range(10_000 if self.slow else 0):
             time.sleep(0.01)
         return super().write(data)  # type: ignore[arg-type]  # whatever the library passes
 
@@ -227,7 +227,7 @@ def test_while_python_serves_a_disk(kernel: liblinux.Kernel, key: Key, images: I
     with kernel.open("/mnt/file", "wb") as file:
         file.write(bytes(1 << 16))
     disk.slow = True
-    seconds_until_interrupted(key, kernel.os.sync)  # once: there is nothing left to write after it
+    seconds_until_interrupted(key, kernel.os.sync, computes=True)  # once: there is nothing left to write after it
     disk.slow = False
     still_works(kernel)
     with kernel.open("/tmp/file", "wb") as file:

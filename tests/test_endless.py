@@ -107,7 +107,7 @@ LOOP = bytes.fromhex("ebfe")  # jump to itself
 @contextlib.contextmanager
 def soon(function: Callable[[], object]) -> Iterator[None]:
     """Call it when this thread computes in what follows, from another one, which has ended behind the `with`."""
-    watching = when_it_waits(function)
+    watching = when_it_waits(function, computes=True)
     try:
         yield
     finally:

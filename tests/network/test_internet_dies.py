@@ -53,7 +53,7 @@ def _kill(internet: Internet) -> None:
 def test_a_million_frames_of_garbage_and_then_a_page() -> None:
     done = subprocess.run(
         [*_NOWHERE, sys.executable, str(_GARBAGE), "--count", "1000000"],
-        capture_output=True, text=True, check=False, timeout=200,
+        capture_output=True, text=True, check=False, timeout=500,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
