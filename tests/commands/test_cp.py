@@ -178,10 +178,12 @@ def test_interrupted(number: signal.Signals, code: int, images: Images, tmp_path
             while image.stat().st_blocks < before + 20 * MIB // 512 and process.poll() is None:
                 time.sleep(0.001)
             process.send_signal(number)
+            assert process.stderr is not None
+            said = process.stderr.read()
         e2fsck(image)
         with ImageRoot(image) as root:
             names = sorted(root.os.listdir("/"))
-    assert process.returncode == code
+    assert process.returncode == code, said
     assert names == ["hello.txt", "lost+found", "sub"]
 
 
