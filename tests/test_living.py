@@ -81,3 +81,16 @@ def test_snapshots_while_another_thread_opens_files(kernel: liblinux.Kernel, res
         thread.join()
     kernel.restore(taken[-1])
     assert kernel.os.getpid() == 1
+
+
+@pytest.mark.parametrize("where", ["_actor.syscaller", "_kernel.KernelLog"])
+def test_a_kernel_that_is_interrupted_while_it_is_made(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is said about it when it is collected, for nobody ever had it."""
+
+    def interrupted(*_: object) -> object:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"liblinux.{where}", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        liblinux.Kernel()
+    gc.collect()

@@ -161,6 +161,7 @@ class Kernel(Actor):
         # Called by close() between unmounting and the end: what stands on disks and must be left in order.
         self._at_shutdown: list[Callable[[], None]] = []
         super().__init__(self._native, self._native.init, self._native.syscalls)
+        self._is_made = True
         _open_kernels.add(self)
         self._prepare()
         self._log.pump()
@@ -181,6 +182,9 @@ class Kernel(Actor):
     def __del__(self) -> None:
         native = getattr(self, "_native", None)
         if native is None or native.closed or self._host_process != os.getpid():
+            return
+        if "_is_made" not in vars(self):  # Ctrl-C came while it was: there is nothing but the kernel itself
+            native.close()
             return
         warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
         self.close()
