@@ -56,7 +56,12 @@ def test_completion(shell: str, images: Images) -> None:
     arguments, setup = SHELLS[shell]
     home = {"PATH": f"{program.parent}:{ENVIRONMENT['PATH']}", "TERM": "dumb", "HOME": str(directory)}
     terminal = pexpect.spawn(
-        shell, arguments, cwd=str(directory), env={**ENVIRONMENT, **home}, timeout=LONG_SECONDS, dimensions=(24, 300)
+        shell,
+        arguments,
+        cwd=str(directory),
+        env={**ENVIRONMENT, **home},
+        timeout=3 * LONG_SECONDS,
+        dimensions=(24, 300),
     )
     try:
         terminal.sendline(f"{setup}; echo rea''dy")

@@ -128,10 +128,19 @@ def test_datagrams_are_forwarded_both_ways() -> None:
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside,
         ):
             inside.bind(("", 7))
-            for sock in (inside, outside):
-                sock.settimeout(LONG_SECONDS)
-            outside.sendto(b"question", ("127.0.0.1", port))
-            data, sender = inside.recvfrom(100)
+            outside.settimeout(LONG_SECONDS)
+            inside.settimeout(1)
+
+            def arrives() -> bool:
+                """Datagrams may be lost: libslirp keeps one for a second, until it knows who has the address."""
+                outside.sendto(b"question", ("127.0.0.1", port))
+                with contextlib.suppress(TimeoutError):
+                    came.append(inside.recvfrom(100))
+                return bool(came)
+
+            came: list[tuple[bytes, tuple[str, int]]] = []
+            until(arrives, "a datagram arrives")
+            data, sender = came[0]
             inside.sendto(data.upper(), sender)
             assert outside.recv(100) == b"QUESTION"
 
@@ -239,7 +248,8 @@ def test_frames_longer_than_the_mtu_are_dropped() -> None:
         there.send(mac + b"\x02" + bytes(5) + b"\x08\x00" + b"\x45" + bytes(60_000))
         there.send(bytes(3))
         assert host.ping("10.0.0.1").received == 1, "itself"
-        until(lambda: device.traffic.frames_in + device.traffic.dropped_in >= 2, "both have been looked at")
+        # A frame counts until it is known that it cannot be had.
+        until(lambda: device.traffic.dropped_in, "both have been looked at")
         assert device.traffic.dropped_in >= 1, "three bytes are no frame"
         assert device.error is None
 
