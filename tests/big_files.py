@@ -85,7 +85,7 @@ def read_cold(kernel: liblinux.Kernel, path: str, size: int = CALL_BYTES) -> byt
         kernel.os.close(descriptor)
 
 
-def until_counted(kernel: liblinux.Kernel, counter: str, work: Callable[[], object], seconds: float = 30) -> None:
+def until_counted(kernel: liblinux.Kernel, counter: str, work: Callable[[], object], seconds: float = 90) -> None:
     """Work again and again until that is counted: where others want the processors, one thread reads for a while."""
     before = kernel.statistics()[counter]
     deadline = time.monotonic() + seconds

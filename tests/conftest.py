@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 from click.testing import CliRunner, Result
 
@@ -24,6 +25,12 @@ pytest_plugins = ["pytester", "tap13", "big_files", "liblinux.packetdrill.pytest
 # Debian keeps mkfs and fsck where users' PATH does not lead.
 ENVIRONMENT = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"}
 MIB = 1 << 20
+
+# How long an example takes is for the machine to say, which may be busy with something else.
+hypothesis.settings.register_profile(
+    "of any speed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("of any speed")
 
 # Tests of kernels of `liblinux build --with debug`. `make test-debug` builds and names them; elsewhere they are no
 # part of the suite, instead of a skipped one.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import itertools
+import fcntl
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,21 +17,34 @@ __all__ = ["AS_ROOT", "inside", "ip", "namespace", "program_in"]
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces, TAP devices and packet sockets are for root")
 _CLONE_NEWNET = 0x40000000
-# A namespace's devices go some time after its name does, so that no name is taken twice.
-_NUMBERS = itertools.count()
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def ip(*arguments: str) -> None:
     """The machine's ip(8)."""
-    subprocess.run(["ip", *arguments], check=True, capture_output=True, timeout=30)
+    subprocess.run(["ip", *arguments], check=True, capture_output=True, timeout=60)
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Among all processes: ip(8) prepares its directory when it finds that nobody has, and two at once fail."""
+    directory = os.open("/run", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
 
 
 @contextlib.contextmanager
 def namespace() -> Iterator[str]:
-    """A new one, without a route to anywhere. Its name is nobody else's, and short enough for an interface as well."""
-    name = f"ll{os.getpid()}-{next(_NUMBERS)}"
-    ip("netns", "add", name)
+    """A new one, without a route to anywhere. Its name is nobody else's, and short enough for an interface as well.
+
+    Nor was it: a namespace's devices go some time after its name does, and a session that was killed leaves its own.
+    """
+    name = f"ll{secrets.token_hex(6)}"
+    with _one_at_a_time():
+        ip("netns", "add", name)
     try:
         yield name
     finally:

@@ -167,7 +167,7 @@ def test_several_interfaces(host: Host) -> None:
 
 def _reached_in_time(host: Host, address: str, size: int = 56) -> bool:
     """An interface of this machine may take a moment until it sees its other end."""
-    return any(host.ping(address, size=size, timeout=0.5).received for _ in range(20))
+    return any(host.ping(address, size=size, timeout=0.5).received for _ in range(120))
 
 
 # ---- over every back end -------------------------------------------------------
@@ -183,7 +183,7 @@ def test_the_peer_asks(ends: Ends) -> None:
     own4, own6 = ("127.0.0.1", "::1") if ends.peer4 == "127.0.0.1" else ("10.9.0.1", "fd09::1")
     for own, family in ((own4, socket.AF_INET), (own6, socket.AF_INET6)):
         if isinstance(ends.peer, Host):
-            assert ends.peer.ping(own, timeout=5).received == 1
+            assert ends.peer.ping(own, timeout=60).received == 1
         else:
             _exchange_with_machine(ends.host, ends.peer, own, family, 1000)
 
@@ -192,7 +192,7 @@ def test_the_peer_asks(ends: Ends) -> None:
 PEER = """
 import os, socket, sys, threading
 data = os.urandom(int(sys.argv[3]))
-peer = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=20)
+peer = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=60)
 threading.Thread(target=peer.sendall, args=(data,)).start()
 back = b""
 while len(back) < len(data):
@@ -244,7 +244,7 @@ def _exchange_with_machine(host: Host, namespace: str, own: str, family: int, co
                     data = accepted.recv(1 << 20)
                     accepted.sendall(data)
                     count -= len(data)
-                assert peer.wait(20) == 0
+                assert peer.wait(60) == 0
 
 
 def test_neighbours(ends: Ends) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 import liblinux
 from conftest import ENVIRONMENT, MIB, run
+from until import LONG_SECONDS
 
 SECOND = 10**9
 HOUR = 3600 * SECOND
@@ -82,7 +83,7 @@ def test_an_hour_in_milliseconds(virtual: liblinux.Kernel) -> None:
     host, before = time.perf_counter(), virtual.now()
     sleep(virtual, HOUR)
     assert 0 <= virtual.now() - before - HOUR <= SLACK_NS + CALL_NS
-    assert time.perf_counter() - host < 5  # milliseconds, when the machine is not busy
+    assert time.perf_counter() - host < LONG_SECONDS  # milliseconds, when the machine is not busy
 
 
 @pytest.mark.parametrize("nanoseconds", [1, 1_000, 123_456_789, DAY])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 
 import pytest
 
 import liblinux
 from conftest import Images
+from until import it_waits
 
 FUTEX_WAIT_PRIVATE, FUTEX_WAKE_PRIVATE = 128, 129
 FIFREEZE = 0xC0045877
@@ -51,7 +51,7 @@ def test_two_that_wait_for_each_other(virtual: liblinux.Kernel) -> None:
 
         thread = threading.Thread(target=wait)
         thread.start()
-        time.sleep(0.3)  # until it waits: as long as it is outside, it may come with anything
+        assert it_waits(thread)  # as long as it is outside, it may come with anything
         with pytest.raises(liblinux.Deadlock) as caught:
             kernel.os.read(reading, 1)
         # Now this thread is outside, and the other one waits for it.

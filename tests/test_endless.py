@@ -6,7 +6,6 @@ import contextlib
 import io
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Literal
@@ -16,6 +15,7 @@ from typing_extensions import Buffer
 
 import liblinux
 import planted
+from until import LONG_SECONDS, it_waits, when_it_waits
 
 pytestmark = pytest.mark.in_process("endless loops are planted in the memory of this process")
 
@@ -61,14 +61,14 @@ def waiting(kernel: liblinux.Kernel, count: int) -> tuple[list[threading.Thread]
     threads = [threading.Thread(target=wait) for _ in range(count)]
     for thread in threads:
         thread.start()
-    time.sleep(0.2)
+    assert all(map(it_waits, threads))
     return threads, told
 
 
 def test_the_caller_gives_up(kernel: liblinux.Kernel, alarm: Callable[[], None]) -> None:
     planted.plant(kernel, "vfs_statx", planted.endless(kernel, "vfs_statx", "lib_irq_poll"))
-    alarm()
     with pytest.raises(Enough):
+        alarm()
         kernel.os.stat("/dev")
     assert kernel.dead is not None
     assert "computes on although" in kernel.dead
@@ -83,8 +83,8 @@ def test_a_long_call_that_listens_ends(kernel: liblinux.Kernel, alarm: Callable[
     """Reading /dev/zero looks for signals: the kernel lives on."""
     file = kernel.os.open("/dev/zero", 0)
     buffer = bytearray(64 << 20)
-    alarm()
     with pytest.raises(Enough):
+        alarm()
         while True:
             kernel.os.readinto(file, buffer)
     assert kernel.os.getpid() == 1
@@ -97,7 +97,7 @@ def test_nobody_gives_up(kernel: liblinux.Kernel) -> None:
     planted.plant(kernel, "vfs_statx", planted.endless(kernel, "vfs_statx", "lib_irq_poll"))
     with pytest.raises(liblinux.KernelPanic, match="computes without an end"):
         kernel.os.stat("/dev")
-    threads[0].join(10)
+    threads[0].join(LONG_SECONDS)
     assert len(told) == 1
 
 
@@ -106,13 +106,12 @@ LOOP = bytes.fromhex("ebfe")  # jump to itself
 
 @contextlib.contextmanager
 def soon(function: Callable[[], object]) -> Iterator[None]:
-    """Call it in a moment, from another thread, which has ended behind the `with` statement."""
-    timer = threading.Timer(0.2, function)
-    timer.start()
+    """Call it when this thread computes in what follows, from another one, which has ended behind the `with`."""
+    watching = when_it_waits(function, computes=True)
     try:
         yield
     finally:
-        timer.join()
+        watching.join()
 
 
 def test_abort_of_a_loop_that_looks_at_nothing(kernel: liblinux.Kernel) -> None:
@@ -128,7 +127,7 @@ def test_abort_of_a_wait(kernel: liblinux.Kernel) -> None:
     threads, told = waiting(kernel, 3)
     kernel.abort()
     for thread in threads:
-        thread.join(10)
+        thread.join(LONG_SECONDS)
     assert len(told) == 3
     kernel.abort()  # twice does nothing
 

@@ -153,7 +153,7 @@ def test_they_are_found() -> None:
     assert sum(name.startswith("README.md, ") for name in EXAMPLES) >= 3
 
 
-@pytest.mark.timeout(300)  # twice, and once under load
+@pytest.mark.timeout(900)  # twice, and once under load
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_same_again(name: str, tmp_path: Path, burning: Callable[[], None]) -> None:
     first = left(name, tmp_path, "1")

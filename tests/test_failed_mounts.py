@@ -353,7 +353,7 @@ def test_a_fork_in_the_middle(kernel: liblinux.Kernel, crashed: bytes) -> None:
         child = os.fork()
         if not child:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(10)
+            signal.alarm(60)
             kernel.close()
             os._exit(0)
         forked.set()

@@ -19,6 +19,7 @@ import liblinux
 import planted
 from conftest import MIB, Images, e2fsck, run
 from contents import get, put
+from until import it_waits
 
 
 def in_child(work: Callable[[], object], fork: Callable[[], int] = os.fork) -> None:
@@ -212,7 +213,7 @@ def test_with_other_threads(kernel: liblinux.Kernel) -> None:
         kernel.fork()
     in_child(lambda: put(kernel, "/tmp/x", b"x"))
     over.set()
-    time.sleep(0.1)
+    assert it_waits(thread)
 
     def dead() -> None:
         with pytest.raises(liblinux.KernelPanic, match="another thread was inside"):

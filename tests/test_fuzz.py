@@ -50,7 +50,7 @@ def _close() -> Iterator[None]:
     calls.close()
 
 
-@pytest.mark.timeout(0 if LONG else 120)
+@pytest.mark.timeout(0 if LONG else 600)
 @pytest.mark.parametrize("name", fuzzing.TARGETS)
 def test_target(name: str) -> None:
     examples = _EXAMPLES.get(name, 300)

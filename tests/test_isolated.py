@@ -11,7 +11,6 @@ import os
 import re
 import struct
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import pytest
 import liblinux
 from cells import cells, in_thread, only_cell
 from conftest import MIB, Images, e2fsck
+from until import LONG_SECONDS, it_waits
 
 HOUR = (3600).to_bytes(8, "little") + bytes(8)
 
@@ -221,9 +221,9 @@ def test_a_blocked_call_is_woken_by_another_thread(isolated: liblinux.Kernel) ->
     reader, writer = isolated.os.pipe()
     got: list[bytes] = []
     thread, raised = in_thread(lambda: got.append(isolated.os.read(reader, 10)))
-    time.sleep(0.1)
+    it_waits(thread)
     isolated.os.write(writer, b"ping")
-    thread.join(10)
+    thread.join(LONG_SECONDS)
     assert not raised
     assert got == [b"ping"]
 

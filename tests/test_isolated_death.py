@@ -20,6 +20,7 @@ import pytest
 import liblinux
 from cells import cells, descriptors, in_thread, only_cell
 from conftest import MIB
+from until import LONG_SECONDS, has_ended, it_waits, once_in_some_tries, until, when_it_waits
 
 # ---- death -------------------------------------------------------------------
 
@@ -40,11 +41,9 @@ def test_killed_between_calls(isolated: liblinux.Kernel) -> None:
 def test_killed_during_a_call(isolated: liblinux.Kernel) -> None:
     reader, _ = isolated.os.pipe()
     thread, raised = in_thread(lambda: isolated.os.read(reader, 1))
-    time.sleep(0.1)
-    started = time.monotonic()
+    it_waits(thread)
     os.kill(only_cell(), signal.SIGKILL)
-    thread.join(10)
-    assert time.monotonic() - started < 1
+    thread.join(LONG_SECONDS)
     assert isinstance(raised[0], liblinux.KernelDied)
     assert "SIGKILL" in str(raised[0])
 
@@ -84,8 +83,9 @@ def test_stopped_and_continued(isolated: liblinux.Kernel) -> None:
     """A cell that does not answer is waited for."""
     cell = only_cell()
     os.kill(cell, signal.SIGSTOP)
-    threading.Timer(0.3, os.kill, (cell, signal.SIGCONT)).start()
+    watching = when_it_waits(lambda: os.kill(cell, signal.SIGCONT))
     assert isolated.os.getpid() == 1
+    watching.join()
 
 
 def test_panic_inside(isolated: liblinux.Kernel) -> None:
@@ -144,15 +144,18 @@ def test_ctrl_c(isolated: liblinux.Kernel) -> None:
 
     def send() -> None:
         nonlocal sent
-        time.sleep(0.2)
         sent = time.monotonic()
         os.kill(os.getpid(), signal.SIGINT)
 
-    thread, _ = in_thread(send)
-    with pytest.raises(KeyboardInterrupt):
-        isolated.os.read(reader, 1)
-    assert time.monotonic() - sent < 0.5
-    thread.join()
+    def seconds() -> float:
+        with pytest.raises(KeyboardInterrupt):
+            watching = when_it_waits(send)
+            isolated.os.read(reader, 1)
+        took = time.monotonic() - sent
+        watching.join()
+        return took
+
+    once_in_some_tries(seconds, 0.5)
     isolated.os.write(writer, b"x")
     assert isolated.os.read(reader, 1) == b"x"
 
@@ -161,13 +164,18 @@ def test_ctrl_c_ends_a_call_that_cannot_be_interrupted(isolated: liblinux.Kernel
     """With the kernel, after some seconds: better than waiting for ever."""
     cell = only_cell()
     os.kill(cell, signal.SIGSTOP)
-    alarm = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
-    alarm.start()
-    started = time.monotonic()
+    sent = 0.0
+
+    def send() -> None:
+        nonlocal sent
+        sent = time.monotonic()
+        os.kill(os.getpid(), signal.SIGINT)
+
     with pytest.raises(KeyboardInterrupt):
+        watching = when_it_waits(send)
         isolated.os.getpid()
-    assert 4 < time.monotonic() - started < 15
-    alarm.join()
+    assert 4 < time.monotonic() - sent < LONG_SECONDS
+    watching.join()
     with pytest.raises(liblinux.KernelDied, match="did not end when interrupted"):
         isolated.os.getpid()
 
@@ -177,6 +185,7 @@ def test_ctrl_c_ends_a_call_that_cannot_be_interrupted(isolated: liblinux.Kernel
 
 def test_closing_leaves_nothing() -> None:
     liblinux.Kernel(isolated=True).close()
+    gc.collect()  # or what other tests have left is collected in between
     before = descriptors()
     for _ in range(10):
         with liblinux.Kernel(isolated=True) as kernel:
@@ -188,6 +197,7 @@ def test_closing_leaves_nothing() -> None:
 
 
 def test_collecting_leaves_nothing() -> None:
+    gc.collect()
     before = descriptors()
     kernel = liblinux.Kernel(isolated=True)
     with pytest.warns(ResourceWarning, match="unclosed"):  # noqa: PT031 - the warning comes with one or the other
@@ -200,6 +210,7 @@ def test_collecting_leaves_nothing() -> None:
 def test_a_failed_boot_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "no-kernel.so"
     path.write_bytes(b"no ELF file" * 100)
+    gc.collect()
     before = descriptors()
     with pytest.raises(liblinux.BuildError, match="not a kernel image"):
         liblinux.Kernel(isolated=True, version=str(path))
@@ -209,29 +220,26 @@ def test_a_failed_boot_leaves_nothing(tmp_path: Path) -> None:
 
 def python(program: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60, check=False
-    )
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True, text=True, timeout=LONG_SECONDS, check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("end", ["sys.exit(3)", "os._exit(3)", "os.kill(os.getpid(), 9)"])
 def test_the_child_goes_with_its_parent(end: str) -> None:
     done = python(f"""
         import liblinux, os, sys, threading
-        from pathlib import Path
+        from cells import only_cell
         made = []
         thread = threading.Thread(target=lambda: made.append(liblinux.Kernel(isolated=True)))
         thread.start()
         thread.join()
-        (cell,) = [p.parent.name for p in Path("/proc").glob("[0-9]*/comm") if p.read_text() == "_jail\\n"
-                   and f"PPid:\\t{{os.getpid()}}\\n" in (p.parent / "status").read_text()]
-        print(cell, flush=True)
+        print(only_cell(), flush=True)
         {end}
     """)
     cell = int(done.stdout)
-    until = time.monotonic() + 5
-    while Path(f"/proc/{cell}").exists() and time.monotonic() < until:
-        time.sleep(0.01)
-    assert not Path(f"/proc/{cell}").exists(), done.stderr
+    until(lambda: has_ended(cell), f"the cell ends, {done.stderr}")
 
 
 def test_fork_of_the_parent() -> None:

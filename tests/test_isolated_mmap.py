@@ -9,7 +9,6 @@ import mmap
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ import liblinux
 from cells import only_cell
 from conftest import MIB, Images, e2fsck
 from contents import put
+from until import it_waits
 
 PAGE = 4096
 
@@ -123,7 +123,7 @@ def test_abort_ends_a_wait_for_a_page(isolated: liblinux.Kernel, images: Images)
     seen: list[int] = []
     thread = threading.Thread(target=lambda: seen.append(view[PAGE + 1]))
     thread.start()
-    time.sleep(0.2)
+    assert it_waits(thread)
     assert seen == []
     isolated.abort()
     thread.join()

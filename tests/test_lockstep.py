@@ -17,11 +17,15 @@ def sleep(kernel: liblinux.Kernel, nanoseconds: int) -> None:
 
 
 def run(*, lockstep: bool) -> tuple[list[int], int]:
-    """A thread that sleeps a virtual second, then dawdles outside, five times; the times when it woke up."""
+    """A thread that sleeps a virtual second, then dawdles outside, five times; the times when it woke up.
+
+    Out of lockstep it dawdles until the other thread has slept; in lockstep that would be for ever.
+    """
     woke: list[int] = []
     with liblinux.Kernel(clock="virtual", seed=1, isolated=False) as kernel:
         kernel._native.lockstep(lockstep)
-        ready, reading, writing = threading.Event(), *kernel.os.pipe()
+        ready, slept = threading.Event(), threading.Event()
+        reading, writing = kernel.os.pipe()
 
         def work() -> None:
             kernel.syscall("gettid")
@@ -31,7 +35,7 @@ def run(*, lockstep: bool) -> tuple[list[int], int]:
                 if lockstep:
                     kernel._native.settle(False)
                 woke.append(kernel.now())
-                time.sleep(0.02)
+                time.sleep(0.02) if lockstep else slept.wait()
             kernel.os.read(reading, 1)
 
         thread = threading.Thread(target=work)
@@ -40,6 +44,7 @@ def run(*, lockstep: bool) -> tuple[list[int], int]:
         if lockstep:
             kernel._native.settle(True)  # else it is a race who comes in first
         sleep(kernel, 100 * SECOND)
+        slept.set()
         if lockstep:
             kernel._native.settle(True)
         end = kernel.now()

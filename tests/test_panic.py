@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -14,6 +13,7 @@ import pytest
 import liblinux
 import planted
 from conftest import Images
+from until import LONG_SECONDS, it_waits
 
 pytestmark = pytest.mark.in_process("faults are planted in the memory of this process")
 
@@ -115,12 +115,12 @@ def test_every_thread_inside_is_told(kernel: liblinux.Kernel) -> None:
     threads = [threading.Thread(target=wait, args=item) for item in calls.items()]
     for thread in threads:
         thread.start()
-    time.sleep(0.2)
+    assert all(map(it_waits, threads))
     planted.plant(kernel, "vfs_statx", planted.NULL_READ)
     with pytest.raises(liblinux.KernelPanic) as caught:
         kernel.os.stat("/dev")
     for thread in threads:
-        thread.join(10)
+        thread.join(LONG_SECONDS)
         assert not thread.is_alive()
     assert found.keys() == calls.keys()
     assert {(type(error), str(error)) for error in found.values()} == {(liblinux.KernelPanic, str(caught.value))}

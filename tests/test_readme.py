@@ -45,7 +45,7 @@ def test_of_pytest(tmp_path: Path) -> None:
     (test,) = (example for example in EXAMPLES if "liblinux_seeds" in example)
     (tmp_path / "test_it.py").write_text(network.partition("\nwith liblinux.Network")[0] + test)
     command = [sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", "test_it.py"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=500)
     assert done.returncode == 0 and "100 passed" in done.stdout, done.stdout + done.stderr
 
 

@@ -17,6 +17,7 @@ import liblinux
 import planted
 from conftest import MIB, Images, e2fsck, run
 from contents import get, put
+from until import it_waits
 
 ROUNDS = 50
 FITRIM = 0xC0185879
@@ -325,9 +326,7 @@ def test_not_while_somebody_is_inside(kernel: liblinux.Kernel) -> None:
     reader, writer = kernel.os.pipe()
     thread = threading.Thread(target=kernel.os.read, args=(reader, 1))
     thread.start()
-    while kernel.statistics()["idle_exits"] == 0 or not thread.is_alive():
-        time.sleep(0.01)
-    time.sleep(0.05)
+    assert it_waits(thread)
     with pytest.raises(BlockingIOError, match="another thread"):
         kernel.snapshot()
     with pytest.raises(BlockingIOError, match="another thread"):

@@ -76,7 +76,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.mark.timeout(300)  # the extension is compiled
+@pytest.mark.timeout(900)  # the extension is compiled
 def test_content(wheel: Path) -> None:
     """All kernels that are built, the extension, the types; no debug information and no C."""
     names = set(zipfile.ZipFile(wheel).namelist())
@@ -94,7 +94,7 @@ def test_content(wheel: Path) -> None:
     assert wheel.stem.split("-")[2:] == [f"cp{sys.version_info.major}{sys.version_info.minor}"] * 2 + [platform]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_installed_where_there_is_nothing(wheel: Path, images: Images, tmp_path: Path) -> None:
     """A fresh virtual environment in an empty directory, no compiler in PATH: a kernel mounts an image."""
     image = images.ext4(size=32 * MIB)
@@ -111,7 +111,7 @@ def test_installed_where_there_is_nothing(wheel: Path, images: Images, tmp_path:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=500,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

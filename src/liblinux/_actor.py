@@ -5,9 +5,8 @@ The kernel object itself acts as init, process 1.
 
 from __future__ import annotations
 
-import weakref
-
 from liblinux._io import open_file
+from liblinux._living import Living
 from liblinux._mmap import Mapping as MemoryMapping
 from liblinux._mmap import map_file, unmap_with_view
 from liblinux._os import Os
@@ -52,12 +51,11 @@ class Actor:
         self.sysctl = Sysctl(self.os)
         self._socket: SocketModule | None = None
         # That one and earlier ones, which somebody may still have; see _put_back_sockets().
-        self._sockets: weakref.WeakSet[SocketModule] = weakref.WeakSet()
+        self._sockets: Living[SocketModule] = Living()
         self._select: SelectModule | None = None
-        self._writers: weakref.WeakSet[IO[Any]] = weakref.WeakSet()
-        self._mappings: weakref.WeakSet[MemoryMapping] = weakref.WeakSet()
-        # Not a WeakSet: a view that can be written has no hash.
-        self._views: dict[int, weakref.ref[memoryview]] = {}
+        self._writers: Living[IO[Any]] = Living()
+        self._mappings: Living[MemoryMapping] = Living()
+        self._views: Living[memoryview] = Living()
 
     def __enter__(self) -> Self:
         return self
@@ -209,8 +207,7 @@ class Actor:
         `kernel.syscall("msync", view, len(view), 4)` or fsync of the file.
         """
         view = unmap_with_view(map_file(self.os, self._process, file, length, offset, shared, writable))
-        key, views = id(view), self._views
-        views[key] = weakref.ref(view, lambda _: views.pop(key, None))
+        self._views.add(view)
         return view
 
     def _direct_memory(self, length: int) -> memoryview:
@@ -220,40 +217,41 @@ class Actor:
         """Flush and close what is still open for writing, and take sockets and memory views back."""
         if self._socket is not None:
             self._socket._close_all()
-        for file in list(self._writers):
+        for file in self._writers:
             file.close()
-        for mapping in list(self._mappings):
+        for mapping in self._mappings:
             mapping.close()
-        for reference in list(self._views.values()):
-            view = reference()
-            if view is not None:
-                view.release()
+        for view in self._views:
+            view.release()
 
     def _flush_files(self) -> None:
-        for file in list(self._writers):
-            if not file.closed:
+        for file in self._writers:
+            try:
                 file.flush()
+            except ValueError:
+                if not file.closed:  # perhaps just now, by another thread
+                    raise
 
     def _lose_files(self, since: int) -> None:
         """The process is again what it was when so many files had been opened."""
         self.os._lose_files(since)
-        for module in list(self._sockets):
+        for module in self._sockets:
             module._lose(since)
-        for file in list(self._writers):
+        for file in self._writers:
             raw: Any = getattr(file, "buffer", file)
             if getattr(raw, "raw", raw).lost:
                 self._writers.discard(file)
 
     def _put_back_sockets(self, then: SocketModule | None) -> None:
         """The loopback device is as when this was the module; it is set up when sockets are used again."""
-        for module in list(self._sockets):
+        for module in self._sockets:
             if module is not then:
                 module._lose_loopback()
         self._socket = then
 
     def _all_views(self) -> set[int]:
         """The mappings that are in use, by identity."""
-        return {id(mapping) for mapping in self._mappings if not mapping.closed} | self._views.keys()
+        return {id(mapping) for mapping in self._mappings if not mapping.closed} | {id(view) for view in self._views}
 
     def _read_text(self, path: str) -> str:
         """The content of a small file of the kernel's own, of /proc or /sys."""

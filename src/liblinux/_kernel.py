@@ -6,7 +6,6 @@ import atexit
 import errno
 import os
 import warnings
-import weakref
 from types import MappingProxyType
 
 from liblinux import _abi, _faulthandler, _native
@@ -17,6 +16,7 @@ from liblinux import _snapshot as snapshots
 from liblinux._actor import Actor
 from liblinux._dmesg import KernelLog, Record
 from liblinux._library import find_image, find_jail
+from liblinux._living import Living
 from liblinux._typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ _SIZE_UNITS = {
 _faulthandler.install()
 
 # Kernels that are still open when the interpreter ends are closed in order.
-_open_kernels: weakref.WeakSet[Kernel] = weakref.WeakSet()
+_open_kernels: Living[Kernel] = Living()
 
 
 class Kernel(Actor):
@@ -161,6 +161,7 @@ class Kernel(Actor):
         # Called by close() between unmounting and the end: what stands on disks and must be left in order.
         self._at_shutdown: list[Callable[[], None]] = []
         super().__init__(self._native, self._native.init, self._native.syscalls)
+        self._is_made = True
         _open_kernels.add(self)
         self._prepare()
         self._log.pump()
@@ -181,6 +182,9 @@ class Kernel(Actor):
     def __del__(self) -> None:
         native = getattr(self, "_native", None)
         if native is None or native.closed or self._host_process != os.getpid():
+            return
+        if "_is_made" not in vars(self):  # Ctrl-C came while it was: there is nothing but the kernel itself
+            native.close()
             return
         warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
         self.close()
@@ -554,7 +558,7 @@ def make_seed(seed: int | str | bytes | None) -> bytes:
 
 
 def _after_fork() -> None:
-    for kernel in list(_open_kernels):
+    for kernel in _open_kernels:
         kernel._native.forked()
 
 
@@ -563,7 +567,7 @@ os.register_at_fork(after_in_child=_after_fork)
 
 @atexit.register
 def _close_all() -> None:
-    for kernel in list(_open_kernels):
+    for kernel in _open_kernels:
         # A copy made by fork() must not write to its parent's images.
         if kernel._host_process == os.getpid():
             kernel.close()

@@ -22,6 +22,7 @@ __all__ = [
     "Protocol",
     "Self",
     "TextIO",
+    "TypeVar",
     "Value",
     "dataclass_transform",
     "overload",
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         Protocol,
         Self,
         TextIO,
+        TypeVar,
         dataclass_transform,
         overload,
     )
@@ -60,6 +62,7 @@ else:
 
     IO = Protocol = Generic
     Any = AnyStr = BinaryIO = NoReturn = Self = TextIO = object
+    TypeVar = str
 
     def overload(function):
         """The implementation that follows takes its place."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gzip
 import io
 import os
@@ -10,15 +11,16 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
+import termios
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
 from conftest import Command, Images, e2fsck, run
 from liblinux import archives
 from liblinux._image_root import ImageRoot
+from until import until
 
 Member = tuple[str, dict[str, Any], bytes]
 
@@ -236,20 +238,28 @@ def test_wrong_arguments(
     assert said in result.stderr
 
 
+def _unread(pipe: IO[bytes]) -> int:
+    """Bytes that were written to a pipe and that nobody has read so far."""
+    count = bytearray(4)
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return int.from_bytes(count, sys.byteorder)
+
+
 def test_ctrl_c_leaves_nothing(images: Images, tmp_path: Path) -> None:
     """While it waits for more of the archive."""
     image = images.ext4()
     before = names(image)
     program = [sys.executable, "-c", "from liblinux.cli import main; main()", "untar", str(image)]
     with subprocess.Popen(program, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdin is not None and process.stderr is not None
-        process.stdin.write(make(FILE, ("large", {}, bytes(3 << 20)))[: 2 << 20])
-        process.stdin.flush()
-        time.sleep(1)
+        stdin = process.stdin
+        assert stdin is not None and process.stderr is not None
+        stdin.write(make(FILE, ("large", {}, bytes(3 << 20)))[: 2 << 20])
+        stdin.flush()
+        until(lambda: not _unread(stdin), "it has read what there is")
         process.send_signal(signal.SIGINT)
         said = process.stderr.read()
         with contextlib.suppress(BrokenPipeError):
-            process.stdin.close()
+            stdin.close()
     assert (process.returncode, said) == (130, b"liblinux: interrupted\n")
     assert names(image) == before
 

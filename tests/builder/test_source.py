@@ -202,7 +202,7 @@ exec {} "$@"
 """
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(120)
 def test_a_disk_that_is_full_is_said(cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It hung; and the package stays, for nothing is wrong with it."""
     tarball = tmp_path / "linux-6.12.7.tar.xz"

@@ -11,6 +11,7 @@ import pytest
 from conftest import ENVIRONMENT, Images
 from liblinux._image_root import ImageRoot
 from looking import write
+from until import LONG_SECONDS
 
 SHELLS = {
     "bash": (["--norc", "--noprofile", "-i"], 'eval "$(liblinux completion bash)"'),
@@ -55,7 +56,12 @@ def test_completion(shell: str, images: Images) -> None:
     arguments, setup = SHELLS[shell]
     home = {"PATH": f"{program.parent}:{ENVIRONMENT['PATH']}", "TERM": "dumb", "HOME": str(directory)}
     terminal = pexpect.spawn(
-        shell, arguments, cwd=str(directory), env={**ENVIRONMENT, **home}, timeout=20, dimensions=(24, 300)
+        shell,
+        arguments,
+        cwd=str(directory),
+        env={**ENVIRONMENT, **home},
+        timeout=3 * LONG_SECONDS,
+        dimensions=(24, 300),
     )
     try:
         terminal.sendline(f"{setup}; echo rea''dy")
@@ -76,5 +82,6 @@ def test_nothing_is_asked_while_one_types(tmp_path: Path) -> None:
     done = pexpect.run(
         f"{sys.executable} -c 'from liblinux.cli import main; main()'",
         env={**ENVIRONMENT, "_LIBLINUX_COMPLETE": "zsh_complete", "COMP_LINE": f"liblinux cat {tmp_path}/none.img:/e"},
+        timeout=LONG_SECONDS,
     )
     assert done.strip() == b""

@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from conftest import Images
 from liblinux.cli import cli
+from until import has_ended, until
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "crash"
 
@@ -118,14 +118,12 @@ def test_ctrl_c_ends_it_and_its_workers() -> None:
     command = [sys.executable, "-m", "liblinux.cli", "crashtest", str(EXAMPLES / "fsynced.py"), "--points", "10000"]
     running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=_default_signals)  # noqa: PLW1509
     children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
-    while not (workers := children.read_text().split()):
-        assert running.poll() is None
-        time.sleep(0.05)
-    time.sleep(0.5)
+    until(children.read_text, "its workers begin")
+    workers = children.read_text().split()
     running.send_signal(signal.SIGINT)
-    _, errors = running.communicate(timeout=20)
+    _, errors = running.communicate(timeout=60)
     assert running.returncode == 130 and "Interrupted" in errors
-    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
+    until(lambda: all(has_ended(int(worker)) for worker in workers), "its workers end")
 
 
 def _default_signals() -> None:

@@ -24,12 +24,13 @@ from liblinux.network.faults import (
     Resume,
     Schedule,
 )
+from until import LONG_SECONDS
 
 SUBJECTS = Path(__file__).with_name("explored.py")
 
 
 def plan(name: str, **options: object) -> Plan:
-    return Plan(f"{SUBJECTS}::{name}", **options)  # type: ignore[arg-type]  # the names are those of a plan
+    return Plan(f"{SUBJECTS}::{name}", **{"time_limit": LONG_SECONDS * 10, **options})  # type: ignore[arg-type]  # the names are those of a plan
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -103,7 +104,8 @@ def test_skipped():
 def test_tests_of_pytest(tmp_path: Path) -> None:
     path = tmp_path / "test_it.py"
     path.write_text(PYTEST)
-    report = explore(Plan(f"{path}::TestIt::test_seeds[3]", kinds=("kill",), most=1), range(20), jobs=1, smaller=False)
+    wanted = Plan(f"{path}::TestIt::test_seeds[3]", kinds=("kill",), most=1, time_limit=LONG_SECONDS * 10)
+    report = explore(wanted, range(20), jobs=1, smaller=False)
     assert report.failure is not None and report.failure.reproduced
     assert (report.failure.outcome.seed, report.failure.outcome.kind) == (1, "AssertionError")
     assert "seed + step < threshold" in report.failure.outcome.traceback

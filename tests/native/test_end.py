@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import threading
-import time
 import weakref
 
 import pytest
@@ -12,8 +11,7 @@ import pytest
 from liblinux._errors import KernelClosed, KernelPanic
 from native.kernels import MIB, SECTOR, Boot, boot_kernel, make_pipe
 from native.source import Source
-
-WAIT_SECONDS = 10
+from until import LONG_SECONDS, it_waits
 
 
 def test_after_close(boot: Boot) -> None:
@@ -41,12 +39,12 @@ def test_close_while_a_thread_is_inside(boot: Boot) -> None:
     reader, writer = make_pipe(kernel)
     thread = threading.Thread(target=kernel.init.read, args=(reader, 1))
     thread.start()
-    time.sleep(0.1)
+    assert it_waits(thread)
     with pytest.raises(BlockingIOError, match="another thread"):
         kernel.close()
     assert not kernel.closed
     kernel.init.write(writer, b"x")
-    thread.join(WAIT_SECONDS)
+    thread.join(LONG_SECONDS)
     kernel.close()
 
 

@@ -13,8 +13,7 @@ import pytest
 from liblinux import _native
 from liblinux._errors import Deadlock, KernelClosed
 from native.kernels import Boot, make_pipe
-
-WAIT_SECONDS = 10
+from until import LONG_SECONDS, it_waits
 
 
 def test_a_process_of_its_own(init: _native.Process, nr: dict[str, int]) -> None:
@@ -48,9 +47,9 @@ def test_one_thread_wakes_another(shared: _native.Kernel) -> None:
     got: list[bytes] = []
     thread = threading.Thread(target=lambda: got.append(shared.init.read(reader, 10)))
     thread.start()
-    time.sleep(0.05)
+    it_waits(thread)
     shared.init.write(writer, b"wake up")
-    thread.join(WAIT_SECONDS)
+    thread.join(LONG_SECONDS)
     assert got == [b"wake up"]
     shared.init.close(reader)
     shared.init.close(writer)
@@ -84,8 +83,8 @@ def test_a_signal_handler_that_raises_ends_the_call(
         raise Alarmed
 
     reader, writer = make_pipe(shared)
-    alarm(fail)
     with pytest.raises(Alarmed):
+        alarm(fail)
         shared.init.read(reader, 1)
     assert shared.init.getpid() == 1
     shared.init.close(reader)
@@ -97,9 +96,20 @@ def test_a_signal_handler_that_returns_does_not(
 ) -> None:
     reader, writer = make_pipe(shared)
     seen: list[bool] = []
-    alarm(lambda: seen.append(True))
-    thread = threading.Timer(0.4, lambda: shared.init.write(writer, b"x"))
+    handled = threading.Event()
+
+    def handle() -> None:
+        seen.append(True)
+        handled.set()
+
+    def write() -> None:
+        handled.wait(LONG_SECONDS)
+        it_waits(threading.main_thread())  # again
+        shared.init.write(writer, b"x")
+
+    thread = threading.Thread(target=write)
     thread.start()
+    alarm(handle)
     assert shared.init.read(reader, 1) == b"x"
     assert seen == [True]
     thread.join()
@@ -123,7 +133,7 @@ def test_the_virtual_clock_jumps(boot: Boot) -> None:
     hour = memoryview(bytearray(16)).cast("q")
     hour[0] = 3600
     kernel.init.syscall(kernel.syscalls["nanosleep"], hour, None)
-    assert time.monotonic() - started < WAIT_SECONDS
+    assert time.monotonic() - started < LONG_SECONDS
     assert 3600 * 10**9 <= kernel.now() - before < 3601 * 10**9
     now = memoryview(bytearray(16)).cast("q")
     kernel.init.syscall(kernel.syscalls["clock_gettime"], 0, now)

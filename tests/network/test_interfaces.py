@@ -15,6 +15,7 @@ import pytest
 import machine
 from liblinux import Host, Network
 from liblinux.network import Device, HostInterface, Tap
+from until import LONG_SECONDS
 
 # For local experiments (IEEE 802), so that nobody else speaks it.
 _ETHERTYPE = 0x88B5
@@ -34,7 +35,7 @@ def test_tap() -> None:
             other.up()
         with machine.namespace() as there:
             _move(name, there, "10.8.77.2/24")
-            assert host.ping("10.8.77.2", count=3, interval=0.1, timeout=5).received
+            assert host.ping("10.8.77.2", count=3, interval=0.1, timeout=LONG_SECONDS).received
             program = (
                 "import socket; s = socket.create_connection(('10.8.77.1', 80)); s.sendall(bytes(10**6)); s.close()"
             )
@@ -89,8 +90,8 @@ def test_a_tap_device_that_root_has_made_for_somebody() -> None:
                 assert user.stdout is not None
                 assert user.stdout.readline() == "ready\n"
                 _move(name, there, "10.8.79.2/24")
-                program = "import socket; socket.create_connection(('10.8.79.1', 80), 10).sendall(bytes(10**5))"
-                subprocess.run(machine.program_in(there, program), check=True, timeout=30)
+                program = "import socket; socket.create_connection(('10.8.79.1', 80), 60).sendall(bytes(10**5))"
+                subprocess.run(machine.program_in(there, program), check=True, timeout=LONG_SECONDS)
                 assert user.stdout.read() == "10.8.79.2 100000\n"
             except BaseException:
                 user.kill()
@@ -134,7 +135,7 @@ def _send(there: str, interface: str, host: Host, content: bytes) -> None:
 def _received(host: Host) -> Iterator[Iterator[bytes]]:
     """What frames of ours hold, in the order in which they arrive; TimeoutError when no more come."""
     with host.socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETHERTYPE)) as sock:
-        sock.settimeout(10)
+        sock.settimeout(LONG_SECONDS)
         yield iter(lambda: sock.recv(2000)[14:].rstrip(b"."), None)
 
 
@@ -145,7 +146,7 @@ def test_packet_socket_on_an_interface() -> None:
         machine.ip("-n", peer, "addr", "add", "10.8.78.2/24", "dev", "far")
         machine.ip("-n", peer, "link", "set", "far", "up")
         with _linked(there, "near") as host:
-            assert host.ping("10.8.78.2", count=3, interval=0.1, timeout=5).received
+            assert host.ping("10.8.78.2", count=3, interval=0.1, timeout=LONG_SECONDS).received
 
 
 @machine.AS_ROOT

@@ -15,6 +15,8 @@ import pytest
 
 from liblinux import Network
 from liblinux.network import FrameSocket
+from ports import free_port
+from until import LONG_SECONDS, until
 
 # The other process: a host that echoes what it is sent, and ends with the connection.
 OTHER = """
@@ -46,20 +48,9 @@ OTHER = """
 """
 
 
-def _free_ports(count: int) -> list[int]:
-    """Ports for datagrams that nobody has now."""
-    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
-    for sock in sockets:
-        sock.bind(("127.0.0.1", 0))
-    ports = [int(sock.getsockname()[1]) for sock in sockets]
-    for sock in sockets:
-        sock.close()
-    return ports
-
-
 @pytest.mark.parametrize("kind", ["unix", "udp"])
 def test_two_processes(kind: str, tmp_path: Path) -> None:
-    near, far = _free_ports(2)
+    near, far = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM)
     place = [str(tmp_path / "frames")] if kind == "unix" else [str(near), str(far)]
     command = [sys.executable, "-c", textwrap.dedent(OTHER), kind, *place]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
@@ -85,7 +76,7 @@ def _is_echoed(device: FrameSocket) -> None:
         net.link(host, device, addresses=(["10.7.0.1/24", "fd07::1/64"], None))
         for address in ("10.7.0.2", "fd07::2"):
             assert _reached(net, address)
-        with host.socket.create_connection(("10.7.0.2", 80), timeout=10) as sock:
+        with host.socket.create_connection(("10.7.0.2", 80), timeout=LONG_SECONDS) as sock:
             data = os.urandom(50_000)
             sock.sendall(data)
             back = b""
@@ -99,12 +90,21 @@ def _is_echoed(device: FrameSocket) -> None:
 
 def _reached(net: Network, address: str) -> bool:
     """The other end may still be coming up."""
-    return any(net.ping("here", address, timeout=0.5).received for _ in range(20))
+    return any(net.ping("here", address, timeout=0.5).received for _ in range(120))
+
+
+def _listens(path: str) -> bool:
+    """Whether somebody does there: the file is there a moment before. Looked at without calling, for QEMU takes one."""
+    return any(
+        line.split()[3] == "00010000" and line.endswith(f" {path}")
+        for line in Path("/proc/net/unix").read_text(encoding="utf-8").splitlines()[1:]
+    )
 
 
 def test_qemu_joins_them(tmp_path: Path) -> None:
     """A hub of QEMU's, with a stream at one port and datagrams at the other, and no guest."""
-    path, (mine, its) = str(tmp_path / "qemu"), _free_ports(2)
+    path = str(tmp_path / "qemu")
+    mine, its = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM)
     datagrams = f"local.type=inet,local.host=127.0.0.1,local.port={its}"
     netdevs = [
         f"stream,id=n0,server=on,addr.type=unix,addr.path={path}",
@@ -115,10 +115,7 @@ def test_qemu_joins_them(tmp_path: Path) -> None:
     command = ["qemu-system-x86_64", "-nodefaults", "-machine", "none", "-display", "none"]
     with subprocess.Popen([*command, *(word for one in netdevs for word in ("-netdev", one))]) as qemu:
         try:
-            for _ in range(200):
-                if os.path.exists(path):
-                    break
-                time.sleep(0.05)
+            until(lambda: qemu.poll() is not None or _listens(path), "QEMU listens")
             with Network() as net, Network() as other:
                 for network, name, device, number in (
                     (net, "here", FrameSocket.unix(path), 1),
@@ -129,7 +126,7 @@ def test_qemu_joins_them(tmp_path: Path) -> None:
                     network.up()
                 for address in ("10.7.0.2", "fd07::2"):
                     assert _reached(net, address)
-                assert net.ping("here", "10.7.0.2", size=1400, timeout=5).received == 1
+                assert net.ping("here", "10.7.0.2", size=1400, timeout=LONG_SECONDS).received == 1
         finally:
             qemu.terminate()
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +18,8 @@ import pytest
 
 from liblinux import Network
 from liblinux.network import Device, FrameSocket, HostInterface, Internet, Tap
+from ports import free_port
+from until import LONG_SECONDS, until
 
 
 class _Page(BaseHTTPRequestHandler):
@@ -84,14 +85,13 @@ def test_the_internet_forwards_ports_and_answers_ping() -> None:
         host = net.host("a")
         net.link(host, internet)
         net.up()
-        assert host.ping(internet.gateway, timeout=5).received == 1
+        assert host.ping(internet.gateway, timeout=LONG_SECONDS).received == 1
         with host.socket.create_server(("", 80)) as server:
-            with socket.create_server(("127.0.0.1", 0)) as taken:
-                with pytest.raises(OSError, match="use"):
-                    internet.forward(taken.getsockname()[1], to=80)
-                port = taken.getsockname()[1]
+            with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="use"):
+                internet.forward(taken.getsockname()[1], to=80)
+            port = free_port()
             internet.forward(port, to=80)
-            with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+            with socket.create_connection(("127.0.0.1", port), timeout=LONG_SECONDS) as client:
                 accepted, _ = server.accept()
                 with accepted:
                     client.sendall(b"hello")
@@ -108,17 +108,15 @@ def test_the_loopback_of_this_machine_may_be_kept_from_it(web: int, loopback: bo
         net.link(host, internet)
         net.up()
         if loopback:
-            host.socket.create_connection((internet.gateway, web), timeout=5).close()
+            host.socket.create_connection((internet.gateway, web), timeout=LONG_SECONDS).close()
         else:
             with pytest.raises(OSError) as caught:
-                host.socket.create_connection((internet.gateway, web), timeout=2)
+                host.socket.create_connection((internet.gateway, web), timeout=LONG_SECONDS)
             assert caught.value.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ECONNREFUSED)
 
 
 def test_datagrams_are_forwarded_both_ways() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port(socket.SOCK_DGRAM)
     with Network() as net:
         internet = Internet()
         host = net.host("a")
@@ -130,10 +128,19 @@ def test_datagrams_are_forwarded_both_ways() -> None:
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside,
         ):
             inside.bind(("", 7))
-            for sock in (inside, outside):
-                sock.settimeout(5)
-            outside.sendto(b"question", ("127.0.0.1", port))
-            data, sender = inside.recvfrom(100)
+            outside.settimeout(LONG_SECONDS)
+            inside.settimeout(1)
+
+            def arrives() -> bool:
+                """Datagrams may be lost: libslirp keeps one for a second, until it knows who has the address."""
+                outside.sendto(b"question", ("127.0.0.1", port))
+                with contextlib.suppress(TimeoutError):
+                    came.append(inside.recvfrom(100))
+                return bool(came)
+
+            came: list[tuple[bytes, tuple[str, int]]] = []
+            until(arrives, "a datagram arrives")
+            data, sender = came[0]
             inside.sendto(data.upper(), sender)
             assert outside.recv(100) == b"QUESTION"
 
@@ -144,10 +151,10 @@ def test_internet_for_every_host(web: int) -> None:
         net.link(a, b)
         for host in (a, b):
             gateway = host.ip.get_default_routes(family=socket.AF_INET)[0].get_attr("RTA_GATEWAY")
-            with host.socket.create_connection((gateway, web), timeout=5) as client:
+            with host.socket.create_connection((gateway, web), timeout=LONG_SECONDS) as client:
                 client.sendall(b"GET /it HTTP/1.0\r\n\r\n")
                 assert b"200 OK" in client.recv(1000)
-        assert a.ping("b", timeout=5).received == 1
+        assert a.ping("b", timeout=LONG_SECONDS).received == 1
 
 
 def test_fragments_pass_at_the_mtu_of_the_link() -> None:
@@ -155,7 +162,7 @@ def test_fragments_pass_at_the_mtu_of_the_link() -> None:
         internet = Internet()
         net.link(net.host("a"), internet, mtu=1500)
         net.up()
-        assert net.ping("a", internet.gateway, size=4000, timeout=5).received == 1
+        assert net.ping("a", internet.gateway, size=4000, timeout=LONG_SECONDS).received == 1
 
 
 @contextlib.contextmanager
@@ -175,7 +182,7 @@ def test_two_kernels_are_joined_by_a_socket(kind: socket.SocketKind) -> None:
     with _joined(FrameSocket(here), FrameSocket(there)) as (one, other):
         a, b = one.hosts["h"], other.hosts["h"]
         for address in ("10.7.0.2", "fd07::2"):
-            assert a.ping(address, count=2, interval=0, timeout=5).received == 2
+            assert a.ping(address, count=2, interval=0, timeout=LONG_SECONDS).received == 2
         with b.socket.create_server(("", 80)) as server, a.socket.create_connection(("10.7.0.2", 80)) as client:
             accepted, _ = server.accept()
             with accepted:
@@ -193,18 +200,14 @@ def test_a_link_outside_has_delay_and_is_captured(tmp_path: Path) -> None:
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with _joined(FrameSocket(here), FrameSocket(there), delay="10ms") as (one, _):
         with one.capture(tmp_path / "x.pcapng", host="h") as capture:
-            time = one.ping("h", "10.7.0.2", count=2, interval=0, timeout=5).times[1]
-        assert time is not None
-        assert 0.02 <= time < 0.2, "the delays of what either side sends"
+            times = one.ping("h", "10.7.0.2", count=20, interval=0, timeout=LONG_SECONDS).times[1:]
+        assert 0.02 <= min(time for time in times if time) < 0.2, "the delays of what either side sends"
         assert capture.packets >= 4
 
 
 def _ended(device: Device) -> OSError | None:
     """What a device says that has ended, or will soon."""
-    for _ in range(500):
-        if device.error is not None:
-            break
-        time.sleep(0.01)
+    until(lambda: device.error is not None, "the device ends")
     return device.error
 
 
@@ -245,10 +248,8 @@ def test_frames_longer_than_the_mtu_are_dropped() -> None:
         there.send(mac + b"\x02" + bytes(5) + b"\x08\x00" + b"\x45" + bytes(60_000))
         there.send(bytes(3))
         assert host.ping("10.0.0.1").received == 1, "itself"
-        for _ in range(500):
-            if device.traffic.frames_in + device.traffic.dropped_in >= 2:
-                break
-            host.syscall("nanosleep", bytes(8) + (10**7).to_bytes(8, "little"), None)
+        # A frame counts until it is known that it cannot be had.
+        until(lambda: device.traffic.dropped_in, "both have been looked at")
         assert device.traffic.dropped_in >= 1, "three bytes are no frame"
         assert device.error is None
 

@@ -97,7 +97,7 @@ def test_in_a_browser(report: Path, tmp_path: Path, width: int, scheme: int) -> 
         f"--user-data-dir={tmp_path / 'profile'}", "--disable-dev-shm-usage", f"--window-size={width},1200",
         f"--blink-settings=preferredColorScheme={scheme}", "--virtual-time-budget=4000", "--dump-dom", report.as_uri(),
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=True)
     console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     # That this machine has no graphics processor is no complaint about the page.
     assert [line for line in console if "WebGL" not in line] == []

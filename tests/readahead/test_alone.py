@@ -6,12 +6,12 @@ import hashlib
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
 import liblinux
 from big_files import HAS_TWO_PROCESSORS, Big, read_cold, until_counted
+from until import until
 
 READ = """
 import hashlib, os, sys
@@ -91,10 +91,7 @@ def test_it_goes_when_there_is_nothing_to_do(mounted: liblinux.Kernel) -> None:
 
     before = threads()
     until_counted(mounted, "reader_bytes", lambda: read_cold(mounted, "/mnt/a"))
-    deadline = time.monotonic() + 10
-    while threads() > before:
-        assert time.monotonic() < deadline, "it is still there"
-        time.sleep(0.01)
+    until(lambda: threads() <= before, "it goes")
 
 
 def test_the_end_of_python_while_it_reads(big: Big) -> None:

@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import fuse_mounts
 import liblinux
 from big_files import ENVIRONMENT, MIB, Big, read_cold, read_on
 from test_fork import in_child
+from until import it_waits
 
 
 def server_of(directory: Path) -> int:
@@ -72,7 +72,7 @@ def test_fork_does_not_wait_for_a_disk(slow: tuple[Path, int], kernel: liblinux.
 
     with stopped(server):
         thread.start()
-        time.sleep(0.3)
+        assert it_waits(thread)
         assert rest == []
         in_child(child)
         with pytest.raises(BlockingIOError):

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from liblinux import BusyWait, Deadlock, HostAccess, Network
+from until import when_it_waits
 
 
 @pytest.fixture
@@ -254,11 +255,10 @@ def test_ctrl_c_ends_a_run(clock: Any, with_thread: bool) -> None:
             lambda: net.hosts["a"].run_blocking(_tick if clock == "virtual" else lambda: time.sleep(100)),
         )
         for run in runs:
-            timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
-            timer.start()
             with pytest.raises(KeyboardInterrupt):
+                finger = when_it_waits(lambda: os.kill(os.getpid(), signal.SIGINT), computes=clock == "virtual")
                 run()
-            timer.join()
+            finger.join()
         assert net.ping("a", "b", count=2).received
 
 

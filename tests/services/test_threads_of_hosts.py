@@ -267,7 +267,7 @@ def test_threads_end_with_their_network() -> None:
         assert not thread.is_alive()
         host.run_blocking(time.sleep, 1)
         assert thread.is_alive()
-    thread.join(10)
+    thread.join(60)
     assert ended == ["in order"]
     assert not thread.is_alive()
 

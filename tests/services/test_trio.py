@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 import trio
 
 from liblinux import Host, Network
+from until import when_it_waits
 
 
 @pytest.fixture
@@ -123,9 +123,8 @@ def test_ctrl_c(clock: Any) -> None:
 
     with Network(clock=clock, seed=1) as net:
         net.link(net.host("a"), net.host("b"))
-        timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
-        timer.start()
         with pytest.raises(KeyboardInterrupt):
+            finger = when_it_waits(lambda: os.kill(os.getpid(), signal.SIGINT), computes=clock == "virtual")
             net.hosts["a"].run_blocking(trio.run, forever)
-        timer.join()
+        finger.join()
         assert net.ping("a", "b", count=2).received

@@ -136,7 +136,7 @@ def test_resolv_conf_of_the_kernel(kernel: liblinux.Kernel) -> None:
 
     kernel.os.makedirs("/etc", exist_ok=True)
     with kernel.open("/etc/resolv.conf", "w") as file:
-        file.write("# ours\nnameserver 127.0.0.53\nsearch example.com\noptions timeout:1 attempts:1\n")
+        file.write("# ours\nnameserver 127.0.0.53\nsearch example.com\noptions timeout:30 attempts:1\n")
     with kernel.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.53", 53))
         thread = threading.Thread(target=serve, args=(sock,))
@@ -227,8 +227,8 @@ def test_create_connection_tries_all_addresses(kernel: liblinux.Kernel) -> None:
     kernel.socket.hosts["service"] = ["::1", "127.0.0.1"]
     with kernel.socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        with kernel.socket.create_connection(("service", port), timeout=5) as client:
-            assert client.getpeername() == ("127.0.0.1", port) and client.gettimeout() == 5
+        with kernel.socket.create_connection(("service", port), timeout=60) as client:
+            assert client.getpeername() == ("127.0.0.1", port) and client.gettimeout() == 60
     with pytest.raises(ExceptionGroup) as caught:
         kernel.socket.create_connection(("service", port), all_errors=True)
     assert [type(one) for one in caught.value.exceptions] == [ConnectionRefusedError, ConnectionRefusedError]

@@ -167,7 +167,7 @@ def serve_http(connection: Any) -> None:
 
 
 def test_http_client(kernel: liblinux.Kernel, serving: Any) -> None:
-    connection = http.client.HTTPConnection("{}:{}".format(*serving(serve_http)), timeout=5)
+    connection = http.client.HTTPConnection("{}:{}".format(*serving(serve_http)), timeout=60)
     connection._create_connection = kernel.socket.create_connection  # type: ignore[attr-defined]
     for path in ("/one", "/two"):
         connection.request("GET", path)
@@ -178,7 +178,7 @@ def test_http_client(kernel: liblinux.Kernel, serving: Any) -> None:
 def test_https_client(kernel: liblinux.Kernel, contexts: tuple[Any, Any], serving: Any) -> None:
     host, port = serving(lambda plain: serve_http(contexts[1].wrap_socket(plain, server_side=True)))
     kernel.socket.hosts["server.example"] = host
-    connection = http.client.HTTPSConnection("server.example", port, context=contexts[0], timeout=5)
+    connection = http.client.HTTPSConnection("server.example", port, context=contexts[0], timeout=60)
     connection._create_connection = kernel.socket.create_connection  # type: ignore[attr-defined]
     connection.request("GET", "/secret")
     assert connection.getresponse().read() == b"you asked for /secret"
@@ -198,7 +198,7 @@ def test_urllib(kernel: liblinux.Kernel, serving: Any) -> None:
 
     host, port = serving(serve_http)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), KernelHandler)
-    with opener.open(f"http://{host}:{port}/page", timeout=5) as response:
+    with opener.open(f"http://{host}:{port}/page", timeout=60) as response:
         assert response.read() == b"you asked for /page"
 
 

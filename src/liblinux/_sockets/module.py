@@ -6,8 +6,8 @@ import array
 import errno
 import socket
 import struct
-import weakref
 
+from liblinux._living import Living
 from liblinux._sockets.constants import constants
 from liblinux._sockets.files import GiveUpOnSendfile
 from liblinux._sockets.interfaces import InterfaceFunctions
@@ -89,7 +89,7 @@ class SocketModule(NameFunctions, InterfaceFunctions):
         self._os = system
         self._native = system._native
         self._default_timeout: float | None = None
-        self._sockets: weakref.WeakSet[Socket] = weakref.WeakSet()
+        self._sockets: Living[Socket] = Living()
         self._loopback_lost = False
         self.hosts: MutableMapping[str, str | Sequence[str]] = {}
         self.nameservers: list[str | tuple[str, int]] = []
@@ -270,7 +270,7 @@ class SocketModule(NameFunctions, InterfaceFunctions):
 
     def _lose(self, since: int) -> None:
         """The kernel was put back to when so many files had been opened."""
-        for sock in list(self._sockets):
+        for sock in self._sockets:
             if sock._number > since:
                 sock._lose()
 
@@ -280,7 +280,7 @@ class SocketModule(NameFunctions, InterfaceFunctions):
 
     def _close_all(self) -> None:
         """The process ends, and its sockets with it."""
-        for sock in list(self._sockets):
+        for sock in self._sockets:
             sock._lose()
 
     def _wait_writable(self, fd: int, timeout: float | None) -> None:

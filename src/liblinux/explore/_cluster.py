@@ -122,8 +122,9 @@ def _client(address: str | None, jobs: int) -> Iterator[Any]:
                 raise Untestable(f"the cluster at {address} has no workers; start some by 'dask worker {address}'")
             yield client
         return
+    # Its HTTP server is there also without a dashboard: at any port, or a second cluster would warn of the first.
     cluster = distributed.LocalCluster(
-        n_workers=jobs, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=50
+        n_workers=jobs, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50
     )
     with cluster, distributed.Client(cluster, set_as_default=False) as client:
         yield client

@@ -84,7 +84,7 @@ class Run:
         system = actor.os
         if system._waiter is None:
             system._waiter = Waiter(system)
-            for sock in list(actor._socket._sockets) if actor._socket is not None else []:
+            for sock in actor._socket._sockets if actor._socket is not None else []:
                 if sock.fileno() >= 0:
                     sock._take_turns()
 
