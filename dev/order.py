@@ -11,6 +11,7 @@ from the list, or does not exist any more, is no mistake: it lies elsewhere.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -45,7 +46,7 @@ _HEAD = """\
  */
 """
 _WARM, _EXCHANGES, _STEPS = 4_000, 8, 160_000
-_CLONES = re.compile(r"\.(isra|constprop|part|cold)\b.*")
+_CLONES = re.compile(r"\.(isra|constprop|part|cold|lto_priv)\b.*")
 
 # ---- stepping: ptrace(2) -----------------------------------------------------------
 
@@ -105,7 +106,8 @@ def main() -> None:
         pid = exchanging(kernel)
         os.waitpid(pid, os.WUNTRACED)
         names = run_through(steps(pid, _STEPS), symbols_of(str(library)), memory.start)
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it may have come to its end
+            os.kill(pid, signal.SIGKILL)
     # A system call is defined as __se_sys_NAME, of which sys_NAME is another name.
     plain = list(dict.fromkeys(re.sub("^sys_", "__se_sys_", _CLONES.sub("", name)) for name in names))
     lines = (f"*(.text.hot.{name} .text.hot.{name}.* .text.{name} .text.{name}.*)\n" for name in plain)

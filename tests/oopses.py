@@ -105,7 +105,7 @@ PLACES = (
     Place("ep_poll", "event poll", planted.DIVISION, _epoll),
     Place("copy_process", "making a task", planted.TEXT_WRITE, _fork),
     Place("do_exit", "end of a task", planted.PRIVILEGED, _exit),
-    Place("try_to_wake_up", "scheduler", planted.NULL_READ, _fork),
+    Place("wake_up_new_task", "scheduler", planted.NULL_READ, _fork),
     Place("hrtimer_wakeup", "timer interrupt", planted.DIVISION, _sleep),
     Place("handle_mm_fault", "page fault of the host", planted.NULL_WRITE, _touch),
     Place("kfree", "allocator", planted.WILD_READ, lambda k: k.open("/proc/self/mounts").read()),

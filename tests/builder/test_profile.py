@@ -21,7 +21,9 @@ MAGIC, HEAD, RECORD = 0x67636461, struct.Struct("<I4s2I"), struct.Struct("<Ii")
 VERSION = b"*22B"
 FUNCTION, COUNTERS = 0x01000000, 0x01A10000
 # Of six objects in three directories: 9 MiB apart in the order in which Linux links them.
-TRAINED = ("update_curr", "process_backlog", "ip_rcv_core", "tcp_recvmsg_locked", "tcp_ack", "tcp_v4_rcv")
+TRAINED = ("enqueue_task_fair", "process_backlog", "ip_rcv", "tcp_recvmsg_locked", "tcp_ack", "tcp_v4_rcv")
+# Called from one place in another file.
+IN_LINE = ("ip_rcv_core", "tcp_rate_gen", "tcp_rate_skb_sent")
 TOGETHER = 256 * 1024
 # Static functions, by object. The polynomial is that of gcc's own sums.
 STATIC = {
@@ -99,3 +101,9 @@ def test_the_kernel_was_built_with_its_profile() -> None:
     symbols = symbols_of(find_image())
     places = [symbols.offset_of(name) for name in TRAINED]
     assert max(places) - min(places) < TOGETHER
+
+
+@pytest.mark.parametrize("name", IN_LINE)
+def test_what_was_trained_is_compiled_as_one(name: str) -> None:
+    with pytest.raises(KeyError):
+        symbols_of(find_image()).offset_of(name)

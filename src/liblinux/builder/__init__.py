@@ -11,6 +11,8 @@ From top to bottom::
     ├── kconfig    merges the fragments of kernel/config, checks the result
     ├── _make      runs the kernel's make, watches it, explains its failure
     └── _link      links, strips, and keeps the symbols
+        ├── _together    compiles the objects of the hot path as one
+        └── _initcalls   puts what Linux calls at boot into its order
     cache          where all of it is kept between builds
     tools          which programs must be installed (standard library only)
 

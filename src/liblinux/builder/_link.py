@@ -7,13 +7,14 @@ linker script makes a position-independent shared object in one step.
 from __future__ import annotations
 
 import hashlib
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from liblinux import _symbols
-from liblinux._errors import BuildError
-from liblinux.builder._make import clean_environment, error_lines
+from liblinux.builder._initcalls import restore_order
+from liblinux.builder._progress import Progress
+from liblinux.builder._run import output_of, run
+from liblinux.builder._together import Members, compile_together
 
 __all__ = ["LINK_OPTIONS", "MAKE_TARGETS", "link"]
 
@@ -41,11 +42,11 @@ _WHOLE = ("vmlinux.a", "init/version-timestamp.o")
 _LIBRARIES = ("lib/lib.a", "arch/lib/lib/lib.a")
 
 
-def link(objects: Path, release: str, log: Path) -> tuple[Path, Path]:
+def link(objects: Path, release: str, log: Path, progress: Progress) -> tuple[Path, Path]:
     """Link the library in the object directory, unless it is there already.
 
     :returns: the stripped library and the file with its symbols.
-    :raises BuildError: ld or objcopy failed; carries their last lines.
+    :raises BuildError: the compiler, ld or objcopy failed; carries their last lines.
     """
     library = objects / f"liblinux-{release}.so"
     symbols = library.with_name(library.name + ".debug")
@@ -56,20 +57,19 @@ def link(objects: Path, release: str, log: Path) -> tuple[Path, Path]:
         return library, symbols
     stamp.unlink(missing_ok=True)
     whole = "liblinux.whole"
-    commands = (
-        [
-            "ld", *LINK_OPTIONS, "-soname", library.name, "-T", _SCRIPT, "-o", whole,
-            "--whole-archive", *_WHOLE, "--no-whole-archive",
-            "--start-group", *libraries, "--end-group",
-        ],
-        ["objcopy", "--only-keep-debug", whole, symbols.name],
-    )  # fmt: skip
-    for command in commands:
-        _run(command, objects, log)
+    members = Members.of(objects, _WHOLE, libraries)
+    options = [*LINK_OPTIONS, "-T", _SCRIPT, "--start-group", *libraries, "--end-group"]
+    compile_together(members, options, _SCRIPT, log, progress)
+    progress.step(f"linking {library.name}")
+    listed = objects / "liblinux.members"
+    listed.write_text("\n".join(members.linked()))
+    run(["ld", "-soname", library.name, "-o", whole, f"@{listed.name}", *options], objects, log)
+    restore_order(objects / whole, members)
+    run(["objcopy", "--only-keep-debug", whole, symbols.name], objects, log)
     table = objects / "liblinux.symbols"
     table.write_bytes(_symbols.pack(_functions(objects / whole)))
     # .eh_frame and .dynsym stay: gdb walks fibers, the host finds its entries.
-    _run(
+    run(
         [
             "objcopy", "--strip-all", f"--add-gnu-debuglink={symbols.name}",
             "--add-section", f"{_symbols.SECTION}={table.name}", whole, library.name,
@@ -83,12 +83,7 @@ def link(objects: Path, release: str, log: Path) -> tuple[Path, Path]:
 
 def _functions(library: Path) -> Iterator[tuple[int, str]]:
     """Address and name of every function; addresses are offsets from the start of the image."""
-    done = subprocess.run(
-        ["nm", "--defined-only", library], env=clean_environment(), capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise BuildError(f"nm failed on {library}:\n{done.stderr}")
-    for line in done.stdout.splitlines():
+    for line in output_of("nm", "--defined-only", library.name, directory=library.parent):
         address, kind, name = line.split(" ", 2)
         if kind in "tTwW":
             yield int(address, 16), name
@@ -101,13 +96,3 @@ def _signature(objects: Path, names: Sequence[str]) -> str:
         status = (objects / name).stat()
         digest.update(f"{name} {status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
-
-
-def _run(command: Sequence[str], objects: Path, log: Path) -> None:
-    with log.open("a") as output:
-        print("+", *command, file=output, flush=True)
-        done = subprocess.run(
-            command, cwd=objects, env=clean_environment(), stdout=output, stderr=subprocess.STDOUT, check=False
-        )
-    if done.returncode != 0:
-        raise BuildError(f"{command[0]} failed:\n{error_lines(log)}\nthe whole output is in {log}")

@@ -25,6 +25,7 @@ __all__ = ["install_command", "main", "message", "missing_packages", "require"]
 # Program, and the Debian package that has it.
 _PROGRAMS = (
     ("gcc", "gcc"),
+    ("gcc-nm", "gcc"),
     ("ld", "binutils"),
     ("ar", "binutils"),
     ("nm", "binutils"),
