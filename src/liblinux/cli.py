@@ -6,10 +6,11 @@ when it is called or its help is asked for, so that starting stays quick.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import IO, Any, NoReturn
 
 import click
@@ -79,17 +80,29 @@ class _Failure(click.ClickException):
         click.echo(f"liblinux: {self.message}", file=file, err=file is None)
 
 
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends the command as shells have it; click would say "Aborted!" and end with 1."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("liblinux: interrupted", err=True)
+        raise SystemExit(EXIT_INTERRUPTED) from None
+
+
 class _LazyGroup(click.Group):
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        with _interruptible():
+            return super().make_context(*args, **options)
+
     def invoke(self, context: click.Context) -> Any:
         try:
-            return super().invoke(context)
+            with _interruptible():
+                return super().invoke(context)
         except (OSError, LiblinuxError) as error:
             if isinstance(error, BrokenPipeError) and not error.filename:
                 raise  # whoever reads our output has had enough: click knows what to do
             raise _Failure(describe(error)) from error
-        except KeyboardInterrupt:
-            click.echo("liblinux: interrupted", err=True)
-            raise SystemExit(EXIT_INTERRUPTED) from None
 
     def list_commands(self, context: click.Context) -> list[str]:
         return sorted(COMMANDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import click
 import pytest
 
 from conftest import Command, Images, e2fsck
@@ -18,6 +19,17 @@ def test_interrupted(images: Images, command: Command, monkeypatch: pytest.Monke
     monkeypatch.setattr(cat, "_copy", interrupt)
     result = command("cat", f"{images.ext4()}:/hello.txt")
     assert (result.exit_code, result.stdout, result.stderr) == (130, "", "liblinux: interrupted\n")
+
+
+def test_interrupted_before_the_command(images: Images, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While its arguments are looked at, which imports it."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(click.Group, "make_context", interrupt)
+    result = command("cat", f"{images.ext4()}:/hello.txt")
+    assert (result.exit_code, result.stderr) == (130, "liblinux: interrupted\n")
 
 
 def test_an_interrupted_change_leaves_a_clean_image(
