@@ -14,7 +14,7 @@ from liblinux import _symbols
 from liblinux.builder._initcalls import restore_order
 from liblinux.builder._progress import Progress
 from liblinux.builder._run import output_of, run
-from liblinux.builder._together import Members, compile_together
+from liblinux.builder._together import OPTIONS, Members, compile_together
 
 __all__ = ["LINK_OPTIONS", "MAKE_TARGETS", "link"]
 
@@ -91,7 +91,7 @@ def _functions(library: Path) -> Iterator[tuple[int, str]]:
 
 def _signature(objects: Path, names: Sequence[str]) -> str:
     """What the result depends on. vmlinux.a is a thin archive, renewed when any member is."""
-    digest = hashlib.sha256(repr((LINK_OPTIONS, _symbols.SECTION)).encode())
+    digest = hashlib.sha256(repr((LINK_OPTIONS, OPTIONS, _symbols.SECTION)).encode())
     for name in names:
         status = (objects / name).stat()
         digest.update(f"{name} {status.st_size} {status.st_mtime_ns}\n".encode())

@@ -24,14 +24,15 @@ from liblinux._errors import BuildError
 from liblinux.builder._progress import Progress
 from liblinux.builder._run import output_of, run
 
-__all__ = ["Members", "compile_together"]
+__all__ = ["OPTIONS", "Members", "compile_together"]
 
+# Of the compiler, for all of them at once.
+OPTIONS = ("-nostdlib", "-flto", "-flto-partition=none", "-frandom-seed=liblinux")
 # In the object directory, as make leaves it.
 _LISTED = "tree/arch/lib/profile/objects"
 _OBJECT, _STAMP = "liblinux.together.o", "liblinux.together-stamp"
 _SCRAP = "liblinux.scrap"
 _WITHOUT_CODE = b".gnu.lto_"
-_OPTIONS = ("-nostdlib", "-flto", "-flto-partition=none", "-frandom-seed=liblinux")
 _NOT_FOR_ALL = ("-fprofile", "-fmacro-prefix", "-frandom-seed", "-flto", "-fno-fat-lto")
 # Kinds of symbols, as nm has them; what is weak and not defined is of no consequence.
 _LOCAL, _WEAK = "abdgnrst", "WV"
@@ -117,7 +118,7 @@ def compile_together(members: Members, link: Sequence[str], script: str, log: Pa
     (objects / f"{_SCRAP}.members").write_text("\n".join(members.names))
     try:
         # It says what it keeps by appending to the name of what it makes.
-        command = ["gcc", *_flags(members), *_OPTIONS, "-save-temps", "-o", _SCRAP, f"@{_SCRAP}.members"]
+        command = ["gcc", *_flags(members), *OPTIONS, "-save-temps", "-o", _SCRAP, f"@{_SCRAP}.members"]
         run([*command, "-Wl," + ",".join(link)], objects, log)
         (objects / f"{_SCRAP}.lto.o").replace(objects / _OBJECT)
     finally:
@@ -134,7 +135,7 @@ def _flags(members: Members) -> list[str]:
 
 def _signature(members: Members, link: Sequence[str], script: str) -> str:
     """What the object depends on: the parts, and which of their symbols others have a say in."""
-    digest = hashlib.sha256(repr((_OPTIONS, link, _flags(members))).encode())
+    digest = hashlib.sha256(repr((OPTIONS, link, _flags(members))).encode())
     for name in (*members.parts, script):
         digest.update((members.objects / name).read_bytes())
     said = sorted({(kind, name) for _, kind, name in members.symbols if name in members.defined and kind not in _LOCAL})
