@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -104,6 +105,32 @@ def test_a_child_may_end_while_its_parent_leaves(monkeypatch: pytest.MonkeyPatch
             assert asked == [child.pid] * 2
         finally:
             child.kill()
+
+
+def test_a_child_may_have_the_lower_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host's numbers begin anew after the highest; and a child's child is asked for after the child."""
+    with (
+        liblinux.Kernel(memory="128M", version=_VERSION, background=True) as kernel,
+        contextlib.ExitStack() as sleeping,
+    ):
+        programs_of_it = [sleeping.enter_context(subprocess.Popen(["sleep", "600"])) for _ in range(3)]
+        try:
+            grandchild, child, parent = sorted(program.pid for program in programs_of_it)
+            makers = {grandchild: child, child: parent}
+            relations = serving._relations
+
+            def made(pid: int) -> tuple[int, int, int]:
+                group, maker, inner = relations(pid)
+                return group, makers.get(pid, maker), inner
+
+            monkeypatch.setattr(serving, "_relations", made)
+            server = Server(kernel)
+            server.caller(parent)
+            server.before_leaving(parent)
+            assert list(server._callers) == [parent, child, grandchild]
+        finally:
+            for program in programs_of_it:
+                program.kill()
 
 
 def test_the_document_tells_of_every_test() -> None:

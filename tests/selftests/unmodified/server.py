@@ -271,9 +271,11 @@ class Server:
         group = _relations(pid)[0]
         for thread in os.listdir(f"/proc/{group}/task"):
             self.caller(int(thread))
-        made = [int(name) for name in os.listdir("/proc") if name.isdecimal() and int(name) > group]
-        for child in sorted(made):  # those of children after them
-            if child not in self._callers and _relations(child)[1] in self._callers:
+        running = [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+        makers = {pid: _relations(pid)[1] for pid in running if pid not in self._callers}
+        while made := [pid for pid, maker in makers.items() if maker in self._callers]:  # then those that they made
+            for child in made:
+                del makers[child]
                 with contextlib.suppress(Gone):  # it ends meanwhile
                     self.caller(child)
 
