@@ -1,13 +1,16 @@
 """TCP over loopback: one byte there and back, a stream, connections; from C and from Python, here and on the host.
 
-Our side from C is two tasks of the kernel on one thread (one byte), or one thread
-that serves both ends (the stream): both without the host's scheduler. The host has
-the same programs as threads and as one thread, and the better of them counts. From
-Python the same code runs over `kernel.socket` and over `socket`.
+One byte is passed to and fro by two that wait for each other, here two tasks of the
+kernel on one thread, on the host two threads, anywhere and on one processor; and by
+one that serves both ends, which never waits. What uses one processor uses the same
+one, here and on the host: what else runs beside a processor differs. A stream from C is served by one thread
+here, by one and by two on the host. In each row the host's best counts. From Python
+the same code runs over `kernel.socket` and over `socket`.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -22,7 +25,6 @@ from programs import compiled, run
 from subjects import HERE, Bench
 
 _BLOCK_BYTES = 128 * 1024
-_HOST_WAYS_ONE_BYTE = ("exchange", "pinned", "polled")
 _HOST_WAYS_STREAM = ("stream", "pump")
 _SOURCE = HERE / "native_sockets.c"
 _SMOLTCP = {"smoltcp": "15.4 Gbit/s (published)"}
@@ -49,6 +51,20 @@ def _between(module: Any, function: Callable[[Any, Any], float]) -> Callable[[],
 
 
 # ---- one byte there and one back ---------------------------------------------------
+
+
+def _on_one_processor(measured: Callable[[], float]) -> Callable[[], float]:
+    """The measurement, by a thread, and by programs that it runs, on the first processor they may use."""
+
+    def pinned() -> float:
+        allowed = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(allowed)})
+        try:
+            return measured()
+        finally:
+            os.sched_setaffinity(0, allowed)
+
+    return pinned
 
 
 def _one_thread(count: int) -> Callable[[Any, Any], float]:
@@ -149,10 +165,12 @@ def _connections(module: Any, count: int) -> Callable[[], float]:
 # ---- rows --------------------------------------------------------------------------
 
 
-def _native_host(bench: Bench, ways: tuple[str, ...], *numbers: int) -> dict[str, Callable[[], float]]:
+def _native_host(
+    bench: Bench, ways: tuple[str, ...], *numbers: int, scale: float = 1
+) -> dict[str, Callable[[], float]]:
     program = compiled(_SOURCE, bench.images.directory)
     return {
-        f"host, {way}": lambda way=way: float(run([program, way, *map(str, numbers)]))  # type: ignore[misc]
+        f"host, {way}": lambda way=way: scale * float(run([program, way, *map(str, numbers)]))  # type: ignore[misc]
         for way in ways
     }
 
@@ -170,28 +188,37 @@ def _at_least(figures: dict[str, float], figure: float = 0.0) -> bool | None:
 
 
 def measure(bench: Bench) -> list[Row]:
-    """Six rows."""
+    """Seven rows."""
     count = 10_000 if bench.quick else 50_000
     total = (1 << 28) if bench.quick else (1 << 31)
     host: ModuleType = socket
     with liblinux.Kernel() as kernel:
         process, ours = kernel._process, kernel.socket
 
-        def exchange(client: Any, server: Any) -> float:
-            return 2e-3 * _native.exchange_nanoseconds(process, 2 * count, client.fileno(), server.fileno())
+        def exchange(tasks: int) -> Callable[[Any, Any], float]:
+            return lambda client, server: (
+                2e-3 * _native.exchange_nanoseconds(process, 2 * count, client.fileno(), server.fileno(), tasks)
+            )
 
         def stream(client: Any, server: Any) -> float:
             return (
                 total * 8 / _native.stream_nanoseconds(process, _BLOCK_BYTES, total, client.fileno(), server.fileno())
             )
 
-        byte_c, skipped = medians(
+        anywhere = _native_host(bench, ("exchange",), count, scale=1e-3)
+        pinned = _native_host(bench, ("pinned", "polled"), count, scale=1e-3)
+        two_c, two_skipped = medians(
             {
-                OURS: _between(ours, exchange),
-                **{
-                    name: lambda play=play: play() / 1e3  # type: ignore[misc]
-                    for name, play in _native_host(bench, _HOST_WAYS_ONE_BYTE, count).items()
-                },
+                OURS: _on_one_processor(_between(ours, exchange(2))),
+                **anywhere,
+                "host, pinned": _on_one_processor(pinned["host, pinned"]),
+            },
+            bench.rounds,
+        )
+        one_c, one_skipped = medians(
+            {
+                OURS: _on_one_processor(_between(ours, exchange(1))),
+                "host, polled": _on_one_processor(pinned["host, polled"]),
             },
             bench.rounds,
         )
@@ -220,14 +247,15 @@ def measure(bench: Bench) -> list[Row]:
     return [
         Row(
             "sockets",
-            "TCP: 1 byte there and back, from C",
+            "TCP: 1 byte there and back, from C, two that wait",
             "us",
             "host / 10",
-            byte_c,
-            _faster(byte_c, 10),
+            two_c,
+            _faster(two_c, 10),
             {},
-            skipped,
+            two_skipped,
         ),
+        Row("sockets", "the same by one that never waits", "us", "", one_c, None, {}, one_skipped),
         Row("sockets", "the same from Python, one thread", "us", "host / 3", byte_python, _faster(byte_python, 3)),
         Row("sockets", "the same from Python, two threads", "us", "", byte_threads),
         Row(

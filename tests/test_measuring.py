@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from liblinux import Kernel, _native
 
 
@@ -13,7 +15,11 @@ def test_measurements_leave_no_tasks_behind() -> None:
         with client, accepted:
             _native.switch_nanoseconds(kernel._process, 10)
             tasks = kernel.os.listdir("/proc/1/task")
+            ends = client.fileno(), accepted.fileno()
             for _ in range(5):
-                assert 0 < _native.exchange_nanoseconds(kernel._process, 10, client.fileno(), accepted.fileno()) < 1e8
+                assert 0 < _native.exchange_nanoseconds(kernel._process, 10, *ends) < 1e8
+                assert 0 < _native.exchange_nanoseconds(kernel._process, 10, *ends, 1) < 1e8
                 assert 0 < _native.switch_nanoseconds(kernel._process, 10) < 1e8
             assert kernel.os.listdir("/proc/1/task") == tasks
+            with pytest.raises(ValueError, match="tasks 1 or 2"):
+                _native.exchange_nanoseconds(kernel._process, 10, *ends, 3)

@@ -342,9 +342,12 @@ u64 host_snapshot_bytes(struct host_snapshot *snapshot);
  */
 int host_measure_switches(struct host_process *process, u64 switches,
 			  u64 *nanoseconds, struct host_result *result);
-/* The same over two sockets that are connected to each other. */
+/*
+ * The same over two sockets that are connected to each other, `bytes` times; or,
+ * with one of the `tasks`, by a thread that serves both ends and never waits.
+ */
 int host_measure_exchange(struct host_process *process, const int sockets[2],
-			  u64 switches, u64 *nanoseconds,
+			  int tasks, u64 bytes, u64 *nanoseconds,
 			  struct host_result *result);
 /* `bytes` from the first to the second, by the calling thread, `block` a call. */
 int host_measure_stream(struct host_process *process, const int sockets[2],

@@ -185,16 +185,6 @@ int host_measure_switches(struct host_process *process, u64 switches,
 	return error;
 }
 
-int host_measure_exchange(struct host_process *process, const int sockets[2],
-			  u64 switches, u64 *nanoseconds,
-			  struct host_result *result)
-{
-	return host_measure_players(process, sockets, sockets, switches,
-				    nanoseconds, result);
-}
-
-/* ---- a stream ---------------------------------------------------------- */
-
 static s64 host_transfer(struct host_process *process, int nr, int fd,
 			 void *memory, u64 bytes, struct host_result *result)
 {
@@ -203,6 +193,43 @@ static s64 host_transfer(struct host_process *process, int nr, int fd,
 	host_process_call(process, nr, args, result);
 	return result->value;
 }
+
+/* ---- one byte between two sockets --------------------------------------- */
+
+/* Both ends on this thread: what has been sent is there. */
+static int host_alternate(struct host_process *process, const int sockets[2],
+			  u64 bytes, struct host_result *result)
+{
+	unsigned char byte = 0;
+	u64 at;
+
+	for (at = 0; at < bytes; at++) {
+		if (host_transfer(process, SYS_sendto, sockets[at % 2], &byte,
+				  1, result) != 1 ||
+		    host_transfer(process, SYS_recvfrom, sockets[(at + 1) % 2],
+				  &byte, 1, result) != 1)
+			return result->value < 0 ? result->value : -EIO;
+	}
+	return 0;
+}
+
+int host_measure_exchange(struct host_process *process, const int sockets[2],
+			  int tasks, u64 bytes, u64 *nanoseconds,
+			  struct host_result *result)
+{
+	struct host_kernel *kernel = process->kernel;
+	int error;
+
+	if (tasks == 2)
+		return host_measure_players(process, sockets, sockets, bytes,
+					    nanoseconds, result);
+	*nanoseconds = host_monotonic(kernel);
+	error = host_alternate(process, sockets, bytes, result);
+	*nanoseconds = host_monotonic(kernel) - *nanoseconds;
+	return error;
+}
+
+/* ---- a stream ---------------------------------------------------------- */
 
 /* Both ends on this thread: as much as there is room for goes in, then out. */
 static int host_pump(struct host_process *process, const int sockets[2],

@@ -186,7 +186,7 @@ static bool native_is_here(struct native_kernel *kernel)
 	return false;
 }
 
-/* exchange_nanoseconds(process, count, fd, fd) */
+/* exchange_nanoseconds(process, count, fd, fd2, tasks) */
 static PyObject *native_exchange(PyObject *module, PyObject *args)
 {
 	struct native_module *state = PyModule_GetState(module);
@@ -194,22 +194,23 @@ static PyObject *native_exchange(PyObject *module, PyObject *args)
 	struct native_crossing crossing;
 	struct host_result result = { 0 };
 	u64 nanoseconds = 0;
-	int sockets[2], error;
+	int sockets[2], tasks = 2, error;
 	long long count;
 
-	if (!PyArg_ParseTuple(args, "O!Lii:exchange_nanoseconds",
+	if (!PyArg_ParseTuple(args, "O!Lii|i:exchange_nanoseconds",
 			      state->process_type, &process, &count,
-			      &sockets[0], &sockets[1]))
+			      &sockets[0], &sockets[1], &tasks))
 		return NULL;
-	if (count < 1) {
-		PyErr_SetString(PyExc_ValueError, "count must be at least 1");
+	if (count < 1 || tasks < 1 || tasks > 2) {
+		PyErr_SetString(PyExc_ValueError,
+				"count must be at least 1, tasks 1 or 2");
 		return NULL;
 	}
 	if (!native_check_process(process) || !native_is_here(process->kernel))
 		return NULL;
 	native_enter(process->kernel, &crossing);
-	error = host_measure_exchange(process->host, sockets, (u64)count,
-				      &nanoseconds, &result);
+	error = host_measure_exchange(process->host, sockets, tasks,
+				      (u64)count, &nanoseconds, &result);
 	native_leave(process->kernel, &crossing);
 	if (!native_check(process->kernel, &result) ||
 	    !native_check_code(process->kernel, error))
@@ -271,7 +272,7 @@ static PyMethodDef native_functions[] = {
 	{ "switch_nanoseconds", native_switches, METH_VARARGS,
 	  "switch_nanoseconds(process, count, /)\n--\n\nWhat a switch between tasks over a pipe takes." },
 	{ "exchange_nanoseconds", native_exchange, METH_VARARGS,
-	  "exchange_nanoseconds(process, count, fd, fd2, /)\n--\n\nThe same over two connected sockets." },
+	  "exchange_nanoseconds(process, count, fd, fd2, tasks=2, /)\n--\n\nThe same over two connected sockets, or by one task at both ends." },
 	{ "stream_nanoseconds", native_stream, METH_VARARGS,
 	  "stream_nanoseconds(process, block, bytes, fd, fd2, /)\n--\n\nWhat so many bytes from one socket to the other take." },
 	{ 0 },
