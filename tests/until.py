@@ -20,6 +20,7 @@ LONG_SECONDS = 60.0
 _PAUSE_SECONDS = 0.01
 # Who is seen asleep so many times in a row waits for something that takes longer than a lock of Python's.
 _LOOKS = 5
+_ASLEEP = "SD"  # and what no signal disturbs, such as a disk, proc_pid_stat(5)
 # More than it takes to come to what is tested.
 _COMPUTES_SECONDS = 0.2
 _TRIES = 20
@@ -48,7 +49,7 @@ def it_waits(thread: threading.Thread, *, or_computes: float = math.inf) -> bool
             return False
         if now[1] - begin[1] >= or_computes:
             return True
-        looks = looks + 1 if now[0] == "S" else 0
+        looks = looks + 1 if now[0] in _ASLEEP else 0
     return begin is not None
 
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from liblinux._typing import TYPE_CHECKING, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import BinaryIO
 
 __all__ = ["SECTION", "Frame", "Symbols", "pack", "symbols_of"]
@@ -25,6 +25,7 @@ SECTION = ".liblinux.symbols"
 _SECTIONS_AT, _SECTION_HEADER = "<40xQ10xHHH", "<IIQQQQ24x"
 _CALL = 0xE8
 _CALL_BYTES = 5
+_POINTER_COSTS = 0.9
 
 
 class Frame(Value):
@@ -92,24 +93,19 @@ class Symbols:
 
         The innermost is where execution was, if that is known, else the name of
         the function `inside` which it was.
-        Among the addresses are some of calls that are over. One whose call
-        instruction leads to the function of the frame before it is certain.
+        Among the addresses are some of calls that are over. Certain are those
+        whose call instruction leads to the function of a frame before them, and
+        of which most fit together.
         """
         frames = [self.frame(innermost)] if innermost is not None else []
-        # What the next caller must have called: the last certain function, or one
-        # since then that was called through a pointer.
-        wanted = {_whole(frame.function) for frame in frames} if inside is None else {inside}
+        within = inside if inside is not None else next((frame.function for frame in frames), None)
         with open(self._path, "rb") as image:
-            for address in trace:
-                # What comes after a call that never returns may be the next function.
-                caller = self.frame(address - 1)
-                called = self._called(image, address)
-                certain = called is not None and (not wanted or _whole(called) in wanted)
-                frames.append(Frame(caller.function, caller.offset + 1, caller.size, certain))
-                if certain:
-                    wanted = {_whole(caller.function)}
-                elif called is None:
-                    wanted.add(_whole(caller.function))
+            # What comes after a call that never returns may be the next function.
+            callers = [(self.frame(address - 1), self._called(image, address)) for address in trace]
+        links = [(_whole(caller.function), called if called is None else _whole(called)) for caller, called in callers]
+        certain = _chain(within if within is None else _whole(within), links)
+        for at, (caller, _) in enumerate(callers):
+            frames.append(Frame(caller.function, caller.offset + 1, caller.size, at in certain))
         return frames
 
     def _called(self, image: BinaryIO, address: int) -> str | None:
@@ -125,6 +121,35 @@ class Symbols:
 def _whole(name: str) -> str:
     """The function that an unlikely part, which the compiler has put elsewhere, belongs to."""
     return name.partition(".cold")[0]
+
+
+def _chain(innermost: str | None, links: Sequence[tuple[str, str | None]]) -> set[int]:
+    """Which of the calls that were found on a stack go on from each other.
+
+    :param innermost: the function that execution was in; None if nobody knows.
+    :param links: for each call its function and the one that it calls, None through a pointer.
+    :returns: the places in `links` of calls of a function by its name. A call through a pointer may have led anywhere,
+        so it costs nearly what a call by name is worth: leftovers that were called by one another are not preferred
+        to the caller that is there.
+    """
+    functions = [innermost, *(function for function, _ in links)]
+    worth = [0.0] * len(functions)
+    after: list[int | None] = [None] * len(functions)
+    for at in range(len(links) - 1, -1, -1):  # the outermost first
+        for caller in range(at + 1, len(functions)):
+            called = links[caller - 1][1]
+            if called is not None and functions[at] is not None and called != functions[at]:
+                continue
+            value = worth[caller] + (1.0 if called is not None else -_POINTER_COSTS)
+            if value > worth[at]:
+                worth[at], after[at] = value, caller
+    certain = set()
+    place = after[0]
+    while place is not None:
+        if links[place - 1][1] is not None:
+            certain.add(place - 1)
+        place = after[place]
+    return certain
 
 
 @lru_cache(maxsize=2)
