@@ -123,6 +123,15 @@ def test_abort_of_a_loop_that_looks_at_nothing(kernel: liblinux.Kernel) -> None:
         kernel.os.getpid()
 
 
+def test_abort_of_a_kernel_that_does_not_come_to_die(kernel: liblinux.Kernel) -> None:
+    """It is told what to die of, and computes for ever while it reports that."""
+    planted.plant(kernel, "vfs_statx", LOOP)
+    planted.plant(kernel, "show_stack", LOOP)
+    with soon(kernel.abort), pytest.raises(liblinux.KernelPanic, match="aborted") as caught:
+        kernel.os.stat("/dev")
+    assert caught.value.function == "vfs_statx"
+
+
 def test_abort_of_a_wait(kernel: liblinux.Kernel) -> None:
     threads, told = waiting(kernel, 3)
     kernel.abort()

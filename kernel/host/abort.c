@@ -7,7 +7,8 @@
  * runs in it faults at its next instruction; the handler gives the text back and
  * makes a fault of it that the kernel reports and dies of, as of any other. On
  * the few instructions that run on the host's stack, on the way in and out, the
- * handler lets it go on, and it is tried again.
+ * handler lets it go on, and it is tried again. One that is hit is left in peace to
+ * report that, but not for ever.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -18,14 +19,19 @@
 
 #define ABORT_TRIES 1000
 #define ABORT_WAIT_MICROSECONDS 1000
+#define ABORT_DYING_TRIES 100
 
 /* May be called by a signal handler. */
 void host_abort_show(struct host_kernel *kernel, bool text)
 {
+	if (!text)
+		__atomic_store_n(&kernel->hidden, true, __ATOMIC_RELEASE);
 	/* All of the mapping: nothing is split that could be refused. */
 	if (mprotect((void *)kernel->base, kernel->text_bytes,
 		     text ? PROT_READ | PROT_EXEC : PROT_NONE))
 		abort();
+	if (text)
+		__atomic_store_n(&kernel->hidden, false, __ATOMIC_RELEASE);
 }
 
 void host_abort_end(struct host_kernel *kernel)
@@ -33,12 +39,22 @@ void host_abort_end(struct host_kernel *kernel)
 	if (!kernel->aborting)
 		return;
 	__atomic_store_n(&kernel->aborting, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&kernel->hit, false, __ATOMIC_RELEASE);
 	host_abort_show(kernel, true);
 }
 
 static bool host_is_dead(struct host_kernel *kernel)
 {
 	return __atomic_load_n(&kernel->dead, __ATOMIC_ACQUIRE);
+}
+
+/* Whether to hide the text in this turn: not when nobody has met it since the last one. */
+static bool host_abort_again(struct host_kernel *kernel, int turn)
+{
+	if (__atomic_load_n(&kernel->hidden, __ATOMIC_ACQUIRE))
+		return false;
+	return !__atomic_load_n(&kernel->hit, __ATOMIC_ACQUIRE) ||
+	       turn % ABORT_DYING_TRIES == 0;
 }
 
 void host_kernel_abort(struct host_kernel *kernel)
@@ -58,7 +74,8 @@ void host_kernel_abort(struct host_kernel *kernel)
 			host_end(kernel);
 			return;
 		}
-		host_abort_show(kernel, false);
+		if (host_abort_again(kernel, tries))
+			host_abort_show(kernel, false);
 		host_wake_runner(kernel);
 		usleep(ABORT_WAIT_MICROSECONDS);
 	}

@@ -321,11 +321,13 @@ void host_fault_handler(int signal, siginfo_t *info, void *context)
 		kernel = host_fault_owner(address, registers[REG_RIP],
 					  registers[REG_RSP]);
 	if (kernel && host_is_abort(kernel, registers[REG_RIP])) {
-		host_abort_show(kernel, true);
 		/* On its way in or out, on the host's stack: not now. */
 		if (host_between(registers[REG_RSP], kernel->base,
-				 kernel->bytes))
+				 kernel->bytes)) {
 			host_divert(kernel, LL_FAULT_ABORT, address, registers);
+			__atomic_store_n(&kernel->hit, true, __ATOMIC_RELEASE);
+		}
+		host_abort_show(kernel, true);
 	} else if (kernel) {
 		host_divert(kernel, host_fault_kind(signal, info->si_code),
 			    address, registers);

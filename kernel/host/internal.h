@@ -146,6 +146,8 @@ struct host_kernel {
 	u32 owner; /* 0 free, 1 owned, 2 owned and calls are queued */
 	u32 nr_reads; /* under way: never while nobody is inside; reader.c */
 	bool aborting; /* see abort.c */
+	bool hidden; /* its text */
+	bool hit; /* the thread in it, which dies of that */
 	struct host_wait *sleeper; /* the runner, while it sleeps; under `lock` */
 	struct ll_cpu *cpu;
 	struct host_group *group; /* shares its virtual clock; or NULL */

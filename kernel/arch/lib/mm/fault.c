@@ -164,13 +164,17 @@ static void lib_describe(const struct ll_fault *fault, char *text, int bytes)
 
 static void __noreturn lib_oops(struct ll_fault *fault)
 {
+	static bool begun;
 	char *text = lib_cpu.message;
 
 	/* A fault in what a fault has brought on: the first is what counts. */
-	if (lib_dying)
+	if (lib_dying || begun) {
+		lib_dying = true;
 		lib_stop();
-	lib_report_death(fault);
+	}
+	begun = true;
 	lib_describe(fault, text, sizeof(lib_cpu.message));
+	lib_report_death(fault);
 	pr_emerg("BUG: %s, text+0x%llx\n", text, fault->ip - (u64)_stext);
 	pr_emerg("Task %s, pid %d, system call %lld\n", current->comm,
 		 task_pid_nr(current), lib_cpu.report.tasks[0].call);
