@@ -3,9 +3,9 @@
 One byte is passed to and fro by two that wait for each other, here two tasks of the
 kernel on one thread, on the host two threads, anywhere and on one processor; and by
 one that serves both ends, which never waits. What uses one processor uses the same
-one, here and on the host: what else runs beside a processor differs. A stream from C is served by one thread
-here, by one and by two on the host. In each row the host's best counts. From Python
-the same code runs over `kernel.socket` and over `socket`.
+one, here and on the host: what else runs beside a processor differs. A stream from C
+is served by one thread here, by one and by two on the host. In each row the host's
+best counts. From Python the same code runs over `kernel.socket` and over `socket`.
 """
 
 from __future__ import annotations
@@ -169,10 +169,11 @@ def _native_host(
     bench: Bench, ways: tuple[str, ...], *numbers: int, scale: float = 1
 ) -> dict[str, Callable[[], float]]:
     program = compiled(_SOURCE, bench.images.directory)
-    return {
-        f"host, {way}": lambda way=way: scale * float(run([program, way, *map(str, numbers)]))  # type: ignore[misc]
-        for way in ways
-    }
+
+    def player(way: str) -> Callable[[], float]:
+        return lambda: scale * float(run([program, way, *map(str, numbers)]))
+
+    return {f"host, {way}": player(way) for way in ways}
 
 
 def _faster(figures: dict[str, float], factor: float) -> bool | None:
