@@ -25,7 +25,7 @@ from pathlib import Path
 
 from liblinux._errors import BuildError
 from liblinux._library import DEBUG
-from liblinux.builder import _link, kconfig, source
+from liblinux.builder import _large_pages, _link, kconfig, source
 from liblinux.builder._make import Maker, count_objects
 from liblinux.builder._progress import Progress, SilentProgress
 from liblinux.builder.cache import Cache, safe_name
@@ -235,7 +235,10 @@ class _Job:
         counts = self.cache.objects / safe_name(f"count-{series}-{self.options.config}")
         expected = int(counts.read_text()) if counts.exists() else _EXPECTED_OBJECTS[self.options.config]
         jobs = self.options.jobs or len(os.sched_getaffinity(0))
-        maker.compile(*_link.MAKE_TARGETS, jobs=jobs, progress=self.progress, expected=expected)
+        environment = _large_pages.environment(maker.objects, maker.log)
+        maker.compile(
+            *_link.MAKE_TARGETS, jobs=jobs, progress=self.progress, expected=expected, environment=environment
+        )
         counts.write_text(str(count_objects(maker.objects)))
 
 

@@ -55,10 +55,13 @@ class Maker:
             process.communicate()
         self._check(process.returncode, targets)
 
-    def compile(self, *targets: str, jobs: int, progress: Progress, expected: int) -> None:
+    def compile(
+        self, *targets: str, jobs: int, progress: Progress, expected: int, environment: Mapping[str, str]
+    ) -> None:
         """Make ``targets`` and report every object.
 
         :param expected: about how many objects there will be in the end.
+        :param environment: what compilers are to have as well.
         """
         existing = _objects(self.objects)
         # Where nearly all are there they are made again, nobody knows how many of them: count from nothing.
@@ -66,7 +69,7 @@ class Maker:
             existing = set()
         done = len(existing)
         with self.log.open("a") as log:
-            process = self._start(targets, jobs, {}, subprocess.PIPE)
+            process = self._start(targets, jobs, environment, subprocess.PIPE)
             assert process.stdout is not None
             for line in process.stdout:
                 log.write(line)
