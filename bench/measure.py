@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 __all__ = ["OURS", "Row", "Skipped", "medians"]
 
 OURS = "liblinux"
-# More than a player needs; some of it is in large pages.
+# More than most players need.
 _MEMORY = 256 << 20
-_LARGE_PAGE = 2 << 20
 
 
 class Skipped(Exception):
@@ -84,10 +83,7 @@ def _have_memory() -> None:
     A virtual machine may lend its free memory to its host; after two seconds of
     somebody else's turn each MiB would be some milliseconds of the host's.
     """
-    with mmap.mmap(-1, _MEMORY, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
-        memory.madvise(mmap.MADV_HUGEPAGE)
-        for page in range(0, _MEMORY, _LARGE_PAGE):
-            memory[page] = 1
+    mmap.mmap(-1, _MEMORY, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE).close()
 
 
 def at_most(figures: Mapping[str, float], limit: float) -> bool | None:
