@@ -235,3 +235,29 @@ def test_while_python_serves_a_disk(kernel: liblinux.Kernel, key: Key, images: I
     with pytest.raises(OSError) as caught:
         kernel.umount("/mnt")
     assert caught.value.errno == errno.EIO
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_while_it_is_closed(times: int, images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written is to be on the disk, unless the user insists."""
+    image = images.ext4()
+    kernel = liblinux.Kernel()
+    kernel.mount(kernel.attach(image, readonly=False), "/mnt", readonly=False)
+    with kernel.open("/mnt/new", "wb") as file:
+        file.write(b"content")
+    write_back = liblinux.Kernel._sync_mount
+    pressed: list[None] = []
+
+    def interrupted(self: liblinux.Kernel, target: str | bytes) -> OSError | None:
+        if len(pressed) < times:
+            pressed.append(None)
+            raise KeyboardInterrupt
+        return write_back(self, target)
+
+    monkeypatch.setattr(liblinux.Kernel, "_sync_mount", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        kernel.close()
+    assert kernel.closed and len(pressed) == times
+    with liblinux.Kernel() as again:
+        again.mount(again.attach(image), "/mnt")
+        assert again.os.path.exists("/mnt/new") == (times == 1)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["arriving"]
 
+_LONGEST_NAME_BYTES = 200  # of 255, so that there is room for what makes it another name
+
 
 @contextlib.contextmanager
 def arriving(path: str) -> Iterator[str]:
@@ -33,17 +35,19 @@ def arriving(path: str) -> Iterator[str]:
         return
     target = os.path.realpath(path)
     directory, name = os.path.split(target)
-    temporary = os.path.join(directory, f".{name[:200]}.{os.urandom(4).hex()}.part")
+    short = os.fsdecode(os.fsencode(name)[:_LONGEST_NAME_BYTES])
+    temporary = os.path.join(directory, f".{short}.{os.urandom(8).hex()}.part")
     try:
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-    except OSError as error:
-        raise OSError(error.errno, os.strerror(error.errno or 0), path) from None
-    try:
+        try:
+            open(temporary, "xb").close()
+        except OSError as error:
+            raise OSError(error.errno, os.strerror(error.errno or 0), path) from None
         yield temporary
         if mode is not None:
             os.chmod(temporary, stat.S_IMODE(mode))
         os.replace(temporary, target)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):  # its program may have been about to make it anew
+        # It may never have been there, or be gone: its program may have been about to make it anew.
+        with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise

@@ -138,6 +138,7 @@ class Kernel(Actor):
         if len(options) > _COMMAND_LINE_BYTES:
             too_many = len(options) - _COMMAND_LINE_BYTES
             raise ValueError(f"command_line is {too_many} bytes too long: the kernel would cut it without a word")
+        self._host_process = os.getpid()
         self._native = _native.Kernel(
             find_image(version),
             memory=self.memory,
@@ -148,7 +149,6 @@ class Kernel(Actor):
             jail=find_jail() if isolated else None,
             cpu_seconds=cpu_seconds,
         )
-        self._host_process = os.getpid()
         # What uname(2) calls the release, "6.12.117"; it outlives the kernel.
         self.release: str = self._native.release
         self._disks: list[Disk] = []
@@ -411,7 +411,8 @@ class Kernel(Actor):
     def close(self) -> None:
         """End processes, write back and unmount everything, and drop the kernel. Twice does nothing.
 
-        After a panic it is only dropped. Raises the first OSError of writing
+        After a panic it is only dropped. Ctrl-C is raised when all is written; a second
+        one at once, and what is not written by then is lost. Raises the first OSError of writing
         back, when all the rest is done; BufferError while slices of a mapping
         are in use, and BlockingIOError while another thread is in a system call:
         all is written back then, and close() can be called again.
@@ -419,12 +420,17 @@ class Kernel(Actor):
         if self.closed:
             return
         problems: list[OSError] = []
-        for pump in self._pumps:
-            pump.stop()
         try:
+            for pump in self._pumps:
+                pump.stop()
             if self.dead is None:
                 problems = self._shut_down()
             self._log.pump()
+        except BaseException:
+            # Ctrl-C waits until all is written, unless it comes again.
+            if self.dead is None:
+                self._shut_down()
+            raise
         finally:  # also of a kernel that died on the way down
             self._native.close()
         _open_kernels.discard(self)

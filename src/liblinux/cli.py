@@ -6,11 +6,10 @@ when it is called or its help is asked for, so that starting stays quick.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import IO, Any, NoReturn
 
 import click
@@ -71,6 +70,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 # As shells have it: 128 and the signal.
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM
+_FAILED = 1
 
 
 class _Failure(click.ClickException):
@@ -80,25 +80,26 @@ class _Failure(click.ClickException):
         click.echo(f"liblinux: {self.message}", file=file, err=file is None)
 
 
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C ends the command as shells have it; click would say "Aborted!" and end with 1."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        click.echo("liblinux: interrupted", err=True)
-        raise SystemExit(EXIT_INTERRUPTED) from None
-
-
 class _LazyGroup(click.Group):
-    def make_context(self, *args: Any, **options: Any) -> click.Context:
-        with _interruptible():
-            return super().make_context(*args, **options)
-
-    def invoke(self, context: click.Context) -> Any:
+    def main(self, *args: Any, **options: Any) -> NoReturn:
+        """Run a command and end, as click does; Ctrl-C ends it with what shells have for it, whenever it comes."""
+        options["standalone_mode"] = False
         try:
-            with _interruptible():
-                return super().invoke(context)
+            status = super().main(*args, **options)
+        except click.ClickException as error:
+            error.show()
+            raise SystemExit(error.exit_code) from None
+        except (click.Abort, KeyboardInterrupt) as end:
+            if isinstance(end, click.Abort) and isinstance(end.__context__, EOFError):
+                click.echo("Aborted!", err=True)  # Ctrl-D, where an answer was wanted
+                raise SystemExit(_FAILED) from None
+            click.echo("liblinux: interrupted", err=True)
+            raise SystemExit(EXIT_INTERRUPTED) from None
+        raise SystemExit(status)
+
+    def invoke(self, context: click.Context) -> None:
+        try:
+            super().invoke(context)
         except (OSError, LiblinuxError) as error:
             if isinstance(error, BrokenPipeError) and not error.filename:
                 raise  # whoever reads our output has had enough: click knows what to do

@@ -260,7 +260,7 @@ def test_ctrl_c_leaves_nothing(images: Images, tmp_path: Path) -> None:
         said = process.stderr.read()
         with contextlib.suppress(BrokenPipeError):
             stdin.close()
-    assert (process.returncode, said) == (130, b"liblinux: interrupted\n")
+    assert (process.returncode, said) == (130, b"\nliblinux: interrupted\n")
     assert names(image) == before
 
 

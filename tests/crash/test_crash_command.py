@@ -122,7 +122,7 @@ def test_ctrl_c_ends_it_and_its_workers() -> None:
     workers = children.read_text().split()
     running.send_signal(signal.SIGINT)
     _, errors = running.communicate(timeout=60)
-    assert running.returncode == 130 and "Interrupted" in errors
+    assert running.returncode == 130 and "liblinux: interrupted" in errors
     until(lambda: all(has_ended(int(worker)) for worker in workers), "its workers end")
 
 

@@ -330,5 +330,5 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path, images: Images) -> None:
         if (tmp_path / "disk.img").exists():
             (tmp_path / "disk.img").unlink()  # it was quicker
         else:
-            assert (process.returncode, said) == (130, b"liblinux: interrupted\n")
+            assert (process.returncode, said) == (130, b"\nliblinux: interrupted\n")
         assert os.listdir(tmp_path) == ["source"]

@@ -317,6 +317,8 @@ class Copy:
     def _remove(self, indices: Sequence[int]) -> None:
         """Take away what was created; a kernel that is dead needs nothing taken away."""
         try:
+            if self.target.name == self._temporary and self.target.status() is None:
+                return  # it is complete and has its name: Ctrl-C came right after that; or nothing was made
             self.call(_REMOVE, array("q", reversed(indices)))
         except (OSError, LiblinuxError):
             if self.target.native is None:

@@ -22,6 +22,7 @@ import stat as stat_modes
 import threading
 from contextlib import contextmanager
 
+from liblinux._arrival import arriving
 from liblinux._errors import KernelPanic, LiblinuxError
 from liblinux._image_root import ImageRoot
 from liblinux._os_base import decode, encode
@@ -179,7 +180,9 @@ def extract_tree(
         raise FileExistsError(errno.EEXIST, "left over from another time; remove it first", decode(name + b".partial"))
     with Place(system, path) as source, Place(os, name) as target:
         survey = _survey(source, limits)
-        with Manifest(manifest or name + b".manifest.jsonl", survey, source) as notes:
+        listed = os.fsdecode(manifest or name + b".manifest.jsonl")
+        with arriving(listed) as arrives, open(arrives, "w", encoding="utf-8") as file:
+            notes = Manifest(file, survey, source)
             indices = notes.choose(frozenset(rights), skip_links=links == "skip")
             copy = Copy(
                 survey,
@@ -190,24 +193,23 @@ def extract_tree(
                 temporary=os.path.basename(name) + b".partial",
                 keep_partial=keep_partial,
             )
-            return _run(copy, indices, notes, limits)
+            report, failed = _run(copy, indices, limits)
+            notes.add_problems(copy.problems)
+    if failed:
+        raise failed
+    return Extracted(report.entries, report.bytes, notes.lines, report)
 
 
-def _run(copy: Copy, indices: list[int], notes: Manifest, limits: ExtractLimits) -> Extracted:
-    failed = None
+def _run(copy: Copy, indices: list[int], limits: ExtractLimits) -> tuple[CopyReport, CopyFailed | None]:
+    """What has come of the copy, and why some of it was not made."""
     try:
-        report = copy.run(indices)
+        return copy.run(indices), None
     except CopyFailed as error:
-        failed, report = error, error.report
+        return error.report, error
     except OSError as error:
         if error.errno != errno.EFBIG:
             raise
         raise ExtractRefused(f"its files have more than {limits.bytes:,} bytes, and said they had not") from error
-    notes.add_problems(copy.problems)
-    notes.complete()
-    if failed:
-        raise failed
-    return Extracted(report.entries, report.bytes, notes.lines, report)
 
 
 def _options(rights: frozenset[str], limits: ExtractLimits) -> CopyOptions:

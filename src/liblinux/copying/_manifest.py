@@ -15,12 +15,11 @@ import posixpath
 import stat as stat_modes
 
 from liblinux._os_base import decode
-from liblinux._typing import TYPE_CHECKING, Any
+from liblinux._typing import TYPE_CHECKING
 from liblinux.copying._survey import GID, RDEV, UID
 
 if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
+    from typing import IO
 
     from liblinux.copying._place import Place
     from liblinux.copying._report import Problems
@@ -41,29 +40,13 @@ _NOT_ASKED = "not asked for: {}"
 
 
 class Manifest:
-    """Writes the list, under a temporary name until complete() is called; use it in a `with` statement."""
+    """Writes the list to a text file."""
 
-    def __init__(self, path: Any, survey: Survey, source: Place) -> None:
-        self._path = os.fsencode(path)
+    def __init__(self, file: IO[str], survey: Survey, source: Place) -> None:
+        self._file = file
         self._survey = survey
         self._source = source
         self.lines = 0
-        self._file = open(self._path + b".partial", "x", encoding="utf-8")  # noqa: SIM115 - closed by __exit__
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if not self._file.closed:
-            self._file.close()
-            os.unlink(self._path + b".partial")
-
-    def complete(self) -> None:
-        """Give it its name."""
-        self._file.close()
-        os.replace(self._path + b".partial", self._path)
 
     def note(self, index: int, what: str, value: object, why: str) -> None:
         """One line."""

@@ -25,7 +25,6 @@ __all__ = ["crashtest_command"]
 # "1" is for what was found, "2" for what could not be tested, as for wrong usage.
 EXIT_FAILED = 1
 EXIT_UNTESTED = 2
-EXIT_INTERRUPTED = 130  # as shells have it for Ctrl-C
 _SHOWN = 5
 
 
@@ -162,9 +161,6 @@ def _untested() -> Iterator[None]:
         yield
     except (LiblinuxError, ValueError) as error:
         click.echo(f"Error: {error}", err=True)
-    except KeyboardInterrupt:
-        click.echo("Interrupted", err=True)
-        raise SystemExit(EXIT_INTERRUPTED) from None
     except Exception:  # noqa: BLE001 - the code of the user
         traceback.print_exc()
         click.echo("Error: the workload itself failed; nothing was tested", err=True)

@@ -6,7 +6,7 @@ import errno
 import os
 import re
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from glob import escape
 from uuid import UUID, uuid4, uuid5
 
@@ -317,9 +317,12 @@ class _Making:
                 place_in_table(
                     self._path, path, wanted.table, format, self._identity, wanted.label, wanted.partition_type
                 )
-        finally:
-            if wanted.table and os.path.exists(path):
                 os.unlink(path)
+        except BaseException:
+            if wanted.table:
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
+            raise
 
     @property
     def _identity(self) -> UUID:
