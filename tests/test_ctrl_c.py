@@ -261,3 +261,21 @@ def test_while_it_is_closed(times: int, images: Images, monkeypatch: pytest.Monk
     with liblinux.Kernel() as again:
         again.mount(again.attach(image), "/mnt")
         assert again.os.path.exists("/mnt/new") == (times == 1)
+
+
+def test_a_kernel_that_dies_while_it_is_closed_after_all(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = liblinux.Kernel()
+    kernel.mount(kernel.attach(images.ext4()), "/mnt")
+    pressed: list[None] = []
+
+    def interrupted(self: liblinux.Kernel, _: str | bytes) -> None:
+        if pressed:
+            self.abort()
+            self.os.getpid()
+        pressed.append(None)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(liblinux.Kernel, "_sync_mount", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        kernel.close()
+    assert kernel.closed

@@ -15,6 +15,7 @@ from liblinux import _process as processes
 from liblinux import _snapshot as snapshots
 from liblinux._actor import Actor
 from liblinux._dmesg import KernelLog, Record
+from liblinux._errors import KernelPanic
 from liblinux._library import find_image, find_jail
 from liblinux._living import Living
 from liblinux._typing import TYPE_CHECKING, Any, Literal
@@ -426,10 +427,13 @@ class Kernel(Actor):
             if self.dead is None:
                 problems = self._shut_down()
             self._log.pump()
-        except BaseException:
+        except BaseException as first:
             # Ctrl-C waits until all is written, unless it comes again.
             if self.dead is None:
-                self._shut_down()
+                try:
+                    self._shut_down()
+                except KernelPanic:
+                    raise first from None
             raise
         finally:  # also of a kernel that died on the way down
             self._native.close()
