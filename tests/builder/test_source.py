@@ -235,6 +235,24 @@ def test_a_tree_that_was_changed_is_unpacked_again(tarball: Path, cache: Cache) 
     assert (tree / "README").exists()
 
 
+def test_a_cache_that_was_moved(tarball: Path, cache: Cache, tmp_path: Path) -> None:
+    tree_of(tarball, cache)
+    moved = Cache(cache.root.rename(tmp_path / "moved"))
+    record = source.read_record(next(moved.sources.glob("*/source.json")))
+    assert record.package.resolve() == moved.packages.resolve() / tarball.name
+    assert record.package.exists()
+
+
+def test_a_tree_whose_package_is_gone_is_unpacked_again(tarball: Path, cache: Cache) -> None:
+    """Else nothing could say whether it is the package's."""
+    tree = tree_of(tarball, cache)
+    before = tree.stat().st_ino
+    shutil.rmtree(cache.packages)
+    assert tree_of(tarball, cache) == tree
+    assert tree.stat().st_ino != before
+    assert source.read_record(tree.parent / "source.json").package.exists()
+
+
 def test_leftovers_of_a_killed_build_are_swept(cache: Cache) -> None:
     leftover = cache.sources / ".incomplete-xyz"
     leftover.mkdir()

@@ -182,7 +182,8 @@ def unpack(source: Source, cache: Cache) -> Tree:
     directory = cache.sources / safe_name(source.identity)
     tree = Tree(directory / "linux", source)
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        if read_record(directory / "source.json").fingerprint == _fingerprint(tree.path):
+        record = read_record(directory / "source.json")
+        if record.package.exists() and record.fingerprint == _fingerprint(tree.path):
             return tree
     with cache.new_directory(directory) as temporary:
         unpacked = temporary / "linux"
@@ -193,7 +194,7 @@ def unpack(source: Source, cache: Cache) -> Tree:
             with _forgotten_if_damaged(source.path, cache):
                 _extract(source.path, unpacked)
         kernel_version(unpacked)
-        facts = {"package": str(_keep(source.path, cache)), "fingerprint": _fingerprint(unpacked)}
+        facts = {"package": _named_in_record(_keep(source.path, cache), cache), "fingerprint": _fingerprint(unpacked)}
         (temporary / "source.json").write_text(json.dumps(facts, indent=2) + "\n")
     return tree
 
@@ -201,7 +202,13 @@ def unpack(source: Source, cache: Cache) -> Tree:
 def read_record(path: Path) -> Record:
     """Read the ``source.json`` that lies beside an unpacked tree."""
     facts = json.loads(path.read_text())
-    return Record(Path(facts["package"]), str(facts["fingerprint"]))
+    return Record(path.parent / facts["package"], str(facts["fingerprint"]))
+
+
+def _named_in_record(package: Path, cache: Cache) -> str:
+    """Relative to the record what is in the cache, which may be moved; anything else where it is."""
+    inside = package.parent == cache.packages
+    return os.path.join("..", "..", cache.packages.name, package.name) if inside else str(package.resolve())
 
 
 @contextlib.contextmanager
