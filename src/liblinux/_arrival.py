@@ -17,13 +17,14 @@ _LONGEST_NAME_BYTES = 200  # of 255, so that there is room for what makes it ano
 
 
 @contextlib.contextmanager
-def arriving(path: str) -> Iterator[str]:
+def arriving(path: str | os.PathLike[str]) -> Iterator[str]:
     """The name of a new empty file, which gets the name `path` at the end of the block, or is removed if it fails.
 
     It replaces a file that is there, whose mode it takes over. What is no regular file
     (a pipe, /dev/stdout) is to be written as it is: then the name is `path` itself.
     Raises OSError, naming `path`.
     """
+    path = os.fspath(path)
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:

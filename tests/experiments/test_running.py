@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from full_disk import full_disk
 from liblinux import experiments
 from liblinux.cli import cli
 from liblinux.experiments import Loaded, Moment
@@ -169,6 +170,20 @@ def test_tables(everything: tuple[Loaded, list[experiments.Outcome]], tmp_path: 
     samples = pandas.read_parquet(tmp_path / "samples.parquet")
     assert {"throughput", "cwnd", "queue", "delay"} <= set(samples["kind"])
     assert set(samples[samples["kind"] == "queue"]["name"]) == {"first", "first (back)", "second", "second (back)"}
+
+
+@pytest.mark.parametrize("name", ["results.csv", "picture.svg"])
+def test_a_full_disk_keeps_what_was_there(
+    name: str, everything: tuple[Loaded, list[experiments.Outcome]], tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_text("before")
+    with pytest.raises(OSError, match="too large"), full_disk(100):
+        if name.endswith(".csv"):
+            experiments.write_results(path, everything[1])
+        else:
+            experiments.draw(*everything, path)
+    assert path.read_text() == "before" and [*tmp_path.iterdir()] == [path]
 
 
 def test_pictures(everything: tuple[Loaded, list[experiments.Outcome]], tmp_path: Path) -> None:

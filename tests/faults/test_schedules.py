@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from full_disk import full_disk
 from liblinux import Network
 from liblinux.network.faults import (
     Call,
@@ -67,6 +68,14 @@ def network(**options: Any) -> Network:
     for name in "ab":
         net.link(net.host(name), switch)
     return net
+
+
+def test_a_full_disk_keeps_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "all.json"
+    path.write_text("before")
+    with pytest.raises(OSError, match="too large"), full_disk(100):
+        EVERYTHING.save(path)
+    assert path.read_text() == "before" and [*tmp_path.iterdir()] == [path]
 
 
 def test_a_schedule_is_a_value(tmp_path: Path) -> None:

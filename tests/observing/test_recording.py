@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
 import struct
 from typing import TYPE_CHECKING
 
 import pytest
 
+from full_disk import full_disk
 from liblinux import Deadlock, Network
 from liblinux.observing import Recorder, Recording
 
@@ -181,6 +183,15 @@ def test_files(recording: Recording, tmp_path: Path) -> None:
     lines = (tmp_path / "run.csv").read_text().splitlines()
     assert lines[0] == "time,kind,name,unit,value"
     assert len(lines) == 1 + sum(map(len, recording.series.values()))
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_a_full_disk_keeps_what_was_there(form: str, recording: Recording, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    path.write_text("before")
+    with pytest.raises(OSError, match="too large"), full_disk(100):
+        getattr(recording, f"to_{form}")(path)
+    assert path.read_text() == "before" and os.listdir(tmp_path) == ["run"]
 
 
 def test_parquet(recording: Recording, tmp_path: Path) -> None:

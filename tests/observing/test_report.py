@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from observed import observed_run
 
+from full_disk import full_disk
 from liblinux import Network
 from liblinux.cli import cli
 from liblinux.observing import Recording, write_report
@@ -37,6 +38,14 @@ def report(run: tuple[Recording, Path], tmp_path: Path) -> Path:
     path = tmp_path / "report.html"
     write_report(path, run[0], title="a <run>")
     return path
+
+
+def test_a_full_disk_keeps_what_was_there(run: tuple[Recording, Path], tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("before")
+    with pytest.raises(OSError, match="too large"), full_disk(100):
+        write_report(path, run[0])
+    assert path.read_text() == "before" and [*tmp_path.iterdir()] == [path]
 
 
 def test_parts(report: Path, run: tuple[Recording, Path]) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from full_disk import full_disk
 from liblinux.cli import cli
+from liblinux.packetdrill._table import write_table
 
 HERE = Path(__file__).parent
 GOOD = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 %{ print('fd', 3) }%\n"
@@ -75,6 +77,15 @@ def test_verbose_shows_what_happened() -> None:
     output = command("-v", "--ip-version", "ipv4", HERE / "udp.pkt").output
     assert "> udp (100)" in output
     assert "0.0100002 < udp (50)" in output
+
+
+def test_a_full_disk_keeps_the_table(tmp_path: Path) -> None:
+    table = tmp_path / "table.md"
+    before = "before\n<!-- begin table -->\nold\n<!-- end table -->\nafter\n"
+    table.write_text(before)
+    with pytest.raises(OSError, match="too large"), full_disk(10):
+        write_table(table, [])
+    assert table.read_text() == before and [*tmp_path.iterdir()] == [table]
 
 
 def test_table(scripts: Path) -> None:

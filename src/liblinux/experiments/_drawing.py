@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from liblinux._arrival import arriving
 from liblinux.experiments._confidence import interval
 from liblinux.experiments._errors import ExperimentError, Problem
 from liblinux.experiments._picking import Curve, pick
@@ -47,8 +48,9 @@ def draw_all(title: str, experiment: Experiment, outcomes: Sequence[Outcome], pa
         panels = figure.subplots(len(plots), 1, squeeze=False)[:, 0]
         for plot, panel in zip(plots, panels, strict=True):
             _draw(panel, plot, experiment, outcomes)
-        suffix = Path(path).suffix.lower()
-        figure.savefig(path, metadata={"Date": None} if suffix == ".svg" else None)
+        form = Path(path).suffix.lower().removeprefix(".") or "png"
+        with arriving(path) as name:
+            figure.savefig(name, format=form, metadata={"Date": None} if form == "svg" else None)
 
 
 def _draw(panel: Any, plot: Plot, experiment: Experiment, outcomes: Sequence[Outcome]) -> None:

@@ -6,6 +6,8 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from liblinux._arrival import arriving
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -50,7 +52,7 @@ def _write(path: Path, table: Sequence[dict[str, Any]]) -> None:
     if path.suffix == ".parquet":
         _write_parquet(path, table)
         return
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with arriving(path) as name, open(name, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(table[0]) if table else ["seed", "flow"])
         writer.writeheader()
         writer.writerows(table)
@@ -70,4 +72,5 @@ def _write_parquet(path: Path, table: Sequence[dict[str, Any]]) -> None:
         else [str(value) for value in values]
         for name, values in columns.items()
     }  # fmt: skip
-    parquet.write_table(pa.table(tidy), path)
+    with arriving(path) as name:
+        parquet.write_table(pa.table(tidy), name)

@@ -132,7 +132,7 @@ def make_image(
     losses = Losses(strict=strict)
     specification = None if mtree is None else Mtree.load(os.fspath(mtree))
     newest = None if epoch is None else epoch * _SECOND
-    with arriving(os.fspath(image)) as path, ExitStack() as stack:
+    with arriving(image) as path, ExitStack() as stack:
         itself = _itself(os.fspath(source), os.fspath(image), path) if source_os is os else []
         choice = Choice([*exclude, *itself])
         entries = stack.enter_context(open_source(os.fspath(source), choice, source_os, kind, platform, reference))

@@ -9,6 +9,7 @@ from array import array
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from liblinux._arrival import arriving
 from liblinux.observing._recording import Event, LinkEntry, Node, Recording, Series, Topology
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _R = TypeVar("_R", bound=Recording)
 
 def write_csv(recording: Recording, path: str | os.PathLike[str]) -> None:
     """See :meth:`Recording.to_csv`."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    with arriving(path) as name, open(name, "w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(_COLUMNS)
         for series in recording.series.values():
@@ -49,7 +50,8 @@ def write_parquet(recording: Recording, path: str | os.PathLike[str]) -> None:
         **{name: pa.array(text, pa.string()).dictionary_encode() for name, text in texts.items()},
         "value": pa.array(values),
     }
-    parquet.write_table(pa.table(columns), path)
+    with arriving(path) as name:
+        parquet.write_table(pa.table(columns), name)
 
 
 def write_json(recording: Recording, path: str | os.PathLike[str]) -> None:
@@ -74,7 +76,7 @@ def write_json(recording: Recording, path: str | os.PathLike[str]) -> None:
         "times": times,
         "series": series,
     }
-    with open(path, "w", encoding="utf-8") as file:
+    with arriving(path) as name, open(name, "w", encoding="utf-8") as file:
         json.dump(whole, file, allow_nan=False, default=str)
 
 

@@ -9,6 +9,7 @@ import os
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from liblinux._arrival import arriving
 from liblinux.observing._captures import read_capture
 from liblinux.observing._extras import need
 from liblinux.observing._panels import Panel, capture_panels, name_of_flow, recording_panels
@@ -52,7 +53,7 @@ def write_report(
         raise ValueError("a report is of a recording or of a capture file; give one of them")
     page = _Page(recording, packets, title)
     text = page.html()
-    with open(path, "w", encoding="utf-8") as file:
+    with arriving(path) as name, open(name, "w", encoding="utf-8") as file:
         file.write(text)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from liblinux._arrival import arriving
 from liblinux.packetdrill._config import MODES
 from liblinux.packetdrill._errors import ScriptError
 
@@ -23,7 +24,8 @@ def write_table(path: Path, outcomes: list[Outcome]) -> None:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ScriptError(f"has no place for a table: {BEGIN} and {END}", str(path))
-    path.write_text(f"{before}{BEGIN}\n{table_of(outcomes)}{END}{after}", encoding="utf-8")
+    with arriving(path) as name:
+        Path(name).write_text(f"{before}{BEGIN}\n{table_of(outcomes)}{END}{after}", encoding="utf-8")
 
 
 def table_of(outcomes: list[Outcome]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from liblinux._arrival import arriving
 from liblinux.network.faults._values import KINDS, Fault
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ class Schedule:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it to a file, as JSON."""
-        Path(path).write_text(json.dumps(self.as_json(), indent=2) + "\n")
+        with arriving(path) as name:
+            Path(name).write_text(json.dumps(self.as_json(), indent=2) + "\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Schedule:
