@@ -39,6 +39,8 @@
 #define IMAGE_DYNAMIC_ENTRIES 64
 /* Text, and data with bss: more than any kernel has. */
 #define IMAGE_MAX_BYTES (1 * GIB)
+/* Of an image that is not in the host's memory yet. */
+#define READ_AT_ONCE_BYTES (1 * MIB)
 /* Kernels in one process. */
 #define KERNELS 4096
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import math
+import mmap
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -81,3 +85,39 @@ def test_a_switch_is_measured(init: _native.Process) -> None:
     with pytest.raises(ValueError, match="count"):
         _native.switch_nanoseconds(init, 0)
     assert init.getpid() == 1
+
+
+def test_an_image_that_is_not_in_memory_is_read_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "image.so"
+    shutil.copyfile(find_image(), path)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        if _in_memory(file.fileno()) > 0.5:
+            pytest.skip("this file system keeps all that it has in memory")
+        first, second = (_bytes_read_by_boot(path) for _ in range(2))
+        assert first > 0.9 * os.fstat(file.fileno()).st_size
+        assert second < MIB
+
+
+def _bytes_read_by_boot(path: Path) -> int:
+    """By system calls, not by page faults, proc_pid_io(5)."""
+    before = _bytes_read()
+    _native.Kernel(os.fspath(path), memory=64 * MIB, virtual=False, seed=bytes(64), command_line=b"").close()
+    return _bytes_read() - before
+
+
+def _bytes_read() -> int:
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+def _in_memory(descriptor: int) -> float:
+    """Which part of the pages of a file the host has, mincore(2)."""
+    size = os.fstat(descriptor).st_size
+    there = (ctypes.c_ubyte * math.ceil(size / mmap.PAGESIZE))()
+    with mmap.mmap(descriptor, size, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE) as mapped:
+        at = ctypes.c_char.from_buffer(mapped)
+        result = ctypes.CDLL(None).mincore(ctypes.c_void_p(ctypes.addressof(at)), ctypes.c_size_t(size), there)
+        del at
+    assert result == 0
+    return sum(page & 1 for page in there) / len(there)
