@@ -85,7 +85,7 @@ def test_what_cannot_be_interrupted_ends_the_kernel(virtual: liblinux.Kernel, im
 
 def test_a_deadlock_by_the_real_clock(images: Images) -> None:
     """The same without a clock that jumps: it is taken for one after some time, two minutes unless told otherwise."""
-    functions = []
+    functions: list[str | None] = []
     # What an interrupt has left on the stack was named once, in place of where it waits.
     while "percpu_rwsem_wait" not in functions and len(functions) < 3:
         with liblinux.Kernel(command_line="liblinux.hung_seconds=1") as kernel:
