@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ class _CtrlC:
         self._left = step
 
     def __call__(self, frame: FrameType, event: str, _: object) -> Any:
-        if frame.f_code is not arriving.__wrapped__.__code__:  # type: ignore[attr-defined]
+        if frame.f_code is not inspect.unwrap(arriving).__code__:
             return None
         frame.f_trace_opcodes = True
         if event == "opcode":
